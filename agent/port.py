@@ -1,0 +1,133 @@
+"""The store as the rules see it: one transaction, small verbs, plain records.
+
+`store.transaction` implements this over SQLAlchemy Core; simulator and tests use the same code on
+in-memory SQLite. Every method may raise `StoreError`; then the whole transaction is void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from agent.model import (
+    AddressRange,
+    Ballot,
+    Binding,
+    Change,
+    ChangeKind,
+    ConfigRecord,
+    ConfigRow,
+    Group,
+    Local,
+    MemberId,
+    StreamHead,
+    StreamId,
+)
+
+
+class StoreTransaction(Protocol):
+    """One transaction: all of it becomes durable at its end, or nothing."""
+
+    # --- this member
+    def local(self) -> Local: ...
+    def set_serving(self, serving: bool) -> None: ...
+    def next_poll_counter(self) -> int: ...
+    def begin_incarnation(self, incarnation: int) -> None: ...
+
+    # --- bindings
+    def bindings_by_address(self, addresses: Collection[int]) -> dict[int, Binding]: ...
+    def bindings_by_client(self, client_keys: Collection[bytes]) -> dict[bytes, list[Binding]]: ...
+    def bindings_in_range(self, first: int, last: int, limit: int) -> list[Binding]:
+        """Bindings with first <= address <= last in order of address, at most `limit`."""
+        ...
+
+    def bindings_of_server(self, server: MemberId, after: int, limit: int) -> list[Binding]:
+        """Bindings whose last transaction server is `server`, address > `after`, in order."""
+        ...
+
+    def bound_addresses(self, first: int, last: int, epoch: int) -> list[int]:
+        """Addresses in first..last that have a binding of `epoch` or later, in order: those of a
+        BINDABLE range that are free no more."""
+        ...
+
+    def save_bindings(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Write this member's own changes: each takes the next number of this member's stream
+        and a row of the change log. Returns the rows as written."""
+        ...
+
+    def put_bindings(self, bindings: Sequence[Binding]) -> None:
+        """Write merged rows under the (stream, seq) that they carry. No change log: see
+        `log_changes`."""
+        ...
+
+    # --- address ranges (this member's own view; never overlapping)
+    def address_ranges(self, first: int, last: int) -> list[AddressRange]:
+        """Ranges that intersect first..last, whole, in order."""
+        ...
+
+    def replace_address_ranges(
+        self, removed: Iterable[AddressRange], added: Iterable[AddressRange]
+    ) -> None: ...
+
+    # --- streams and the change log
+    def streams(self) -> dict[StreamId, StreamHead]: ...
+    def advance_stream(
+        self, stream: StreamId, applied: int, *, log_from: int | None = None
+    ) -> None:
+        """Record that every change of `stream` up to `applied` is covered; never goes back."""
+        ...
+
+    def set_acknowledged(self, acknowledged: dict[StreamId, int]) -> None: ...
+    def log_changes(self, changes: Sequence[Change]) -> None: ...
+    def changes(self, stream: StreamId, after: int, limit: int) -> list[Change]: ...
+    def next_change(self, stream: StreamId, after: int) -> Change | None:
+        """The first change of the log behind (stream, after) in (stream, seq) order, of any
+        stream: what GETNEXT needs."""
+        ...
+
+    def trim_changes(self, stream: StreamId, through: int) -> None:
+        """Forget the log through that number and raise the stream's `log_from` to it."""
+        ...
+
+    # --- configuration
+    def configuration(self, kind: ChangeKind) -> list[ConfigRecord]:
+        """Every record of a kind in key order, deleted ones included."""
+        ...
+
+    def configuration_record(self, kind: ChangeKind, key: str) -> ConfigRecord | None: ...
+    def save_configuration(self, rows: Sequence[tuple[ConfigRow, bool]]) -> None:
+        """Write this member's own changes as (row, deleted): next version, next stream number."""
+        ...
+
+    def put_configuration(self, records: Sequence[ConfigRecord]) -> None: ...
+
+    # --- the group
+    def group(self) -> Group | None: ...
+    def put_group(self, group: Group) -> None:
+        """Replace membership and parameters, and forget every acknowledgement: what a new
+        member has recorded is not known yet."""
+        ...
+
+    def ballot(self, generation: int) -> Ballot | None: ...
+    def put_ballot(self, ballot: Ballot) -> None: ...
+    # --- counters that one process keeps and the other shows
+    def add_counters(self, increments: dict[str, int]) -> None: ...
+    def counters(self) -> dict[str, int]: ...
+
+    def audit(self, user: str, action: str, detail: str, now: int) -> None:
+        """Append to the hash chain of who set what."""
+        ...
+
+
+class Store(Protocol):
+    """A store opened by one process. Each context manager yields one transaction, which commits
+    at the end of the `with` block and is rolled back if the block raises."""
+
+    def read(self) -> AbstractContextManager[StoreTransaction]:
+        """A consistent view; writing through it is our own bug."""
+        ...
+
+    def write(self) -> AbstractContextManager[StoreTransaction]:
+        """Exclusive among all processes of this member; durable when the block has ended."""
+        ...

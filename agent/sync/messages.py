@@ -1,0 +1,242 @@
+"""What members say to each other, as values; `agent.sync.codec` packs them into OCTET STRINGs.
+
+Every request carries a `Header`; a receiver whose generation or membership hash differs answers
+`PeerError` ("generation") and refreshes its membership. How each travels over SNMP is in
+docs/architecture.md: Hello and BindingUpdate are INFORMs, the pulls are GETBULK, poll and ballot
+are a SET of a row followed by a GET of its answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.model import (
+    BallotNumber,
+    Binding,
+    ConfigRecord,
+    Group,
+    MemberId,
+    Nonce,
+    StreamId,
+)
+
+Record = Binding | ConfigRecord
+"""A replicated row. On the wire instants are seconds from the sender's now (draft 4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    sender: MemberId
+    incarnation: int
+    generation: int
+    membership_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Periodic INFORM: what I have, whom I hear (draft 8.2; protocol.md 9).
+
+    `vector` is the highest number applied of every stream; `digest` sums up my bindings and
+    configuration where all streams are equal; `sent_at` measures the offset of clocks only."""
+
+    header: Header
+    vector: dict[StreamId, int]
+    heard: tuple[MemberId, ...]
+    sent_at: int
+    serving: bool = False
+    digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingUpdate:
+    """INFORM: the sender's current rows for every change of `stream` in (after, through].
+
+    A receiver that has not applied up to `after` refuses it ("gap") and pulls. The response
+    means: committed in my store."""
+
+    header: Header
+    stream: StreamId
+    after: int
+    through: int
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePull:
+    """GETBULK on the change table: the sender's rows for changes of `stream` after `after`."""
+
+    header: Header
+    stream: StreamId
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """`through`: the page covers the stream up to here. `complete` is False where more waits.
+    `log_from` > the puller's `after` means: pull by address instead."""
+
+    stream: StreamId
+    log_from: int
+    through: int
+    records: tuple[Record, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPull:
+    """GETBULK on the binding block table: rows of every block after `after_block`, all streams.
+
+    A walk from -1 to the end is a full pull; it proves the vector that `StreamAnswer` gave
+    before it began."""
+
+    header: Header
+    after_block: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPage:
+    last_block: int
+    records: tuple[Record, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamQuery:
+    """GETBULK of the stream table, and of the configuration: what a full pull starts with."""
+
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer:
+    vector: dict[StreamId, int]
+    log_from: dict[StreamId, int]
+    configuration: tuple[ConfigRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeEpoch:
+    """Addresses first..last, to be owned under `epoch` (0 in an ASK)."""
+
+    first: int
+    last: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PollAsk:
+    """Round 1, read-only: could these addresses be made BINDABLE by the sender?"""
+
+    header: Header
+    nonce: Nonce
+    ranges: tuple[RangeEpoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PollReserve:
+    """Round 2: a "yes" is a durable promise of the range to the sender under its epoch."""
+
+    header: Header
+    nonce: Nonce
+    ranges: tuple[RangeEpoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PollAbort:
+    """The sender gives up its attempt (and every older one) for these addresses."""
+
+    header: Header
+    nonce: Nonce
+    ranges: tuple[RangeEpoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for first..last: agreed or not, the highest epoch known there and its owner
+    (0: none known)."""
+
+    first: int
+    last: int
+    agreed: bool
+    epoch: int
+    owner: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class PollAnswer:
+    """Echoes nonce and generation; verdicts lie in order and cover what the answer speaks of."""
+
+    nonce: Nonce
+    generation: int
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupQuery:
+    """GETBULK of group and member tables; needs no equal generation."""
+
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAnswer:
+    group: Group | None
+
+
+@dataclass(frozen=True, slots=True)
+class BallotPrepare:
+    header: Header
+    generation: int
+    ballot: BallotNumber
+
+
+@dataclass(frozen=True, slots=True)
+class BallotAccept:
+    header: Header
+    ballot: BallotNumber
+    value: Group
+
+
+@dataclass(frozen=True, slots=True)
+class BallotAnswer:
+    """`granted` for a prepare or accept; otherwise `promised` tells what stands against it."""
+
+    generation: int
+    granted: bool
+    promised: BallotNumber
+    accepted: BallotNumber | None
+    value: Group | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommit:
+    """A chosen value, learned from anybody."""
+
+    header: Header
+    value: Group
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The answer that says only: it is committed in my store."""
+
+
+Request = (
+    Hello
+    | BindingUpdate
+    | ChangePull
+    | BlockPull
+    | StreamQuery
+    | PollAsk
+    | PollReserve
+    | PollAbort
+    | GroupQuery
+    | BallotPrepare
+    | BallotAccept
+    | GroupCommit
+)
+Response = (
+    Acknowledged | ChangePage | BlockPage | StreamAnswer | PollAnswer | GroupAnswer | BallotAnswer
+)
