@@ -349,3 +349,29 @@ class Local:
     configuration_version: int
     ownership_version: int
     serving: bool
+
+
+def format_address(address: int) -> str:
+    """Dotted decimal."""
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+
+
+def parse_address(text: str) -> int:
+    """Dotted decimal to int; ValueError names the text."""
+    parts = text.strip().split(".")
+    if len(parts) != 4 or not all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
+        raise ValueError(f"{text!r} is no IPv4 address, expected a.b.c.d")
+    a, b, c, d = (int(p) for p in parts)
+    return a << 24 | b << 16 | c << 8 | d
+
+
+def configuration_key(row: ConfigRow) -> tuple[ChangeKind, str]:
+    """The natural key of a configuration row, as the change log and the store name it."""
+    if isinstance(row, Subnet):
+        return ChangeKind.SUBNET, f"{format_address(row.network)}/{row.prefix_length}"
+    if isinstance(row, Pool):
+        return ChangeKind.POOL, f"{format_address(row.first)}-{format_address(row.last)}"
+    if isinstance(row, Option):
+        scope = f"{format_address(row.network)}/{row.prefix_length}"
+        return ChangeKind.OPTION, f"{scope}:{row.code}"
+    return ChangeKind.RESERVATION, format_address(row.address)
