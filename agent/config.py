@@ -1,0 +1,279 @@
+"""What the group is configured to serve, and the rules that a change of it must keep.
+
+`Configuration` is the replicated part (subnets, pools, options, reservations) as one value that
+the engine looks things up in. `validate_configuration` is the one gate for people's changes: the
+SNMP SET responder calls it in the transaction of the SET, so `snmpset` and `dhcpsync apply` meet
+the same rules. Rows merged from a peer do not pass it: two members may be changed at once, so a
+lookup must bear any mixture (a pool without its subnet simply serves nobody).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from agent.errors import ConfigError
+from agent.model import (
+    ConfigRecord,
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Subnet,
+    configuration_key,
+    format_address,
+)
+
+LEASE_MIN_S = 10
+"""Shorter leases would make clients renew faster than a cluster settles."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The active rows, in order of address; built once for each configuration version."""
+
+    subnets: tuple[Subnet, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    options: tuple[Option, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+    _by_scope: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict, repr=False)
+    _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
+    _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[ConfigRow]) -> Configuration:
+        """Index the active ones of `rows` (deleted rows must not be among them)."""
+        active = [row for row in rows if row.active]
+        subnets = sorted((r for r in active if isinstance(r, Subnet)), key=lambda r: r.network)
+        pools = sorted((r for r in active if isinstance(r, Pool)), key=lambda r: r.first)
+        options = sorted(
+            (r for r in active if isinstance(r, Option)),
+            key=lambda r: (r.network, r.prefix_length, r.code),
+        )
+        reservations = sorted(
+            (r for r in active if isinstance(r, Reservation)), key=lambda r: r.address
+        )
+        by_scope: dict[tuple[int, int], dict[int, bytes]] = {}
+        for option in options:
+            by_scope.setdefault((option.network, option.prefix_length), {})[option.code] = (
+                option.data
+            )
+        by_client: dict[bytes, tuple[Reservation, ...]] = {}
+        for row in reservations:
+            by_client[row.client_key] = (*by_client.get(row.client_key, ()), row)
+        return cls(
+            tuple(subnets),
+            tuple(pools),
+            tuple(options),
+            tuple(reservations),
+            by_scope,
+            {row.address: row for row in reservations},
+            by_client,
+        )
+
+    @classmethod
+    def from_records(cls, records: Iterable[ConfigRecord]) -> Configuration:
+        return cls.from_rows(record.row for record in records if not record.deleted)
+
+    def subnet_of(self, address: int) -> Subnet | None:
+        """The subnet that contains `address`. Should a merge have left overlapping ones, the
+        one that begins last (the most specific) is taken."""
+        at = bisect_right(self.subnets, address, key=lambda subnet: subnet.network)
+        for subnet in reversed(self.subnets[:at]):
+            if address in subnet:
+                return subnet
+        return None
+
+    def pools_of(self, subnet: Subnet) -> tuple[Pool, ...]:
+        """The pools that lie wholly inside `subnet`."""
+        return tuple(
+            pool for pool in self.pools if subnet.first <= pool.first and pool.last <= subnet.last
+        )
+
+    def pool_of(self, address: int) -> Pool | None:
+        at = bisect_right(self.pools, address, key=lambda pool: pool.first)
+        return self.pools[at - 1] if at and address in self.pools[at - 1] else None
+
+    def reservation_of(self, address: int) -> Reservation | None:
+        return self._by_address.get(address)
+
+    def reservation_for(self, client_key: bytes, subnet: Subnet) -> Reservation | None:
+        """The reservation of a client in `subnet`."""
+        for reservation in self._by_client.get(client_key, ()):
+            if reservation.address in subnet:
+                return reservation
+        return None
+
+    def options_for(self, subnet: Subnet, host: int | None = None) -> dict[int, bytes]:
+        """Options by code for a client of `subnet`, and of reservation `host` if it has one: the
+        longest scope wins."""
+        found = dict(self._by_scope.get((0, 0), {}))
+        found.update(self._by_scope.get((subnet.network, subnet.prefix_length), {}))
+        if host is not None:
+            found.update(self._by_scope.get((host, 32), {}))
+        return found
+
+
+def validate_configuration(
+    rows: Iterable[ConfigRow],
+    changes: Sequence[tuple[ConfigRow, bool]],
+    live_bindings: Callable[[int, int], int],
+) -> list[ConfigRow]:
+    """Judge `changes` (row, deleted), made at once, against the present `rows`.
+
+    `live_bindings(first, last)` counts live leases. Returns all rows as they will be.
+    Raises ConfigError, named by the row at fault."""
+    result = {configuration_key(row): row for row in rows}
+    removed: list[Subnet] = []
+    for row, deleted in changes:
+        if deleted:
+            gone = result.pop(configuration_key(row), None)
+            if isinstance(gone, Subnet):
+                removed.append(gone)
+        else:
+            _check_row(row)
+            result[configuration_key(row)] = row
+    after = list(result.values())
+    subnets = sorted((r for r in after if isinstance(r, Subnet)), key=lambda r: r.network)
+    pools = sorted((r for r in after if isinstance(r, Pool)), key=lambda r: r.first)
+    reservations = [r for r in after if isinstance(r, Reservation)]
+    _check_subnets(subnets)
+    _check_pools(pools, subnets)
+    _check_reservations(reservations, subnets)
+    _check_options([r for r in after if isinstance(r, Option)], subnets, reservations)
+    for subnet in removed:
+        count = live_bindings(subnet.first, subnet.last)
+        if count and not any(s.first <= subnet.first and subnet.last <= s.last for s in subnets):
+            raise ConfigError(
+                _name(subnet),
+                "",
+                f"{count} live binding{'s' if count > 1 else ''} would be orphaned",
+                "take its pools out of use and wait for the leases to end, or release them first",
+            )
+    return after
+
+
+def _name(row: ConfigRow) -> str:
+    kind, key = configuration_key(row)
+    return f"{kind.name.lower()} {key}"
+
+
+def _check_row(row: ConfigRow) -> None:
+    """The rules that a row must keep for itself."""
+    if isinstance(row, Subnet):
+        if not 1 <= row.prefix_length <= 32:
+            raise ConfigError(_name(row), "prefix length", "must be 1..32")
+        if row.network & ~row.mask & 0xFFFF_FFFF:
+            right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
+            raise ConfigError(_name(row), "prefix", "host bits are set", f"did you mean {right}?")
+        if row.lease_s and row.lease_s < LEASE_MIN_S:
+            raise ConfigError(
+                _name(row),
+                "lease time",
+                f"{row.lease_s} s is too short",
+                f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
+            )
+    elif isinstance(row, Pool):
+        if row.first > row.last:
+            raise ConfigError(_name(row), "last", "lies before first", "swap the two addresses")
+    elif isinstance(row, Option):
+        if not 1 <= row.code <= 254:
+            raise ConfigError(_name(row), "code", f"{row.code} is no option code", "use 1..254")
+        if not row.data:
+            raise ConfigError(_name(row), "value", "is empty", "give a value, or delete the row")
+        if row.code in _SERVER_OPTIONS:
+            raise ConfigError(
+                _name(row),
+                "code",
+                f"option {row.code} is set by the server itself",
+                _SERVER_OPTIONS[row.code],
+            )
+    elif not row.client_key:
+        raise ConfigError(
+            _name(row), "client", "is missing", "give a hardware address or a client identifier"
+        )
+
+
+_SERVER_OPTIONS = {
+    1: "it follows from the subnet's prefix length",
+    50: "clients send it",
+    51: "set the subnet's or the group's lease time instead",
+    52: "replies use it as they need",
+    53: "it is the message type",
+    54: "it is the address of the answering member",
+    55: "clients send it",
+    57: "clients send it",
+    58: "it is half of the lease",
+    59: "it is 7/8 of the lease",
+    61: "clients send it",
+    82: "relays add it",
+}
+
+
+def _check_subnets(subnets: Sequence[Subnet]) -> None:
+    for one, other in pairwise(subnets):
+        if other.first <= one.last:
+            raise ConfigError(
+                _name(other), "", f"overlaps {_name(one)}", "subnets must not share addresses"
+            )
+
+
+def _check_pools(pools: Sequence[Pool], subnets: Sequence[Subnet]) -> None:
+    for pool in pools:
+        home = next((s for s in subnets if pool.first in s), None)
+        if home is None or pool.last > home.last:
+            raise ConfigError(
+                _name(pool),
+                "",
+                f"does not lie inside {_name(home)}" if home else "lies in no subnet",
+                "a pool lies wholly inside one subnet"
+                if home
+                else "create its subnet first, or in the same SET",
+            )
+        if home.prefix_length < 31 and (pool.first == home.first or pool.last == home.last):
+            raise ConfigError(
+                _name(pool),
+                "",
+                f"holds the network or broadcast address of {_name(home)}",
+                f"use {format_address(max(pool.first, home.first + 1))}"
+                f"-{format_address(min(pool.last, home.last - 1))}",
+            )
+    for one, other in pairwise(pools):
+        if other.first <= one.last:
+            raise ConfigError(
+                _name(other), "", f"overlaps {_name(one)}", "pools must not share addresses"
+            )
+
+
+def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[Subnet]) -> None:
+    seen: dict[tuple[bytes, Subnet], Reservation] = {}
+    for row in reservations:
+        home = next((s for s in subnets if row.address in s), None)
+        if home is None:
+            raise ConfigError(_name(row), "", "lies in no subnet", "create its subnet first")
+        twin = seen.setdefault((row.client_key, home), row)
+        if twin is not row:
+            raise ConfigError(
+                _name(row),
+                "client",
+                f"has {_name(twin)} in {_name(home)} already",
+                "a client has one reservation in a subnet",
+            )
+
+
+def _check_options(
+    options: Sequence[Option], subnets: Sequence[Subnet], reservations: Sequence[Reservation]
+) -> None:
+    scopes = {(0, 0)}
+    scopes.update((s.network, s.prefix_length) for s in subnets)
+    scopes.update((r.address, 32) for r in reservations)
+    for option in options:
+        if (option.network, option.prefix_length) not in scopes:
+            raise ConfigError(
+                _name(option),
+                "scope",
+                "names nothing that is configured",
+                "use 0.0.0.0/0 (global), a subnet's prefix, or a reserved address with /32",
+            )

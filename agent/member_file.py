@@ -1,0 +1,147 @@
+"""`member.toml`: what one member is and where it listens. Never replicated, holds no secret.
+
+Identity lies here, outside the replicated configuration, so that copying the configuration from
+one member to another can never make two members the same one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.errors import ConfigError
+from agent.model import format_address, parse_address
+
+FILE_NAME = "member.toml"
+STORE_NAME = "store.db"
+
+_KEYS: dict[str, dict[str, type]] = {
+    "member": {"id": int, "name": str},
+    "snmp": {"address": str, "port": int, "read_only_community": str},
+    "dhcp": {"interfaces": list, "port": int},
+    "log": {"level": str, "packets": bool},
+}
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFile:
+    """`address` is where peers and managers reach the agent, and `interfaces` where the engine
+    serves (none: every interface that has an address). `read_only_community` is empty unless
+    SNMPv2c is wanted."""
+
+    member: int
+    name: str
+    address: int
+    port: int = 161
+    interfaces: tuple[str, ...] = ()
+    dhcp_port: int = 67
+    read_only_community: str = ""
+    log_level: str = "info"
+    log_packets: bool = True
+
+    def render(self) -> str:
+        """The file's text; `load_member_file` reads it back as the same value."""
+        interfaces = ", ".join(f'"{name}"' for name in self.interfaces)
+        lines = [
+            "# One member of a dhcpsync cluster: who it is and where it listens. Keys and leases",
+            "# are in store.db beside this file; subnets and pools are set over SNMP.",
+            "[member]",
+            f"id = {self.member}",
+            f'name = "{self.name}"',
+            "",
+            "[snmp]",
+            f'address = "{format_address(self.address)}"',
+            f"port = {self.port}",
+        ]
+        if self.read_only_community:
+            lines.append(f'read_only_community = "{self.read_only_community}"')
+        lines += [
+            "",
+            "[dhcp]",
+            f"interfaces = [{interfaces}]",
+            f"port = {self.dhcp_port}",
+            "",
+            "[log]",
+            f'level = "{self.log_level}"',
+            f"packets = {str(self.log_packets).lower()}",
+            "",
+        ]
+        return "\n".join(lines)
+
+
+def load_member_file(folder: Path) -> MemberFile:
+    """Read `folder`/member.toml. Raises ConfigError naming file and key."""
+    path = folder / FILE_NAME
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "", "is missing", "make it with `dhcpsync init`") from None
+    except OSError as error:
+        raise ConfigError(str(path), "", f"cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", f"is no valid TOML: {error}") from None
+    _check_keys(str(path), tables)
+    return _build(str(path), tables)
+
+
+def _check_keys(name: str, tables: dict[str, Any]) -> None:
+    for table, values in tables.items():
+        if table not in _KEYS:
+            raise ConfigError(name, table, "is no known table", _nearest(table, list(_KEYS)))
+        if not isinstance(values, dict):
+            raise ConfigError(name, table, "must be a table", f"write [{table}]")
+        for key, value in values.items():
+            wanted = _KEYS[table].get(key)
+            if wanted is None:
+                raise ConfigError(
+                    name, f"{table}.{key}", "is no known key", _nearest(key, list(_KEYS[table]))
+                )
+            if type(value) is not wanted:
+                raise ConfigError(
+                    name, f"{table}.{key}", f"is {value!r}", f"must be of type {wanted.__name__}"
+                )
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def _build(name: str, tables: dict[str, Any]) -> MemberFile:
+    def take(table: str, key: str, default: Any) -> Any:
+        value = tables.get(table, {}).get(key, default)
+        if value is None:
+            raise ConfigError(name, f"{table}.{key}", "is missing", "every member needs it")
+        return value
+
+    member = take("member", "id", None)
+    if not 1 <= member < 2**31:
+        raise ConfigError(name, "member.id", f"is {member}", "must be 1..2147483647")
+    try:
+        address = parse_address(take("snmp", "address", None))
+    except ValueError as error:
+        raise ConfigError(name, "snmp.address", str(error)) from None
+    for key, port in (("snmp", 161), ("dhcp", 67)):
+        if not 1 <= take(key, "port", port) <= 65535:
+            raise ConfigError(name, f"{key}.port", "is no port", "must be 1..65535")
+    level = take("log", "level", "info")
+    if level not in _LEVELS:
+        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(_LEVELS)}")
+    interfaces = take("dhcp", "interfaces", [])
+    if not all(isinstance(one, str) for one in interfaces):
+        raise ConfigError(name, "dhcp.interfaces", "must be a list of names", 'e.g. ["eth0"]')
+    return MemberFile(
+        member=member,
+        name=take("member", "name", None),
+        address=address,
+        port=take("snmp", "port", 161),
+        interfaces=tuple(interfaces),
+        dhcp_port=take("dhcp", "port", 67),
+        read_only_community=take("snmp", "read_only_community", ""),
+        log_level=level,
+        log_packets=take("log", "packets", True),
+    )

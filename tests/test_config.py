@@ -1,0 +1,143 @@
+"""Configuration: what a change must keep, and the member's own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import Configuration, validate_configuration
+from agent.errors import ConfigError
+from agent.member_file import MemberFile, load_member_file
+from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
+
+
+def subnet(text: str, **more: int) -> Subnet:
+    network, length = text.split("/")
+    return Subnet(parse_address(network), int(length), **more)
+
+
+def pool(first: str, last: str) -> Pool:
+    return Pool(parse_address(first), parse_address(last))
+
+
+LAN = subnet("198.18.0.0/15")
+POOL = pool("198.18.16.0", "198.19.255.254")
+KEY = b"\x00\x01\x02\x00\x00\x00\x00\x01"
+
+
+def change(
+    rows: list[ConfigRow], *changes: tuple[ConfigRow, bool], live: int = 0
+) -> list[ConfigRow]:
+    return validate_configuration(rows, changes, lambda first, last: live)
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "words"),
+    [
+        ([], subnet("198.18.0.1/15"), "did you mean 198.18.0.0/15"),
+        ([], subnet("198.18.0.0/15", lease_s=3), "too short"),
+        ([LAN], subnet("198.19.0.0/16"), "overlaps subnet 198.18.0.0/15"),
+        ([LAN], pool("198.20.0.1", "198.20.0.9"), "lies in no subnet"),
+        ([LAN], pool("198.19.255.250", "198.20.0.9"), "does not lie inside subnet 198.18.0.0/15"),
+        ([LAN], pool("198.18.16.9", "198.18.16.1"), "lies before first"),
+        ([LAN], pool("198.18.16.0", "198.19.255.255"), "broadcast address"),
+        ([LAN, POOL], pool("198.19.0.0", "198.19.0.9"), "overlaps pool 198.18.16.0"),
+        ([LAN], Option(0, 0, 53, b"\x01"), "set by the server itself"),
+        ([LAN], Option(0, 0, 3, b""), "value: is empty"),
+        ([LAN], Option(parse_address("10.0.0.0"), 8, 3, b"abcd"), "names nothing"),
+        ([LAN], Reservation(parse_address("10.0.0.1"), KEY), "lies in no subnet"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b""), "hardware address"),
+        (
+            [LAN, Reservation(parse_address("198.18.1.1"), KEY)],
+            Reservation(parse_address("198.18.1.2"), KEY),
+            "has reservation 198.18.1.1",
+        ),
+    ],
+)
+def test_a_bad_row_is_refused_by_name(rows: list[ConfigRow], row: ConfigRow, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        change(rows, (row, False))
+
+
+def test_subnet_and_pool_in_one_change() -> None:
+    assert change([], (POOL, False), (LAN, False)) == [POOL, LAN]
+
+
+def test_a_subnet_with_live_bindings_stays() -> None:
+    with pytest.raises(ConfigError, match="3 live bindings would be orphaned"):
+        change([LAN], (LAN, True), live=3)
+    assert change([LAN], (LAN, True), live=0) == []
+
+
+def test_a_subnet_may_be_swapped_for_a_wider_one() -> None:
+    wider = subnet("198.16.0.0/12")
+    assert change([LAN], (LAN, True), (wider, False), live=3) == [wider]
+
+
+def test_a_subnet_takes_its_pools_along_or_stays() -> None:
+    with pytest.raises(ConfigError, match="lies in no subnet"):
+        change([LAN, POOL], (LAN, True))
+    assert change([LAN, POOL], (LAN, True), (POOL, True)) == []
+
+
+def test_lookups() -> None:
+    reservation = Reservation(parse_address("198.18.1.1"), KEY)
+    rows = [
+        LAN,
+        POOL,
+        reservation,
+        Option(0, 0, 6, b"glob"),
+        Option(0, 0, 15, b"dom"),
+        Option(LAN.network, 15, 6, b"subn"),
+        Option(reservation.address, 32, 6, b"host"),
+        Subnet(parse_address("10.0.0.0"), 8, active=False),
+    ]
+    configuration = Configuration.from_rows(rows)
+    assert configuration.subnet_of(parse_address("198.19.3.4")) == LAN
+    assert configuration.subnet_of(parse_address("198.20.0.0")) is None
+    assert configuration.subnet_of(parse_address("10.0.0.1")) is None, "inactive rows serve nobody"
+    assert configuration.pools_of(LAN) == (POOL,)
+    assert configuration.pool_of(POOL.last) == POOL
+    assert configuration.pool_of(POOL.first - 1) is None
+    assert configuration.reservation_for(KEY, LAN) == reservation
+    assert configuration.options_for(LAN) == {6: b"subn", 15: b"dom"}
+    assert configuration.options_for(LAN, reservation.address)[6] == b"host"
+
+
+def test_member_file_round_trip(tmp_path: Path) -> None:
+    value = MemberFile(3, "m3", parse_address("198.18.0.3"), interfaces=("eth0", "eth1"))
+    (tmp_path / "member.toml").write_text(value.render())
+    assert load_member_file(tmp_path) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[member]\nid = 1\nnmae = 'x'", r"member\.nmae: is no known key; did you mean name\?"),
+        ("[membre]\nid = 1", r"membre: is no known table; did you mean member\?"),
+        ("[member]\nid = '1'", r"member\.id: is '1'; must be of type int"),
+        ("[member]\nname = 'm1'", r"member\.id: is missing"),
+        ("[member]\nid = 0\nname = 'm1'", r"member\.id: is 0"),
+        ("[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3'", r"snmp\.address: '1.2.3' is"),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\nport = 99999",
+            r"snmp\.port: is no port",
+        ),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n[log]\nlevel = 'loud'",
+            r"log\.level: is 'loud'; one of debug",
+        ),
+        ("[member", "is no valid TOML"),
+    ],
+)
+def test_member_file_errors_name_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "member.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_member_file(tmp_path)
+    assert str(tmp_path / "member.toml") in str(caught.value)
+
+
+def test_missing_member_file_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dhcpsync init"):
+        load_member_file(tmp_path)
