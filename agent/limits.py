@@ -45,3 +45,10 @@ fits an Ethernet frame."""
 
 ADDRESS_RANGES_MAX = 1_000_000
 """Rows of the address table: a pool fully fragmented among members stays under it."""
+
+STORE_RETRY_S = 1
+"""Pause of the agent after a commit that failed: a full disk is not mended by asking faster."""
+
+RESTART_DELAY_MAX_S = 30
+"""Longest pause before a process that keeps dying is started again: an operator who has mended
+the cause should not wait longer."""

@@ -1,0 +1,57 @@
+"""The supervisor with real processes: restart, stop, and a child that cannot be configured."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SUPERVISE = """
+import sys
+from agent.supervise import Supervisor
+sys.exit(Supervisor({"one": [sys.executable, "-c", sys.argv[1], *sys.argv[2:]]}).run())
+"""
+
+
+def supervise(child: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE, child, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def test_a_child_that_dies_is_started_again_and_all_stop_together() -> None:
+    child = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    with supervise(child) as supervisor:
+        assert supervisor.stdout
+        first = int(supervisor.stdout.readline())
+        os.kill(first, signal.SIGKILL)
+        second = int(supervisor.stdout.readline())
+        assert second != first
+        supervisor.terminate()
+        assert supervisor.wait(timeout=20) == 0
+        assert not Path(f"/proc/{second}").exists()
+
+
+def test_a_child_with_unusable_configuration_stops_the_service(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    child = "import sys; open(sys.argv[1], 'a').write('x'); sys.exit(2)"
+    with supervise(child, str(marks)) as supervisor:
+        assert supervisor.wait(timeout=20) == 2
+    assert marks.read_text() == "x", "it must not be started again"
+
+
+def test_children_do_not_outlive_a_killed_supervisor() -> None:
+    child = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    with supervise(child) as supervisor:
+        assert supervisor.stdout
+        pid = int(supervisor.stdout.readline())
+        child_fd = os.pidfd_open(pid)
+        supervisor.kill()
+        supervisor.wait(timeout=20)
+        assert supervisor.stdout.read() == "", "the pipe closes when the last holder is gone"
+        os.close(child_fd)
