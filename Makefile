@@ -1,0 +1,55 @@
+# make install   .venv with the dhcpsync command, from hash-locked dependencies
+# make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
+# make test      linters, strict types, every test
+# make clean     takes away what the others made
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Folder with the RFC base modules as text, for the tests that let smilint and net-snmp read our
+# MIB; without it they are skipped. net-snmp's libraries bring the texts on many distributions.
+DHCPSYNC_MIB_BASE ?=
+export DHCPSYNC_MIB_BASE
+
+# `make demo --keep` reaches make as its own -k (--keep-going), and means the same as KEEP=1 here.
+KEEP ?= $(findstring k,$(firstword -$(filter-out --%,$(MAKEFLAGS))))
+
+.PHONY: help install packages demo test lint types pytest clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+install: packages $(INSTALLED)
+
+packages:
+	@tools/setup/packages.sh run
+
+$(INSTALLED): requirements.lock pyproject.toml | packages
+	@tools/setup/venv.sh
+
+demo: install
+	@tools/setup/packages.sh demo
+	@$(BIN)/dhcpsync lab demo $(if $(KEEP),--keep)
+
+# One after the other, whatever -j says: the lab is one for the machine, and the first failure of
+# the cheap checks ends it.
+test: install
+	@tools/setup/packages.sh test || [ "$$(id -u)" != 0 ]
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+pytest: install
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
