@@ -52,3 +52,68 @@ STORE_RETRY_S = 1
 RESTART_DELAY_MAX_S = 30
 """Longest pause before a process that keeps dying is started again: an operator who has mended
 the cause should not wait longer."""
+
+STREAMS_MAX = 1_024
+"""Streams in one vector: 16 members of 64 incarnations each; a Hello then still fits 16 kB."""
+
+CONFIGURATION_RECORDS_MAX = 65_535
+"""Configuration records in one answer: the count's own size; a site has hundreds."""
+
+EXPIRY_SLACK_S = 2
+"""Expiries of one lease this close are equal to a merge: it is what rounding and clocks make of
+them on the way, less than EXPIRY_GRACE_S, and telling it would only be answered by the next."""
+
+CLIENT_IDENTIFIER_MAX = 255
+"""Longest client identifier (RFC 2132 9.14): one option; a longer one is no honest client's."""
+
+RELAY_HOPS_MAX = 16
+"""A message relayed more often is going round in circles (RFC 1542 4.1.1)."""
+
+FREE_CHUNK = 1024
+"""Addresses of a BINDABLE range looked at in one step: enough for 0.1 s of offers at full load,
+and one short index scan."""
+
+RANGE_WINDOW = 16_384
+"""Addresses whose ranges are read at once when looking for free ones: a /8 takes 1,024 reads in
+the worst case, and a fully fragmented window stays a few MB."""
+
+OWNERSHIP_BLOCKS_MAX = 4096
+"""Blocks of 256 addresses whose ranges are remembered: a million addresses, about 2 MB."""
+
+REPLY_TEMPLATES_MAX = 1024
+"""Encoded option sets remembered: clients choose the parameter request list, so it is bounded."""
+
+LINKS_MAX = 4096
+"""Relay addresses whose subnet is remembered between packets."""
+
+DECLINES_PER_CLIENT_MAX = 4
+"""DECLINEs believed from one client within DECLINE_HOLD_S: an honest client meets a duplicate once
+or twice, a hostile one would burn the pool."""
+
+DECLINES_PER_LINK_MAX = 64
+"""The same for all clients behind one relay circuit (option 82), or one relay or interface: it
+bounds a client that changes its identity."""
+
+DECLINES_POOL_DIVISOR = 8
+"""At most this part (1/8, and at least one address) of a pool is believed to be declined at once."""
+
+DECLINE_COUNTS_MAX = 4096
+"""Clients and links whose DECLINEs are counted; the oldest count is forgotten first."""
+
+REPLY_SIZE_DEFAULT = 548
+"""Octets of a DHCP message that every client takes: 576 less IP and UDP headers (RFC 2131 2)."""
+
+REPLY_SIZE_MAX = 1472
+"""Longest reply: it is never worth a fragment, whatever option 57 allows."""
+
+REPLY_SIZE_MIN = 300
+"""Shortest reply: relays and BOOTP clients drop shorter ones (RFC 1542 2.1)."""
+
+REQUESTED_LEASE_MIN_S = 60
+"""Shortest lease given because the client asks for a short one (option 51)."""
+
+RECEIVE_BUFFER = 8 << 20
+"""Octets of the DHCP socket's receive buffer: about a second of packets at full load."""
+
+COUNTER_FLUSH_MS = 1000
+"""Counters go to the store at most this often: each flush is a commit."""
