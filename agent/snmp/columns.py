@@ -1,0 +1,413 @@
+"""Every object of DHCP-SYNC-MIB that the code serves or asks for: name, arc, syntax, access, index.
+
+The one place where objects have numbers. The text for people and for other tools is
+`mibs/DHCP-SYNC-MIB.txt`; a test holds the two against each other, object by object.
+Index columns are not accessible and have no entry of their own; a table's first accessible
+column therefore has the arc after them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.snmp.oid import SUB_IDENTIFIER_MAX, Oid
+
+ENTERPRISE: Oid = (1, 3, 6, 1, 4, 1, 32473)
+"""The number that is reserved for documentation (RFC 5612)."""
+
+MODULE: Oid = (*ENTERPRISE, 67)
+NOTIFICATIONS: Oid = (*MODULE, 0)
+OBJECTS: Oid = (*MODULE, 1)
+
+HELLO: Oid = (*NOTIFICATIONS, 1)
+BINDING_UPDATE: Oid = (*NOTIFICATIONS, 2)
+MESSAGE: Oid = (*OBJECTS, 6, 2, 0)
+"""The one object of both notifications (accessible-for-notify)."""
+
+
+class Base(enum.IntEnum):
+    """The type on the wire, by its BER tag (RFC 3416 3; Gauge32 and Unsigned32 share a tag)."""
+
+    INTEGER = 0x02
+    OCTETS = 0x04
+    UNSIGNED = 0x42
+    COUNTER64 = 0x46
+
+
+class Form(enum.Enum):
+    """How octets are meant, for those who show or check them."""
+
+    PLAIN = "plain"
+    TEXT = "text"
+    PHYSICAL = "physical"
+    ADDRESS = "address"
+    DATE = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """`low`..`high` bounds the value of a number, or the length of octets.
+
+    `names` holds the enumeration's words by number."""
+
+    base: Base
+    low: int
+    high: int
+    form: Form = Form.PLAIN
+    names: Mapping[int, str] = field(default_factory=dict)
+
+
+def _enumeration(words: str, start: int = 1) -> Syntax:
+    names = dict(enumerate(words.split(), start))
+    return Syntax(Base.INTEGER, start, max(names), names=names)
+
+
+def _octets(low: int, high: int) -> Syntax:
+    return Syntax(Base.OCTETS, low, high)
+
+
+def _text(low: int, high: int) -> Syntax:
+    return Syntax(Base.OCTETS, low, high, Form.TEXT)
+
+
+def _physical(low: int, high: int) -> Syntax:
+    return Syntax(Base.OCTETS, low, high, Form.PHYSICAL)
+
+
+def _unsigned(low: int, high: int = 0xFFFF_FFFF) -> Syntax:
+    return Syntax(Base.UNSIGNED, low, high)
+
+
+_ADDRESS = Syntax(Base.OCTETS, 4, 4, Form.ADDRESS)
+_DATE = Syntax(Base.OCTETS, 0, 11, Form.DATE)
+_INTEGER32 = Syntax(Base.INTEGER, -(2**31), 2**31 - 1)
+_MEMBER = _unsigned(0, 2**31 - 1)
+_PACKED = _octets(0, 65_000)
+_ROW_STATUS = _enumeration("active notInService notReady createAndGo createAndWait destroy")
+_COUNTER = Syntax(Base.COUNTER64, 0, 2**64 - 1)
+_GAUGE = _unsigned(0)
+_GAUGE64 = _COUNTER
+_UNSIGNED = _unsigned(0)
+_IMPLIED_TEXT = _text(1, 32)
+
+
+class RowStatus(enum.IntEnum):
+    """RFC 2579 2."""
+
+    ACTIVE = 1
+    NOT_IN_SERVICE = 2
+    NOT_READY = 3
+    CREATE_AND_GO = 4
+    CREATE_AND_WAIT = 5
+    DESTROY = 6
+
+
+class Access(enum.Enum):
+    READ_ONLY = "read-only"
+    READ_CREATE = "read-create"
+
+
+RO = Access.READ_ONLY
+RC = Access.READ_CREATE
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    name: str
+    oid: Oid
+    syntax: Syntax
+
+    @property
+    def instance(self) -> Oid:
+        return (*self.oid, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`name` in full; `oid` without an instance."""
+
+    name: str
+    oid: Oid
+    syntax: Syntax
+    access: Access
+
+    @property
+    def arc(self) -> int:
+        return self.oid[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`name` is the common prefix of its columns, `entry` the OID that column arcs follow.
+
+    `limits` is the index as sub-identifiers, each with its greatest value; empty for the one
+    table whose index is a text (IMPLIED, so of any length)."""
+
+    name: str
+    entry: Oid
+    index: Mapping[str, Syntax]
+    columns: Mapping[str, Column]
+    limits: tuple[int, ...]
+
+    def __getitem__(self, short: str) -> Column:
+        return self.columns[short]
+
+    def by_arc(self, arc: int) -> Column | None:
+        return next((c for c in self.columns.values() if c.arc == arc), None)
+
+
+def _scalars(arcs: Oid, *entries: tuple[str, Syntax]) -> dict[str, Scalar]:
+    return {
+        name: Scalar(name, (*OBJECTS, *arcs, arc), syntax)
+        for arc, (name, syntax) in enumerate(entries, 1)
+    }
+
+
+def _table(
+    name: str, arcs: Oid, index: dict[str, Syntax], *columns: tuple[str, Syntax, Access]
+) -> Table:
+    entry = (*OBJECTS, *arcs, 1)
+    limits: list[int] = []
+    for syntax in index.values():
+        if syntax.form is Form.ADDRESS:
+            limits += [255] * 4
+        elif syntax.base is not Base.OCTETS:
+            limits.append(min(syntax.high, SUB_IDENTIFIER_MAX))
+    return Table(
+        name,
+        entry,
+        {f"{name}{short}": syntax for short, syntax in index.items()},
+        {
+            short: Column(f"{name}{short}", (*entry, arc), syntax, access)
+            for arc, (short, syntax, access) in enumerate(columns, len(index) + 1)
+        },
+        tuple(limits),
+    )
+
+
+SERVER = _scalars(
+    (1,),
+    ("dhcpSyncServerId", _MEMBER),
+    ("dhcpSyncServerName", _text(0, 255)),
+    ("dhcpSyncServerVersion", _text(0, 255)),
+    ("dhcpSyncServerIncarnation", _UNSIGNED),
+    ("dhcpSyncServerState", _enumeration("joining serving notServing")),
+    ("dhcpSyncServerConfigVersion", _GAUGE64),
+    ("dhcpSyncServerBindings", _GAUGE),
+    ("dhcpSyncServerPeersDown", _GAUGE),
+    ("dhcpSyncServerPoolsLow", _GAUGE),
+    ("dhcpSyncServerMaxBacklog", _GAUGE),
+)
+
+COUNTERS = _scalars(
+    (2,),
+    ("dhcpSyncCounterDiscovers", _COUNTER),
+    ("dhcpSyncCounterOffers", _COUNTER),
+    ("dhcpSyncCounterRequests", _COUNTER),
+    ("dhcpSyncCounterDeclines", _COUNTER),
+    ("dhcpSyncCounterAcks", _COUNTER),
+    ("dhcpSyncCounterNaks", _COUNTER),
+    ("dhcpSyncCounterReleases", _COUNTER),
+    ("dhcpSyncCounterInforms", _COUNTER),
+    ("dhcpSyncCounterInvalids", _COUNTER),
+)
+
+DROP = _table(
+    "dhcpSyncDrop",
+    (2, 20),
+    {"Reason": _IMPLIED_TEXT},
+    ("Count", _COUNTER, RO),
+)
+
+GROUP = _table(
+    "dhcpSyncGroup",
+    (3, 1),
+    {"Index": _unsigned(1, 1)},
+    ("Name", _text(1, 64), RO),
+    ("Generation", _UNSIGNED, RO),
+    ("MembershipHash", _octets(0, 32), RO),
+    ("MaxUnpushedLeaseTime", _UNSIGNED, RO),
+    ("LeaseTime", _UNSIGNED, RO),
+    ("MemberCount", _GAUGE, RO),
+)
+
+MEMBER = _table(
+    "dhcpSyncMember",
+    (3, 2),
+    {"Id": _MEMBER},
+    ("Name", _text(1, 64), RC),
+    ("Address", _ADDRESS, RC),
+    ("Port", _unsigned(0, 65535), RC),
+    ("EngineId", _octets(5, 32), RC),
+    ("State", _enumeration("active joining removed"), RO),
+    ("Role", _enumeration("server database"), RC),
+    ("Weight", _unsigned(0, 1000), RC),
+    ("Incarnation", _UNSIGNED, RO),
+    ("HelloState", _enumeration("bidirectional unidirectional waiting down"), RO),
+    ("AlignState", _enumeration("aligned update summarize negotiate down"), RO),
+    ("LastHeard", _DATE, RO),
+    ("ClockOffset", _INTEGER32, RO),
+    ("Backlog", _GAUGE, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+PROPOSAL = _table(
+    "dhcpSyncProposal",
+    (3, 3),
+    {"Generation": _UNSIGNED, "Coordinator": _MEMBER},
+    ("Request", _PACKED, RC),
+    ("Answer", _PACKED, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+SUBNET = _table(
+    "dhcpSyncSubnet",
+    (4, 1),
+    {"Address": _ADDRESS, "PrefixLength": _unsigned(1, 32)},
+    ("Name", _text(0, 64), RC),
+    ("Interface", _text(0, 15), RC),
+    ("LeaseTime", _UNSIGNED, RC),
+    ("Size", _GAUGE, RO),
+    ("InUse", _GAUGE, RO),
+    ("Free", _GAUGE, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+POOL = _table(
+    "dhcpSyncPool",
+    (4, 2),
+    {"First": _ADDRESS, "Last": _ADDRESS},
+    ("Name", _text(0, 64), RC),
+    ("Size", _GAUGE, RO),
+    ("InUse", _GAUGE, RO),
+    ("Free", _GAUGE, RO),
+    ("Unavailable", _GAUGE, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+OPTION = _table(
+    "dhcpSyncOption",
+    (4, 3),
+    {"Network": _ADDRESS, "PrefixLength": _unsigned(0, 32), "Code": _unsigned(1, 254)},
+    ("Name", _text(0, 255), RO),
+    ("Value", _octets(0, 1024), RC),
+    ("Text", _text(0, 4096), RC),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+RESERVATION = _table(
+    "dhcpSyncReservation",
+    (4, 4),
+    {"Address": _ADDRESS},
+    ("ClientKey", _octets(0, 256), RC),
+    ("HardwareAddress", _physical(0, 16), RC),
+    ("HostName", _text(0, 255), RC),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+CONFIG_RECORD = _table(
+    "dhcpSyncConfigRecord",
+    (4, 5),
+    {"Kind": _enumeration("subnet pool option reservation", start=2), "Number": _UNSIGNED},
+    ("Packed", _PACKED, RO),
+)
+
+BINDING = _table(
+    "dhcpSyncBinding",
+    (5, 1),
+    {"Address": _ADDRESS},
+    ("State", _enumeration("bound released unavailable expired"), RO),
+    ("HardwareType", _unsigned(0, 255), RO),
+    ("HardwareAddress", _physical(0, 16), RO),
+    ("ClientId", _octets(0, 255), RO),
+    ("HostName", _text(0, 255), RO),
+    ("ExpiresAt", _DATE, RO),
+    ("Epoch", _GAUGE64, RO),
+    ("Grant", _GAUGE64, RO),
+    (
+        "TransactionType",
+        _enumeration("selecting initReboot renewing rebinding release expiration decline conflict"),
+        RO,
+    ),
+    ("TransactionAt", _DATE, RO),
+    ("TransactionServer", _MEMBER, RO),
+    ("StreamServer", _MEMBER, RO),
+    ("StreamIncarnation", _UNSIGNED, RO),
+    ("StreamSeq", _GAUGE64, RO),
+)
+
+ADDRESS = _table(
+    "dhcpSyncAddress",
+    (5, 2),
+    {"First": _ADDRESS},
+    ("Last", _ADDRESS, RO),
+    ("State", _enumeration("polling bindable transferring promised"), RO),
+    ("Epoch", _GAUGE64, RO),
+    ("Member", _MEMBER, RO),
+    ("Generation", _UNSIGNED, RO),
+)
+
+STREAM = _table(
+    "dhcpSyncStream",
+    (5, 3),
+    {"Server": _MEMBER, "Incarnation": _UNSIGNED},
+    ("Applied", _GAUGE64, RO),
+    ("LogFrom", _GAUGE64, RO),
+    ("Acknowledged", _GAUGE64, RO),
+)
+
+CHANGE = _table(
+    "dhcpSyncChange",
+    (5, 4),
+    {"Server": _MEMBER, "Incarnation": _UNSIGNED, "SeqHigh": _UNSIGNED, "SeqLow": _UNSIGNED},
+    ("Record", _PACKED, RO),
+)
+
+BINDING_BLOCK = _table(
+    "dhcpSyncBindingBlock",
+    (5, 5),
+    {"Number": _UNSIGNED},
+    ("Records", _PACKED, RO),
+)
+
+POLL = _table(
+    "dhcpSyncPoll",
+    (6, 1),
+    {"Server": _MEMBER, "Incarnation": _UNSIGNED, "Counter": _UNSIGNED},
+    ("Request", _PACKED, RC),
+    ("Answer", _PACKED, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+AUDIT = _table(
+    "dhcpSyncAudit",
+    (7, 1),
+    {"Index": _unsigned(1)},
+    ("Time", _DATE, RO),
+    ("User", _text(0, 255), RO),
+    ("Action", _text(0, 255), RO),
+    ("Detail", _text(0, 255), RO),
+    ("Hash", _octets(0, 32), RO),
+)
+
+SCALARS: Mapping[str, Scalar] = SERVER | COUNTERS
+TABLES: tuple[Table, ...] = (
+    DROP,
+    GROUP,
+    MEMBER,
+    PROPOSAL,
+    SUBNET,
+    POOL,
+    OPTION,
+    RESERVATION,
+    CONFIG_RECORD,
+    BINDING,
+    ADDRESS,
+    STREAM,
+    CHANGE,
+    BINDING_BLOCK,
+    POLL,
+    AUDIT,
+)

@@ -1,0 +1,161 @@
+"""The MIB's text and the code's columns say the same; the text is correct SMIv2."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.snmp import columns
+from agent.snmp.columns import Base, Form, Syntax
+from tests.snmp import smi
+
+NODES = smi.read_module()
+TYPES = {
+    "OCTET": Base.OCTETS,
+    "SnmpAdminString": Base.OCTETS,
+    "SnmpEngineID": Base.OCTETS,
+    "InetAddressIPv4": Base.OCTETS,
+    "PhysAddress": Base.OCTETS,
+    "DateAndTime": Base.OCTETS,
+    "INTEGER": Base.INTEGER,
+    "Integer32": Base.INTEGER,
+    "RowStatus": Base.INTEGER,
+    "Unsigned32": Base.UNSIGNED,
+    "Gauge32": Base.UNSIGNED,
+    "InetAddressPrefixLength": Base.UNSIGNED,
+    "InetPortNumber": Base.UNSIGNED,
+    "Counter64": Base.COUNTER64,
+    "CounterBasedGauge64": Base.COUNTER64,
+}
+FORMS = {
+    "SnmpAdminString": Form.TEXT,
+    "PhysAddress": Form.PHYSICAL,
+    "InetAddressIPv4": Form.ADDRESS,
+    "DateAndTime": Form.DATE,
+}
+
+
+def check_syntax(name: str, syntax: Syntax) -> None:
+    text = NODES[name].syntax
+    word = text.split(" ")[0]
+    assert syntax.base is TYPES[word], name
+    assert syntax.form is FORMS.get(word, Form.PLAIN), name
+    if word == "INTEGER":
+        assert dict(syntax.names) == smi.enumeration(text), name
+    elif stated := smi.bounds(text):
+        assert (syntax.low, syntax.high) == stated, name
+
+
+def test_scalars() -> None:
+    for scalar in columns.SCALARS.values():
+        assert NODES[scalar.name].oid == scalar.oid
+        assert NODES[scalar.name].access == "read-only"
+        check_syntax(scalar.name, scalar.syntax)
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda t: t.name)
+def test_table(table: columns.Table) -> None:
+    entry = NODES[f"{table.name}Entry"]
+    assert entry.oid == table.entry
+    assert entry.index == tuple(table.index)
+    for name, syntax in table.index.items():
+        assert NODES[name].access == "not-accessible"
+        check_syntax(name, syntax)
+    for short, column in table.columns.items():
+        assert column.name == table.name + short
+        assert NODES[column.name].oid == column.oid, column.name
+        assert NODES[column.name].access == column.access.value, column.name
+        check_syntax(column.name, column.syntax)
+
+
+def test_the_code_knows_every_object_of_the_mib() -> None:
+    known = {scalar.oid for scalar in columns.SCALARS.values()}
+    known |= {column.oid for table in columns.TABLES for column in table.columns.values()}
+    known.add(columns.MESSAGE[:-1])
+    for node in NODES.values():
+        if node.macro == "OBJECT-TYPE" and node.access and node.access != "not-accessible":
+            assert node.oid in known, f"{node.name} is in the MIB and not in the code"
+
+
+def test_notifications() -> None:
+    assert NODES["dhcpSyncHello"].oid == columns.HELLO
+    assert NODES["dhcpSyncBindingUpdate"].oid == columns.BINDING_UPDATE
+    assert (*NODES["dhcpSyncMessage"].oid, 0) == columns.MESSAGE
+    notified = {n.name for n in NODES.values() if n.macro == "NOTIFICATION-TYPE"}
+    assert notified == {"dhcpSyncHello", "dhcpSyncBindingUpdate"}
+
+
+def base_texts() -> Path:
+    """The folder of the modules that ours imports. Debian ships none; a distribution's net-snmp
+    libraries or an NMS has them, and DHCPSYNC_MIB_BASE says where."""
+    places = [os.environ.get("DHCPSYNC_MIB_BASE", "")]
+    places += ["/usr/share/snmp/mibs", "/usr/share/mibs", "/var/lib/mibs/ietf"]
+    for place in filter(None, places):
+        if list(Path(place).glob("HCNUM-TC*")):
+            return Path(place)
+    pytest.skip("no base MIB texts here: DHCPSYNC_MIB_BASE names their folder")
+
+
+def test_smilint_finds_nothing() -> None:
+    base = base_texts()
+    if not shutil.which("smilint"):
+        pytest.skip("smilint is not installed (Debian: smitools)")
+    result = subprocess.run(
+        ["smilint", "-s", "-l", "5", str(smi.MIB_FILE)],
+        env={**os.environ, "SMIPATH": str(base)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout + result.stderr == ""
+    assert result.returncode == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_pysmi_reads_the_same_objects() -> None:
+    from pysmi.codegen import JsonCodeGen
+    from pysmi.compiler import MibCompiler
+    from pysmi.parser import SmiV2Parser
+    from pysmi.reader import FileReader
+    from pysmi.searcher import StubSearcher
+    from pysmi.writer import CallbackWriter
+
+    base = base_texts()
+    written: dict[str, dict[str, dict[str, str]]] = {}
+    compiler = MibCompiler(
+        SmiV2Parser(),
+        JsonCodeGen(),
+        CallbackWriter(lambda name, text, _: written.update({name: json.loads(text)})),
+    )
+    compiler.add_sources(FileReader(str(smi.MIB_FILE.parent)), FileReader(str(base)))
+    compiler.add_searchers(StubSearcher(*JsonCodeGen.baseMibs))
+    assert compiler.compile("DHCP-SYNC-MIB", noDeps=False)["DHCP-SYNC-MIB"] == "compiled"
+    module = written["DHCP-SYNC-MIB"]
+    for table in columns.TABLES:
+        for column in table.columns.values():
+            assert module[column.name]["oid"] == ".".join(map(str, column.oid))
+            assert module[column.name]["maxaccess"] == column.access.value
+    for scalar in columns.SCALARS.values():
+        assert module[scalar.name]["oid"] == ".".join(map(str, scalar.oid))
+
+
+def test_net_snmp_loads_it(tmp_path: Path) -> None:
+    base = base_texts()
+    if not shutil.which("snmptranslate"):
+        pytest.skip("net-snmp's tools are not installed (Debian: snmp)")
+    name = "DHCP-SYNC-MIB::dhcpSyncBindingState.10.0.0.1"
+    folders = f"{base}:{smi.MIB_FILE.parent}"
+    result = subprocess.run(
+        ["snmptranslate", "-M", folders, "-m", "DHCP-SYNC-MIB", "-On", name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "SNMP_PERSISTENT_DIR": str(tmp_path), "HOME": str(tmp_path)},
+    )
+    oid = (*columns.BINDING["State"].oid, 10, 0, 0, 1)
+    assert result.stdout.strip() == "." + ".".join(map(str, oid))
