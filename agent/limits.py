@@ -117,3 +117,17 @@ RECEIVE_BUFFER = 8 << 20
 
 COUNTER_FLUSH_MS = 1000
 """Counters go to the store at most this often: each flush is a commit."""
+
+SNMP_VARBINDS_MAX = 10_000
+"""Variable bindings decoded from one message: the shortest takes 7 octets, so a full datagram
+cannot hold more; a longer list is not from a datagram."""
+
+SNMP_REQUEST_VARBINDS_MAX = 1_024
+"""Variable bindings answered for one GET, GETNEXT or SET, and repeaters of a GETBULK: each may cost
+a query."""
+
+SNMP_MESSAGE_OCTETS_MAX = 65_507
+"""Longest SNMP message: the payload of an IPv4 datagram (RFC 3417 3.2)."""
+
+SNMP_ROWS_MAX = 2_000
+"""Rows read for one GETBULK: more fit no datagram."""
