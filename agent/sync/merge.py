@@ -1,0 +1,157 @@
+"""Which record wins, and what two records of one address make together (protocol.md 2).
+
+A binding is a point of a semilattice: merging is commutative, associative and idempotent in
+content, so the order, the repetition and the route of delivery never matter.
+
+- A higher epoch wins plainly: its owner had every member's agreement.
+- Within an epoch and for one client the record with the greater (grant, state, transaction server)
+  wins, and the expiries are the maximum of both: a merge never shortens a lease. A
+  RELEASE therefore beats the grant that it names and no later one.
+- UNAVAILABLE beats all in its epoch. Two clients in one epoch are a conflict, which is UNAVAILABLE
+  with the transaction CONFLICT and beats every other record of the epoch. It names the client with
+  the greater key and says nothing else of either: anything more would depend on which records
+  had met before, and members would tell the same conflict differently.
+- Instants take no part in choosing, because members may hold the same one a second apart.
+
+A result that is neither of its inputs is a change of its own (MIX): it takes the next number of
+the merging member's stream, so that everybody converges to it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from agent.limits import EXPIRY_SLACK_S
+from agent.model import Binding, BindingState, ConfigRecord, Transaction
+
+
+class Choice(enum.Enum):
+    """What becomes of the local row. KEEP: nothing. TAKE: write the row under the remote's name
+    (stream, seq). MIX: write the row as this member's own change."""
+
+    KEEP = enum.auto()
+    TAKE = enum.auto()
+    MIX = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    choice: Choice
+    row: Binding
+
+
+def merge(local: Binding | None, remote: Binding) -> Outcome:
+    """Merge a received row into the row of the same address that lies here."""
+    if local is None:
+        return Outcome(Choice.TAKE, remote)
+    if (local.stream, local.seq) == (remote.stream, remote.seq):
+        return Outcome(Choice.KEEP, local)
+    if local.epoch != remote.epoch:
+        if local.epoch > remote.epoch:
+            return Outcome(Choice.KEEP, local)
+        return Outcome(Choice.TAKE, remote)
+    joined = _join(local, remote)
+    local_suffices, remote_suffices = _suffices(local, joined), _suffices(remote, joined)
+    if not local_suffices and not remote_suffices:
+        return Outcome(Choice.MIX, joined)
+    source = local if local_suffices else remote
+    if local_suffices and remote_suffices:
+        source = max(local, remote, key=_name)
+    row = replace(joined, stream=source.stream, seq=source.seq)
+    return Outcome(Choice.KEEP if row == local else Choice.TAKE, row)
+
+
+def merge_configuration(local: ConfigRecord | None, remote: ConfigRecord) -> ConfigRecord | None:
+    """The record to write, or None where the local one stays: the last writer wins."""
+    if local is None or local.version < remote.version:
+        return remote
+    return None
+
+
+def content(row: Binding) -> tuple[object, ...]:
+    """What a record says apart from instants and from its name: equal at converged members."""
+    return (
+        row.address,
+        row.client_key,
+        row.client_id,
+        row.hardware_type,
+        row.hardware_address,
+        row.hostname,
+        row.state,
+        row.epoch,
+        row.grant,
+        row.transaction,
+        row.transaction_server,
+        row.options,
+    )
+
+
+def _name(row: Binding) -> tuple[int, int]:
+    return row.stream, row.seq
+
+
+def _is_conflict(row: Binding) -> bool:
+    return row.state is BindingState.UNAVAILABLE and row.transaction is Transaction.CONFLICT
+
+
+def _order(row: Binding) -> tuple[object, ...]:
+    """Total among the different contents of one client and epoch. The names of the changes come
+    last and only for form: mixing gives a new name, and the order must outlive that."""
+    return (
+        _is_conflict(row),
+        row.state is BindingState.UNAVAILABLE,
+        row.grant,
+        row.state,
+        row.transaction_server,
+        row.transaction,
+        row.hostname,
+        row.options,
+        row.hardware_type,
+        row.hardware_address,
+        row.client_id or b"",
+        row.stream,
+        row.seq,
+    )
+
+
+def _join(a: Binding, b: Binding) -> Binding:
+    """The least row that says what both say, under the (stream, seq) of one of them."""
+    same_client = a.client_key == b.client_key
+    winner = max(a, b, key=_order)
+    if not same_client:
+        winner = _conflict(winner, max(a.client_key, b.client_key))
+    if _is_conflict(winner):
+        winner = replace(winner, transaction_at=max(a.transaction_at, b.transaction_at))
+    return replace(
+        winner,
+        expires_at=max(a.expires_at, b.expires_at),
+        potential_expires_at=max(a.potential_expires_at, b.potential_expires_at),
+        acknowledged_at=max(a.acknowledged_at, b.acknowledged_at) if same_client else 0,
+    )
+
+
+def _conflict(row: Binding, client_key: bytes) -> Binding:
+    return replace(
+        row,
+        client_key=client_key,
+        client_id=client_key[1:] if client_key[:1] == b"\x01" else None,
+        hardware_type=0,
+        hardware_address=b"",
+        hostname="",
+        state=BindingState.UNAVAILABLE,
+        grant=0,
+        transaction=Transaction.CONFLICT,
+        transaction_server=0,
+        options=b"",
+    )
+
+
+def _suffices(row: Binding, joined: Binding) -> bool:
+    """Whether `row` says what the joined row says, but for what instants lose on their way."""
+    return (
+        content(row) == content(joined)
+        and joined.expires_at - row.expires_at <= EXPIRY_SLACK_S
+        and joined.potential_expires_at - row.potential_expires_at <= EXPIRY_SLACK_S
+        and joined.transaction_at - row.transaction_at <= EXPIRY_SLACK_S
+    )
