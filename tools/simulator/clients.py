@@ -1,0 +1,263 @@
+"""Simulated DHCP clients (RFC 2131 4.4), honest ones: they use an address only inside a lease.
+
+They make and read packets with code of their own, so that an error of the server's codec does not
+cancel itself out.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tools.simulator.world import World
+
+DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE = 1, 2, 3, 4, 5, 6, 7
+BROADCAST = 0xFFFF_FFFF
+_HEADER = struct.Struct("!BBBBIHHIIII16s64s128sI")
+_COOKIE = 0x6382_5363
+
+
+class Message(NamedTuple):
+    """What a client reads of a server's message."""
+
+    kind: int
+    transaction_id: int
+    your_address: int
+    hardware_address: bytes
+    server: int
+    lease_s: int
+    renewal_s: int
+    rebinding_s: int
+
+
+def read_message(data: bytes) -> Message:
+    """Read a reply; raises ValueError or struct.error if the server sent nonsense."""
+    fields = _HEADER.unpack_from(data)
+    if fields[0] != 2 or fields[14] != _COOKIE:
+        raise ValueError("no BOOTREPLY")
+    options: dict[int, bytes] = {}
+    at = _HEADER.size
+    while data[at] != 255:
+        code = data[at]
+        if code == 0:
+            at += 1
+            continue
+        size = data[at + 1]
+        options[code] = data[at + 2 : at + 2 + size]
+        at += 2 + size
+
+    def number(code: int) -> int:
+        return int.from_bytes(options.get(code, b""), "big")
+
+    hardware_address = fields[11][: fields[2]]
+    return Message(
+        options[53][0], fields[4], fields[8], hardware_address, number(54), number(51),
+        number(58), number(59),
+    )  # fmt: skip
+
+
+def write_message(
+    kind: int,
+    transaction_id: int,
+    hardware_address: bytes,
+    client_address: int = 0,
+    requested: int = 0,
+    server: int = 0,
+) -> bytes:
+    options = bytes([53, 1, kind, 55, 4, 1, 3, 6, 15])
+    if requested:
+        options += b"\x32\x04" + requested.to_bytes(4, "big")
+    if server:
+        options += b"\x36\x04" + server.to_bytes(4, "big")
+    header = _HEADER.pack(
+        1, 1, 6, 0, transaction_id, 0, 0x8000, client_address, 0, 0, 0, hardware_address, b"", b"",
+        _COOKIE,
+    )  # fmt: skip
+    return header + options + b"\xff"
+
+
+class State(enum.Enum):
+    OFF = "off"
+    SELECTING = "selecting"
+    REQUESTING = "requesting"
+    REBOOTING = "rebooting"
+    BOUND = "bound"
+    RENEWING = "renewing"
+    REBINDING = "rebinding"
+
+
+@dataclass
+class Lease:
+    """A lease as the client counts it: from the instant at which it sent the REQUEST."""
+
+    address: int
+    server: int
+    end_ms: int
+    renew_ms: int
+    rebind_ms: int
+
+
+class Client:
+    """One client. `transmit(client, data, destination)` puts a datagram on the wire;
+    `on_lease(client)` is called whenever an ACK has given it a lease."""
+
+    def __init__(
+        self,
+        name: str,
+        hardware_address: bytes,
+        world: World,
+        transmit: Callable[[Client, bytes, int], None],
+        on_lease: Callable[[Client], None],
+    ) -> None:
+        self.name = name
+        self.hardware_address = hardware_address
+        self.lease: Lease | None = None
+        self.state = State.OFF
+        self.leases_lost = 0
+        self._world = world
+        self._transmit = transmit
+        self._on_lease = on_lease
+        self._transaction_id = 0
+        self._requested_at_ms = 0
+        self._request: tuple[bytes, int] = (b"", 0)
+        self._turn = 0
+        """Grows with every change of state, so that timers of an earlier one fall away."""
+
+    def holds(self, now_ms: int) -> bool:
+        return self.lease is not None and self.lease.end_ms > now_ms
+
+    def start(self) -> None:
+        """Power on: with a lease that it remembers (INIT-REBOOT) or without."""
+        if self.lease is not None and self.lease.end_ms > self._world.now_ms:
+            self._become(State.REBOOTING)
+            self._ask(write_message(
+                REQUEST, self._transaction_id, self.hardware_address, requested=self.lease.address
+            ), BROADCAST, tries=3, otherwise=self._after_silent_reboot)  # fmt: skip
+        else:
+            self._discover()
+
+    def stop(self, *, release: bool) -> None:
+        """Power off; a client that releases gives its lease up at once."""
+        if release and self.lease is not None and self.state is State.BOUND:
+            data = write_message(
+                RELEASE, self._world.random.getrandbits(32), self.hardware_address,
+                client_address=self.lease.address, server=self.lease.server,
+            )  # fmt: skip
+            server, self.lease = self.lease.server, None
+            self._transmit(self, data, server)
+        self._become(State.OFF)
+
+    def receive(self, data: bytes) -> None:
+        message = read_message(data)
+        if message.hardware_address != self.hardware_address:
+            return
+        if message.transaction_id != self._transaction_id or self.state is State.OFF:
+            return
+        if message.kind == OFFER and self.state is State.SELECTING:
+            self._become(State.REQUESTING, keep_transaction=True)
+            self._ask(write_message(
+                REQUEST, self._transaction_id, self.hardware_address,
+                requested=message.your_address, server=message.server,
+            ), BROADCAST, tries=3, otherwise=self._discover)  # fmt: skip
+        elif message.kind == ACK and self.state in _WAITING:
+            self._bind(message)
+        elif message.kind == NAK and self.state in _WAITING:
+            self.lease = None
+            self._discover()
+
+    # --- inside
+
+    def _become(self, state: State, *, keep_transaction: bool = False) -> None:
+        self.state = state
+        self._turn += 1
+        if not keep_transaction:
+            self._transaction_id = self._world.random.getrandbits(32)
+
+    def _discover(self) -> None:
+        self._become(State.SELECTING)
+        data = write_message(DISCOVER, self._transaction_id, self.hardware_address)
+        self._ask(data, BROADCAST, tries=4, otherwise=self._discover_later)
+
+    def _discover_later(self) -> None:
+        self._become(State.SELECTING)
+        self._later(self._world.random.randint(5_000, 15_000), self._discover)
+
+    def _ask(
+        self, data: bytes, destination: int, tries: int, otherwise: Callable[[], None] | None
+    ) -> None:
+        """Send, and again after 4, 8, ... s, at most `tries` times; then `otherwise`."""
+        self._requested_at_ms = self._world.now_ms
+        self._transmit(self, data, destination)
+        wait_ms = 4_000 + self._world.random.randint(-1_000, 1_000)
+        if tries > 1:
+            self._later(wait_ms, lambda: self._ask(data, destination, tries - 1, otherwise))
+        elif otherwise is not None:
+            self._later(wait_ms, otherwise)
+
+    def _later(self, delay_ms: int, act: Callable[[], None]) -> None:
+        turn = self._turn
+
+        def due() -> None:
+            if turn == self._turn:
+                act()
+
+        self._world.after(delay_ms, due)
+
+    def _bind(self, message: Message) -> None:
+        start_ms = self._requested_at_ms
+        self.lease = Lease(
+            message.your_address,
+            message.server,
+            start_ms + message.lease_s * 1000,
+            start_ms + message.renewal_s * 1000,
+            start_ms + message.rebinding_s * 1000,
+        )
+        self._become(State.BOUND)
+        self._world.trace(self.name, "bound", message.your_address, message.lease_s)
+        self._on_lease(self)
+        self._at(self.lease.renew_ms, self._renew)
+
+    def _at(self, when_ms: int, act: Callable[[], None]) -> None:
+        self._later(max(0, when_ms - self._world.now_ms), act)
+
+    def _renew(self) -> None:
+        lease = self.lease
+        assert lease is not None
+        self._become(State.RENEWING)
+        self._at(lease.rebind_ms, self._rebind)
+        data = write_message(
+            REQUEST, self._transaction_id, self.hardware_address, client_address=lease.address
+        )
+        self._ask(data, lease.server, tries=2, otherwise=None)
+
+    def _rebind(self) -> None:
+        lease = self.lease
+        assert lease is not None
+        self._become(State.REBINDING)
+        self._at(lease.end_ms, self._lose)
+        data = write_message(
+            REQUEST, self._transaction_id, self.hardware_address, client_address=lease.address
+        )
+        self._ask(data, BROADCAST, tries=3, otherwise=None)
+
+    def _lose(self) -> None:
+        self.lease = None
+        self.leases_lost += 1
+        self._world.trace(self.name, "lost its lease")
+        self._discover()
+
+    def _after_silent_reboot(self) -> None:
+        """RFC 2131 3.2: no answer, and the lease has not expired: it may be used on."""
+        lease = self.lease
+        assert lease is not None
+        if lease.end_ms <= self._world.now_ms:
+            self._lose()
+            return
+        self._become(State.BOUND)
+        self._at(lease.renew_ms, self._renew)
+
+
+_WAITING = {State.REQUESTING, State.REBOOTING, State.RENEWING, State.REBINDING}
