@@ -1,0 +1,226 @@
+"""Bindings: the rows on the way of a packet, so each verb here is one or two statements.
+
+Lists of keys go into an `IN (...)` whose length is rounded up to a power of two, the last key
+repeated: a handful of prepared statements serves every length. Own changes are written with their
+numbers and log in the same transaction; merged rows keep the (stream, seq) of their author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select
+
+from agent.limits import BLOCK_ADDRESSES
+from agent.model import Binding, BindingState, ChangeKind, MemberId, Transaction
+from store.session import Row
+from store.sqlite import compile_statement, compile_upsert, limited
+from store.streams import StreamRows
+from store.tables import BINDING
+
+_KEYS_MAX = 512
+"""Keys of one IN list; more are asked for in several statements."""
+
+_PUT = compile_upsert(BINDING)
+_IN_RANGE = compile_statement(
+    limited(
+        select(BINDING)
+        .where(BINDING.c.address >= bindparam("first"), BINDING.c.address <= bindparam("last"))
+        .order_by(BINDING.c.address),
+        "limit",
+    ),
+    "first",
+    "last",
+    "limit",
+)
+_OF_SERVER = compile_statement(
+    limited(
+        select(BINDING)
+        .where(
+            BINDING.c.transaction_server == bindparam("server"),
+            BINDING.c.address > bindparam("after"),
+        )
+        .order_by(BINDING.c.address),
+        "limit",
+    ),
+    "server",
+    "after",
+    "limit",
+)
+_BOUND = compile_statement(
+    select(BINDING.c.address)
+    .where(
+        BINDING.c.address >= bindparam("first"),
+        BINDING.c.address <= bindparam("last"),
+        BINDING.c.epoch >= bindparam("epoch"),
+    )
+    .order_by(BINDING.c.address),
+    "first",
+    "last",
+    "epoch",
+)
+
+
+def _count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, literal_column("1"))))
+
+
+def _state(state: BindingState) -> ColumnElement[bool]:
+    return BINDING.c.state == literal_column(str(int(state)))
+
+
+_COUNTS = compile_statement(
+    select(
+        _count_if(_state(BindingState.BOUND) & (BINDING.c.expires_at > bindparam("now"))),
+        _count_if(_state(BindingState.BOUND)),
+        _count_if(_state(BindingState.RELEASED)),
+        _count_if(_state(BindingState.UNAVAILABLE)),
+    ).where(BINDING.c.address >= bindparam("first"), BINDING.c.address <= bindparam("last")),
+    "now",
+    "first",
+    "last",
+)
+
+
+@cache
+def _by_address(count: int) -> str:
+    names = [f"k{i}" for i in range(count)]
+    return compile_statement(
+        select(BINDING).where(BINDING.c.address.in_([bindparam(name) for name in names])), *names
+    )
+
+
+@cache
+def _by_client(count: int) -> str:
+    names = [f"k{i}" for i in range(count)]
+    return compile_statement(
+        select(BINDING).where(BINDING.c.client_key.in_([bindparam(name) for name in names])),
+        *names,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BindingCounts:
+    """Bindings of a span of addresses by what they are at one instant."""
+
+    live: int
+    expired: int
+    released: int
+    unavailable: int
+
+
+_STATE = {int(state): state for state in BindingState}
+_TRANSACTION = {int(transaction): transaction for transaction in Transaction}
+
+
+def _binding(row: Row) -> Binding:
+    values = list(row)
+    values[6] = _STATE[values[6]]
+    values[12] = _TRANSACTION[values[12]]
+    return Binding(*values)
+
+
+def _row(b: Binding, stream: int, seq: int) -> Row:
+    # A unary plus makes a plain int of an IntEnum, which the driver binds without a detour.
+    return (
+        b.address,
+        b.client_key,
+        b.client_id,
+        b.hardware_type,
+        b.hardware_address,
+        b.hostname,
+        +b.state,
+        b.epoch,
+        b.grant,
+        b.expires_at,
+        b.potential_expires_at,
+        b.acknowledged_at,
+        +b.transaction,
+        b.transaction_at,
+        b.transaction_server,
+        b.options,
+        stream,
+        seq,
+    )
+
+
+class BindingRows(StreamRows):
+    """The part of the port about bindings."""
+
+    def bindings_by_address(self, addresses: Collection[int]) -> dict[int, Binding]:
+        """The bindings that exist among `addresses`."""
+        found = {}
+        for keys in _chunks(addresses):
+            for row in self.rows(_by_address(len(keys)), keys):
+                found[row[0]] = _binding(row)
+        return found
+
+    def bindings_by_client(self, client_keys: Collection[bytes]) -> dict[bytes, list[Binding]]:
+        """The bindings of each client that has any, in order of address."""
+        found: dict[bytes, list[Binding]] = {}
+        for keys in _chunks(client_keys):
+            for row in self.rows(_by_client(len(keys)), keys):
+                found.setdefault(row[1], []).append(_binding(row))
+        for bindings in found.values():
+            if len(bindings) > 1:
+                bindings.sort(key=attrgetter("address"))
+        return found
+
+    def bindings_in_range(self, first: int, last: int, limit: int) -> list[Binding]:
+        return [_binding(row) for row in self.rows(_IN_RANGE, (first, last, limit))]
+
+    def bindings_after(self, address: int, limit: int) -> list[Binding]:
+        """Bindings behind `address` (-1: all) in order, at most `limit`: what GETNEXT needs."""
+        return self.bindings_in_range(address + 1, 0xFFFF_FFFF, limit)
+
+    def bindings_of_server(self, server: MemberId, after: int, limit: int) -> list[Binding]:
+        return [_binding(row) for row in self.rows(_OF_SERVER, (server, after, limit))]
+
+    def binding_blocks(self, after_block: int, limit: int) -> list[tuple[int, list[Binding]]]:
+        """The next blocks that have bindings, whole, at most `limit`. Block n is the addresses
+        from n * BLOCK_ADDRESSES on; a walk begins at -1."""
+        blocks: list[tuple[int, list[Binding]]] = []
+        first = (after_block + 1) * BLOCK_ADDRESSES
+        rows_max = limit * BLOCK_ADDRESSES
+        for row in self.each_row(_IN_RANGE, (first, 0xFFFF_FFFF, rows_max)):
+            block = row[0] // BLOCK_ADDRESSES
+            if not blocks or blocks[-1][0] != block:
+                if len(blocks) == limit:
+                    break
+                blocks.append((block, []))
+            blocks[-1][1].append(_binding(row))
+        return blocks
+
+    def bound_addresses(self, first: int, last: int, epoch: int) -> list[int]:
+        return [row[0] for row in self.rows(_BOUND, (first, last, epoch))]
+
+    def count_bindings(self, first: int, last: int, now: int) -> BindingCounts:
+        live, bound, released, unavailable = self.rows(_COUNTS, (now, first, last))[0]
+        return BindingCounts(live, bound - live, released, unavailable)
+
+    def save_bindings(self, bindings: Sequence[Binding]) -> list[Binding]:
+        if not bindings:
+            return []
+        stream, first = self.take_numbers(ChangeKind.BINDING, [b.address for b in bindings])
+        rows = [_row(b, stream, seq) for seq, b in enumerate(bindings, first)]
+        self.change_many(_PUT, rows)
+        return [_binding(row) for row in rows]
+
+    def put_bindings(self, bindings: Sequence[Binding]) -> None:
+        self.change_many(_PUT, [_row(b, b.stream, b.seq) for b in bindings])
+
+
+_Key = TypeVar("_Key", int, bytes)
+
+
+def _chunks(keys: Collection[_Key]) -> Iterator[list[_Key]]:
+    """The keys in lists of a power of two, the last one filled up by repetition."""
+    every = list(keys)
+    for start in range(0, len(every), _KEYS_MAX):
+        chunk = every[start : start + _KEYS_MAX]
+        size = 1 << (len(chunk) - 1).bit_length()
+        yield chunk + chunk[-1:] * (size - len(chunk))

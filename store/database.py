@@ -1,0 +1,287 @@
+"""A store: opening it, making it, and its transactions.
+
+A file is shared by the engine, the agent and people's tools. Each transaction takes a connection
+from the pool of its process; writers wait for each other in `store/lock.py`, readers for nobody
+(WAL). A store in memory is one connection and no file, cheap enough for a simulator to make
+thousands; it can be copied as bytes and made again from them.
+
+A transaction whose block raises, or in which any statement failed, is rolled back. The store itself
+goes on: after a full disk has been mended the next transaction simply works.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from agent.clock import ClockAnchor
+from agent.errors import StoreError
+from store.lock import WriterLock
+from store.schema import REVISIONS, check_revision, migrate, store_revision
+from store.sqlite import DRIVER_ERRORS, file_engine, memory_engine, store_error
+from store.tables import METADATA
+from store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from agent import port
+
+MEMORY = "in memory"
+
+
+class Store:
+    """`agent.port.Store` over SQLite. Threads may use it; a transaction belongs to one thread."""
+
+    def __init__(self, engine: Engine, place: str, lock: WriterLock | None) -> None:
+        """Use `open_store`, `create_store` or `Store.in_memory`."""
+        self._engine = engine
+        self._place = place
+        self._lock = lock
+        self._memory = engine.raw_connection() if lock is None else None
+        self._busy = False
+
+    # --- in memory
+
+    @classmethod
+    def in_memory(
+        cls, *, member: int = 1, incarnation: int = 1, engine_id: bytes | None = None
+    ) -> Store:
+        """A new store without a file, for simulation and tests."""
+        store = cls.from_snapshot(_empty_database())
+        identity = engine_id or bytes.fromhex("80007ed905") + member.to_bytes(4, "big")
+        with store.write() as tx:
+            tx.add_local(member, incarnation, identity)
+        return store
+
+    @classmethod
+    def from_snapshot(cls, snapshot: bytes) -> Store:
+        """A store in memory with the content of `Store.snapshot()`."""
+        store = cls(_memory_engine(), MEMORY, None)
+        driver = store._driver()
+        driver.deserialize(snapshot)
+        driver.execute("PRAGMA journal_mode = MEMORY")
+        return store
+
+    def snapshot(self) -> bytes:
+        """The content of a store in memory, as it was after the last commit."""
+        return self._driver().serialize()
+
+    def _driver(self) -> sqlite3.Connection:
+        assert self._memory is not None, "only a store in memory has snapshots"
+        assert not self._busy, "a snapshot inside a transaction"
+        driver = self._memory.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver
+
+    # --- transactions
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        with self._cursor() as cursor:
+            with self._transaction(cursor, "BEGIN", writing=False) as transaction:
+                yield transaction
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        exclusion: AbstractContextManager[None] = (
+            nullcontext() if self._lock is None else self._lock.held()
+        )
+        with exclusion, self._cursor() as cursor:
+            with self._transaction(cursor, "BEGIN IMMEDIATE", writing=True) as transaction:
+                yield transaction
+
+    @contextmanager
+    def _transaction(self, cursor: Any, begin: str, *, writing: bool) -> Iterator[Transaction]:
+        self._execute(cursor, begin)
+        transaction = Transaction(cursor, self._place, writing=writing)
+        try:
+            yield transaction
+            if transaction.failed:
+                raise StoreError(f"store {self._place}: a statement failed, nothing was written")
+            self._execute(cursor, "COMMIT")
+        except BaseException:
+            # Some errors (a full disk) have rolled back already; then there is nothing to do.
+            if cursor.connection.in_transaction:
+                self._execute(cursor, "ROLLBACK")
+            raise
+        finally:
+            transaction.end()
+
+    def _execute(self, cursor: Any, statement: str) -> None:
+        try:
+            cursor.execute(statement)
+        except DRIVER_ERRORS as error:
+            raise store_error(self._place, error) from error
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor of a connection of the pool, or of the only connection of a store in memory."""
+        if self._memory is not None:
+            assert not self._busy, "a transaction inside another, on a store in memory"
+            self._busy = True
+            try:
+                yield self._memory.cursor()
+            finally:
+                self._busy = False
+            return
+        connection = self._connect()
+        try:
+            yield connection.cursor()
+        finally:
+            connection.close()
+
+    def _connect(self) -> PoolProxiedConnection:
+        with _errors_of(self._place):
+            return self._engine.raw_connection()
+
+    # --- outside the port
+
+    def begin_boot(self) -> int:
+        """Count a start of the SNMP engine, durably; returns snmpEngineBoots."""
+        with self.write() as tx:
+            return tx.begin_boot()
+
+    def clock_anchor(self, measure: Callable[[], ClockAnchor]) -> ClockAnchor:
+        """The anchor of the running boot: the one kept, or a new one after a reboot."""
+        anchor = measure()
+        with self.write() as tx:
+            kept = tx.clock_anchor()
+            if kept is not None and kept.boot_id == anchor.boot_id:
+                return kept
+            tx.set_clock_anchor(anchor)
+        return anchor
+
+    def data_size(self) -> int:
+        """Octets of the database and its log."""
+        if self._memory is not None:
+            return len(self.snapshot())
+        files = (Path(self._place), Path(self._place + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def close(self) -> None:
+        """Give everything back; the last one to close a file folds its log into it."""
+        if self._memory is not None:
+            self._memory.close()
+        else:
+            self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+
+
+def open_store(path: Path | str) -> Store:
+    """Open the store of a member, after migrating it if it is of an older revision.
+
+    StoreError says what is wrong with the file, StoreVersionError that it is too new."""
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise StoreError(f"store {path}: does not exist; `dhcpsync init` makes a member's folder")
+    lock = WriterLock(path)
+    store = Store(file_engine(path), str(path), lock)
+    try:
+        with store._cursor() as cursor, _errors_of(store._place):
+            old = check_revision(store_revision(cursor, store._place), store._place)
+        if old:
+            with lock.held(), _errors_of(store._place):
+                _migrate(store._engine)
+        with store.read() as tx:
+            tx.local()
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+def create_store(path: Path | str, *, member: int, engine_id: bytes, incarnation: int = 1) -> Store:
+    """Make the store of a new member and open it. It appears under its name only when complete."""
+    path = Path(path).absolute()
+    if path.exists():
+        raise StoreError(f"store {path}: exists already; remove it to begin anew, or open it")
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        unfinished.unlink(missing_ok=True)
+        os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"store {path}: cannot be made: {error.strerror}; its folder must exist and be writable"
+        ) from error
+    engine = file_engine(unfinished)
+    try:
+        with _errors_of(str(path)):
+            _migrate(engine)
+        store = Store(engine, str(path), WriterLock(path))
+        with store.write() as tx:
+            tx.add_local(member, incarnation, engine_id)
+        store.close()
+        _publish(unfinished, path)
+    except BaseException:
+        engine.dispose()
+        for suffix in ("", "-wal", "-shm"):
+            unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+        raise
+    return open_store(path)
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    """Give a finished file its name, durably; an existing file of that name is left alone."""
+    try:
+        os.link(unfinished, path)
+        unfinished.unlink()
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(f"store {path}: cannot be made: {error.strerror}") from error
+
+
+def _migrate(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            migrate(connection)
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _errors_of(place: str) -> Iterator[None]:
+    """Errors of SQLAlchemy or the driver as StoreError."""
+    try:
+        yield
+    except (DBAPIError, *DRIVER_ERRORS) as error:
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        raise store_error(place, origin or error) from error
+
+
+@cache
+def _memory_engine() -> Engine:
+    return memory_engine()
+
+
+@cache
+def _empty_database() -> bytes:
+    """The newest schema without a row, made once per process."""
+    with _memory_engine().connect() as connection:
+        METADATA.create_all(connection)
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT NOT NULL)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (REVISIONS[-1],))
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver.serialize()
+
+
+if TYPE_CHECKING:
+
+    def _is_the_port(store: Store) -> port.Store:
+        return store

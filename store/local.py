@@ -1,0 +1,223 @@
+"""What the member knows of itself and keeps for itself: its row, counters, users and the audit.
+
+The audit is a hash chain: each entry's hash is SHA-256 over the previous hash and the entry's
+fields, each field prefixed with its length, so that an entry cannot be changed, moved or taken
+out of the middle without every later hash being wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from agent.clock import ClockAnchor
+from agent.errors import StoreError
+from agent.model import Local, stream_id
+from store.session import Row
+from store.sqlite import compile_insert, compile_statement, compile_upsert, limited
+from store.streams import StreamRows
+from store.tables import AUDIT, COUNTER, LOCAL, SNMP_USER
+
+ENGINE_BOOTS_MAX = 2**31 - 1
+"""snmpEngineBoots latches there: the engine has to get new keys (RFC 3414 2.2.2)."""
+
+UserRole = Literal["monitor", "operator", "peer"]
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpUser:
+    """An SNMPv3 user. Keys are localized to this member's engine (RFC 3414 2.6); the master
+    keys are kept for `peer` alone."""
+
+    name: str
+    role: UserRole
+    auth_protocol: str
+    priv_protocol: str
+    auth_key: bytes
+    priv_key: bytes
+    auth_master: bytes | None = None
+    priv_master: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what; `hash` covers this entry and, through the chain, all before it."""
+
+    seq: int
+    at: int
+    user: str
+    action: str
+    detail: str
+    hash: bytes
+
+
+_LOCAL_FIELDS = (
+    LOCAL.c.member,
+    LOCAL.c.incarnation,
+    LOCAL.c.engine_id,
+    LOCAL.c.engine_boots,
+    LOCAL.c.poll_counter,
+    LOCAL.c.configuration_version,
+    LOCAL.c.ownership_version,
+    LOCAL.c.serving,
+)
+_LOCAL = compile_statement(select(*_LOCAL_FIELDS))
+_ADD_LOCAL = compile_insert(LOCAL)
+_ANCHOR = compile_statement(select(LOCAL.c.boot_id, LOCAL.c.offset_ms))
+
+
+def _increment(column: ColumnElement[int]) -> str:
+    return compile_statement(update(LOCAL).values({column: column + literal_column("1")}))
+
+
+_NEXT_POLL = _increment(LOCAL.c.poll_counter)
+_CONFIGURATION_CHANGED = _increment(LOCAL.c.configuration_version)
+_OWNERSHIP_CHANGED = _increment(LOCAL.c.ownership_version)
+_SET_BOOTS = compile_statement(update(LOCAL).values(engine_boots=bindparam("boots")), "boots")
+_SET_SERVING = compile_statement(update(LOCAL).values(serving=bindparam("serving")), "serving")
+_SET_INCARNATION = compile_statement(
+    update(LOCAL).values(incarnation=bindparam("incarnation")), "incarnation"
+)
+_SET_ANCHOR = compile_statement(
+    update(LOCAL).values(boot_id=bindparam("boot_id"), offset_ms=bindparam("offset_ms")),
+    "boot_id",
+    "offset_ms",
+)
+
+_COUNTERS = compile_statement(select(COUNTER).order_by(COUNTER.c.name))
+_ADD_COUNTER = compile_upsert(COUNTER, add_to=COUNTER.c.value)
+
+_USERS = compile_statement(select(SNMP_USER).order_by(SNMP_USER.c.name))
+_PUT_USER = compile_upsert(SNMP_USER)
+_DELETE_USER = compile_statement(
+    delete(SNMP_USER).where(SNMP_USER.c.name == bindparam("user")), "user"
+)
+
+_AUDIT_TAIL = compile_statement(
+    limited(select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()), 1)
+)
+_AUDIT_ADD = compile_insert(AUDIT)
+_AUDIT_AFTER = compile_statement(
+    limited(select(AUDIT).where(AUDIT.c.seq > bindparam("after")).order_by(AUDIT.c.seq), "limit"),
+    "after",
+    "limit",
+)
+_CHAIN_START = bytes(32)
+
+
+def _audit_hash(previous: bytes, seq: int, at: int, *texts: str) -> bytes:
+    chain = hashlib.sha256(previous)
+    for field in (str(seq), str(at), *texts):
+        octets = field.encode()
+        chain.update(len(octets).to_bytes(4, "big") + octets)
+    return chain.digest()
+
+
+class LocalRow(StreamRows):
+    """The part of the port about this member, and what lies outside the port beside it."""
+
+    def local(self) -> Local:
+        values = list(self.rows(_LOCAL)[0])
+        values[-1] = bool(values[-1])
+        return Local(*values)
+
+    def add_local(self, member: int, incarnation: int, engine_id: bytes) -> None:
+        """Make the single row and the own stream of a new store."""
+        row: Row = (1, member, incarnation, engine_id, 0, 0, 0, 0, 0, None, None)
+        self.change(_ADD_LOCAL, row)
+        self._stream_head(stream_id(member, incarnation))
+
+    def set_serving(self, serving: bool) -> None:
+        self.change(_SET_SERVING, (+serving,))
+
+    def next_poll_counter(self) -> int:
+        self.change(_NEXT_POLL)
+        return self.local().poll_counter
+
+    def begin_incarnation(self, incarnation: int) -> None:
+        """Go on under a new stream; the poll counter goes on too, nonces are compared as pairs."""
+        local = self.local()
+        assert incarnation > local.incarnation, f"{incarnation} follows {local.incarnation}"
+        self.change(_SET_INCARNATION, (incarnation,))
+        self._stream_head(stream_id(local.member, incarnation))
+
+    def configuration_changed(self) -> None:
+        self.change(_CONFIGURATION_CHANGED)
+
+    def ownership_changed(self) -> None:
+        self.change(_OWNERSHIP_CHANGED)
+
+    def begin_boot(self) -> int:
+        """Count one start of the SNMP engine; returns snmpEngineBoots."""
+        boots = min(self.local().engine_boots + 1, ENGINE_BOOTS_MAX)
+        self.change(_SET_BOOTS, (boots,))
+        return boots
+
+    def clock_anchor(self) -> ClockAnchor | None:
+        boot_id, offset_ms = self.rows(_ANCHOR)[0]
+        return None if boot_id is None else ClockAnchor(boot_id, offset_ms)
+
+    def set_clock_anchor(self, anchor: ClockAnchor) -> None:
+        self.change(_SET_ANCHOR, (anchor.boot_id, anchor.offset_ms))
+
+    # --- counters
+
+    def add_counters(self, increments: dict[str, int]) -> None:
+        self.change_many(_ADD_COUNTER, increments.items())
+
+    def counters(self) -> dict[str, int]:
+        return dict(self.rows(_COUNTERS))
+
+    # --- SNMP users
+
+    def snmp_users(self) -> list[SnmpUser]:
+        """All users in order of name."""
+        return [SnmpUser(*row) for row in self.rows(_USERS)]
+
+    def put_snmp_user(self, user: SnmpUser) -> None:
+        """Add a user, or replace the one of that name."""
+        self.change(
+            _PUT_USER,
+            (
+                user.name,
+                user.role,
+                user.auth_protocol,
+                user.priv_protocol,
+                user.auth_key,
+                user.priv_key,
+                user.auth_master,
+                user.priv_master,
+            ),
+        )
+
+    def delete_snmp_user(self, name: str) -> bool:
+        """Whether there was such a user."""
+        return self.change(_DELETE_USER, (name,)) > 0
+
+    # --- audit
+
+    def audit(self, user: str, action: str, detail: str, now: int) -> None:
+        tail = self.rows(_AUDIT_TAIL)
+        seq, previous = tail[0] if tail else (0, _CHAIN_START)
+        digest = _audit_hash(previous, seq + 1, now, user, action, detail)
+        self.change(_AUDIT_ADD, (seq + 1, now, user, action, detail, digest))
+
+    def audit_after(self, seq: int, limit: int) -> list[AuditEntry]:
+        """Entries behind `seq` (0: all) in order, at most `limit`."""
+        return [AuditEntry(*row) for row in self.rows(_AUDIT_AFTER, (seq, limit))]
+
+    def verify_audit(self) -> int:
+        """Check the whole chain; returns the number of entries. StoreError names the first entry
+        that is not as it was written."""
+        count, previous = 0, _CHAIN_START
+        for seq, at, user, action, detail, digest in self.each_row(_AUDIT_AFTER, (0, -1)):
+            if seq != count + 1:
+                raise StoreError(f"audit: entry {count + 1} is missing")
+            if digest != _audit_hash(previous, seq, at, user, action, detail):
+                raise StoreError(f"audit: entry {seq} or one before it was altered")
+            count, previous = seq, digest
+        return count

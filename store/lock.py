@@ -1,0 +1,68 @@
+"""The lock that the writers of one member's store take: the engine, the agent and its threads.
+
+SQLite's own lock would do for safety, but its busy handler polls with sleeps, and who sleeps loses
+to who asks again at once. Here waiters sleep in the kernel, in two `flock` locks: a writer takes
+the turn, then the store, then gives the turn back. Who waits for the store holds the turn, so the
+process that has just let go of the store cannot take it again before him.
+
+A lock goes with its process, however it dies; what a dead writer had not committed, SQLite rolls
+back. Within a process a mutex does the same for threads, since `flock` belongs to the open file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import StoreError
+
+
+class WriterLock:
+    """`<store>.turn` and `<store>.lock`, made with mode 0600 if they are missing."""
+
+    def __init__(self, store: Path) -> None:
+        self._mutex = threading.Lock()
+        self._owner: int | None = None
+        self._turn = _open(store.with_name(store.name + ".turn"))
+        try:
+            self._lock = _open(store.with_name(store.name + ".lock"))
+        except StoreError:
+            os.close(self._turn)
+            raise
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for the lock, and hold it for the `with` block."""
+        assert self._owner != threading.get_ident(), "a write transaction inside another"
+        with self._mutex:
+            self._owner = threading.get_ident()
+            try:
+                fcntl.flock(self._turn, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(self._lock, fcntl.LOCK_EX)
+                finally:
+                    fcntl.flock(self._turn, fcntl.LOCK_UN)
+                try:
+                    yield
+                finally:
+                    fcntl.flock(self._lock, fcntl.LOCK_UN)
+            finally:
+                self._owner = None
+
+    def close(self) -> None:
+        os.close(self._turn)
+        os.close(self._lock)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"store: lock file {path} cannot be opened: {error.strerror}; "
+            "the store's folder must be writable"
+        ) from error

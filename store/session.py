@@ -1,0 +1,72 @@
+"""One transaction on one cursor: what all parts of the transaction port stand on.
+
+The parts (`store/bindings.py`, `streams.py`, `ownership.py`, `configuration.py`, `group.py`,
+`local.py`) are mixins over `Session`; `store/transaction.py` puts them together. An error of the
+driver makes the session fail for good: whatever the caller does, it will be rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from sqlite3 import Cursor
+from typing import Any
+
+from store.sqlite import DRIVER_ERRORS, store_error
+
+Row = tuple[Any, ...]
+
+
+class Session:
+    """Runs compiled statements. `place` names the store in errors."""
+
+    def __init__(self, cursor: Cursor, place: str, *, writing: bool) -> None:
+        self._cursor: Cursor | None = cursor
+        self._place = place
+        self._writing = writing
+        self.failed = False
+
+    def end(self) -> None:
+        """Make this session useless; the transaction is over."""
+        self._cursor = None
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        cursor = self._cursor
+        assert cursor is not None, "this transaction is over"
+        try:
+            return cursor.execute(statement, parameters).fetchall()
+        except DRIVER_ERRORS as error:
+            self.failed = True
+            raise store_error(self._place, error) from error
+
+    def each_row(self, statement: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
+        """Rows one by one, so that the reader may stop early; no other statement may run before."""
+        cursor = self._cursor
+        assert cursor is not None, "this transaction is over"
+        try:
+            yield from cursor.execute(statement, parameters)
+        except DRIVER_ERRORS as error:
+            self.failed = True
+            raise store_error(self._place, error) from error
+
+    def change(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement that writes; returns the number of rows that it touched."""
+        cursor = self._writer()
+        try:
+            return cursor.execute(statement, parameters).rowcount
+        except DRIVER_ERRORS as error:
+            self.failed = True
+            raise store_error(self._place, error) from error
+
+    def change_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        cursor = self._writer()
+        try:
+            cursor.executemany(statement, rows)
+        except DRIVER_ERRORS as error:
+            self.failed = True
+            raise store_error(self._place, error) from error
+
+    def _writer(self) -> Cursor:
+        cursor = self._cursor
+        assert cursor is not None, "this transaction is over"
+        assert self._writing, "a read transaction cannot write; use Store.write()"
+        return cursor

@@ -1,0 +1,315 @@
+"""The tables of a member's store, as SQLAlchemy Core knows them.
+
+Replicated rows (`binding`, `subnet`, `pool`, `option`, `reservation`) carry the (stream, seq) of
+their latest change, and `change` lists every change of every stream, so that "what you lack" is a
+range scan. `address_range` is this member's own view; `local`, `snmp_user`, `counter` and `audit`
+never leave the member.
+
+A rule is a constraint here where it can be one, but only where no merge from a peer could break
+it: a violation means a bug of ours, never a state of the cluster. So no row refers to another by
+foreign key (a pool may arrive before its subnet), and nothing but keys is unique. Numbers that the
+wire already bounds are checked again, for a store outlives the code that wrote it.
+
+Migrations in `store/migrations` make these tables; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeEngine
+
+from agent.model import ChangeKind
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_ADDRESS = "BETWEEN 0 AND 4294967295"
+_MEMBER = "BETWEEN 1 AND 2147483647"
+
+
+def _number() -> TypeEngine[int]:
+    """64 bits everywhere; SQLite's rowid and STRICT tables want the name INTEGER."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _integer(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, _number(), primary_key=key, autoincrement=False, nullable=False)
+
+
+def _text(name: str, *, key: bool = False, nullable: bool = False) -> Column[str]:
+    return Column(name, Text(), primary_key=key, nullable=nullable)
+
+
+def _octets(name: str, *, nullable: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary(), nullable=nullable)
+
+
+def _optional_integer(name: str) -> Column[int]:
+    return Column(name, _number(), nullable=True)
+
+
+def _table(name: str, columns: Sequence[Column[Any]], *, rowid: bool = True, **rules: str) -> Table:
+    """A table whose CHECK constraints are `rules`, by name. A table without rowid is kept in the
+    order of its primary key, which saves the second tree of a key that is no single integer."""
+    checks = [CheckConstraint(text, name=rule) for rule, text in rules.items()]
+    return Table(name, METADATA, *columns, *checks, sqlite_with_rowid=rowid, sqlite_strict=True)
+
+
+BINDING = _table(
+    "binding",
+    [
+        _integer("address", key=True),
+        _octets("client_key"),
+        _octets("client_id", nullable=True),
+        _integer("hardware_type"),
+        _octets("hardware_address"),
+        _text("hostname"),
+        _integer("state"),
+        _integer("epoch"),
+        _integer("grant"),
+        _integer("expires_at"),
+        _integer("potential_expires_at"),
+        _integer("acknowledged_at"),
+        _integer("transaction"),
+        _integer("transaction_at"),
+        _integer("transaction_server"),
+        _octets("options"),
+        _integer("stream"),
+        _integer("seq"),
+    ],
+    address=f"address {_ADDRESS}",
+    state="state BETWEEN 1 AND 3",
+    versions='epoch >= 0 AND "grant" >= 0',
+    expiry="expires_at >= 0 AND potential_expires_at >= expires_at AND acknowledged_at >= 0",
+    transaction='"transaction" BETWEEN 0 AND 7 AND transaction_at >= 0',
+    server="transaction_server BETWEEN 0 AND 2147483647",
+    change="stream > 0 AND seq > 0",
+)
+"""Columns in the order of the fields of `agent.model.Binding`. Releases and conflicts may be about
+a client that is known by nothing, so the identity has no rule of its own."""
+
+Index(None, BINDING.c.client_key)
+
+ADDRESS_RANGE = _table(
+    "address_range",
+    [
+        _integer("first", key=True),
+        _integer("last"),
+        _integer("state"),
+        _integer("epoch"),
+        _integer("member"),
+        _integer("nonce_incarnation"),
+        _integer("nonce_counter"),
+        _integer("generation"),
+    ],
+    order='"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295',
+    state="state BETWEEN 1 AND 4",
+    versions="epoch >= 0 AND nonce_incarnation >= 0 AND nonce_counter >= 0 AND generation >= 0",
+    member=f"member {_MEMBER}",
+)
+
+CHANGE = _table(
+    "change",
+    [
+        _integer("stream", key=True),
+        _integer("seq", key=True),
+        _integer("kind"),
+        _optional_integer("address"),
+        _text("key", nullable=True),
+    ],
+    rowid=False,
+    number="stream > 0 AND seq > 0",
+    kind="kind BETWEEN 1 AND 5",
+    subject='(kind = 1) = (address IS NOT NULL) AND (kind > 1) = ("key" IS NOT NULL)',
+)
+
+STREAM = _table(
+    "stream",
+    [_integer("stream", key=True), *map(_integer, ("applied", "log_from", "acknowledged"))],
+    heads="stream > 0 AND log_from BETWEEN 0 AND applied AND acknowledged BETWEEN 0 AND applied",
+)
+
+
+def _versioned(name: str, columns: Sequence[Column[Any]], **rules: str) -> Table:
+    """A replicated configuration table: its natural key and values, then what versions it."""
+    tail = map(
+        _integer, ("active", "deleted", "version_counter", "version_member", "stream", "seq")
+    )
+    return _table(
+        name,
+        [*columns, *tail],
+        rowid=False,
+        **rules,
+        flags="active IN (0, 1) AND deleted IN (0, 1)",
+        version=f"version_counter > 0 AND version_member {_MEMBER}",
+        change="stream > 0 AND seq > 0",
+    )
+
+
+SUBNET = _versioned(
+    "subnet",
+    [
+        _integer("network", key=True),
+        _integer("prefix_length", key=True),
+        _integer("lease_s"),
+        _text("interface"),
+        _text("name"),
+    ],
+    prefix=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
+    host_bits="(network & (4294967295 >> prefix_length)) = 0",
+    lease="lease_s BETWEEN 0 AND 4294967295",
+)
+
+POOL = _versioned(
+    "pool",
+    [_integer("first", key=True), _integer("last", key=True), _text("name")],
+    order='"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295',
+)
+
+OPTION = _versioned(
+    "option",
+    [
+        _integer("network", key=True),
+        _integer("prefix_length", key=True),
+        _integer("code", key=True),
+        _octets("data"),
+    ],
+    scope=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
+    host_bits="(network & (4294967295 >> prefix_length)) = 0",
+    code="code BETWEEN 1 AND 254",
+)
+
+RESERVATION = _versioned(
+    "reservation",
+    [_integer("address", key=True), _octets("client_key"), _text("hostname")],
+    address=f"address {_ADDRESS}",
+)
+
+CONFIGURATION = {
+    ChangeKind.SUBNET: SUBNET,
+    ChangeKind.POOL: POOL,
+    ChangeKind.OPTION: OPTION,
+    ChangeKind.RESERVATION: RESERVATION,
+}
+
+SERVER_GROUP = _table(
+    "server_group",
+    [
+        _integer("id", key=True),
+        _text("name"),
+        *map(_integer, ("generation", "mul_s", "lease_s")),
+    ],
+    single_row="id = 1",
+    parameters="generation >= 0 AND mul_s > 0 AND lease_s > 0",
+)
+
+MEMBER = _table(
+    "member",
+    [
+        _integer("member", key=True),
+        _text("name"),
+        _integer("address"),
+        _integer("port"),
+        _octets("engine_id"),
+        *map(_integer, ("state", "role", "weight")),
+    ],
+    member=f"member {_MEMBER}",
+    transport=f"address {_ADDRESS} AND port BETWEEN 1 AND 65535",
+    state="state BETWEEN 1 AND 3",
+    role="role BETWEEN 1 AND 2",
+    weight="weight >= 0",
+)
+
+PROPOSAL = _table(
+    "proposal",
+    [
+        _integer("generation", key=True),
+        _integer("promised_counter"),
+        _integer("promised_member"),
+        _optional_integer("accepted_counter"),
+        _optional_integer("accepted_member"),
+        _text("value", nullable=True),
+    ],
+    accepted="(accepted_counter IS NULL) = (accepted_member IS NULL)"
+    ' AND (accepted_counter IS NULL) = ("value" IS NULL)',
+    ballots="generation >= 0 AND promised_counter >= 0",
+)
+
+LOCAL = _table(
+    "local",
+    [
+        _integer("id", key=True),
+        _integer("member"),
+        _integer("incarnation"),
+        _octets("engine_id"),
+        _integer("engine_boots"),
+        _integer("poll_counter"),
+        _integer("configuration_version"),
+        _integer("ownership_version"),
+        _integer("serving"),
+        _text("boot_id", nullable=True),
+        _optional_integer("offset_ms"),
+    ],
+    single_row="id = 1",
+    identity=f"member {_MEMBER} AND incarnation BETWEEN 1 AND 4294967295",
+    engine_id="length(engine_id) BETWEEN 5 AND 32",
+    engine_boots="engine_boots BETWEEN 0 AND 2147483647",
+    counters="poll_counter >= 0 AND configuration_version >= 0 AND ownership_version >= 0",
+    serving="serving IN (0, 1)",
+    anchor="(boot_id IS NULL) = (offset_ms IS NULL)",
+)
+"""After `id`, columns in the order of the fields of `agent.model.Local`, then the clock's anchor.
+snmpEngineID has 5 to 32 octets (RFC 3411 5), snmpEngineBoots 31 bits (RFC 3414 2.2.2)."""
+
+SNMP_USER = _table(
+    "snmp_user",
+    [
+        _text("name", key=True),
+        *map(_text, ("role", "auth_protocol", "priv_protocol")),
+        *map(_octets, ("auth_key", "priv_key")),
+        _octets("auth_master", nullable=True),
+        _octets("priv_master", nullable=True),
+    ],
+    user="length(name) BETWEEN 1 AND 32",
+    role="role IN ('monitor', 'operator', 'peer')",
+    keys="length(auth_key) > 0 AND length(priv_key) > 0",
+    master="(role = 'peer') = (auth_master IS NOT NULL)"
+    " AND (role = 'peer') = (priv_master IS NOT NULL)",
+)
+"""Master keys are kept for peers alone: we localize them to each peer's engine (RFC 3414 2.6),
+whereas a person's key is needed for our own engine only. A name has at most 32 octets (RFC 3411
+5)."""
+
+COUNTER = _table(
+    "counter", [_text("name", key=True), _integer("value")], rowid=False, sign='"value" >= 0'
+)
+
+AUDIT = _table(
+    "audit",
+    [
+        _integer("seq", key=True),
+        _integer("at"),
+        *map(_text, ("user", "action", "detail")),
+        _octets("hash"),
+    ],
+    seq="seq > 0",
+    hash="length(hash) = 32",
+)

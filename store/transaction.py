@@ -1,0 +1,23 @@
+"""The transaction port (`agent.port.StoreTransaction`), put together from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from store.bindings import BindingRows
+from store.configuration import ConfigurationRows
+from store.group import GroupRows
+from store.ownership import OwnershipRows
+
+if TYPE_CHECKING:
+    from agent.port import StoreTransaction
+
+
+class Transaction(BindingRows, OwnershipRows, ConfigurationRows, GroupRows):
+    """Everything that can be asked of the store and written to it, in one transaction."""
+
+
+if TYPE_CHECKING:
+
+    def _is_the_port(transaction: Transaction) -> StoreTransaction:
+        return transaction
