@@ -97,8 +97,8 @@ bounds a client that changes its identity."""
 DECLINES_POOL_DIVISOR = 8
 """At most this part (1/8, and at least one address) of a pool is believed to be declined at once."""
 
-DECLINE_COUNTS_MAX = 4096
-"""Clients and links whose DECLINEs are counted; the oldest count is forgotten first."""
+DECLINES_MAX = 4096
+"""DECLINEs believed by one member within DECLINE_HOLD_S, all together: they are kept in memory."""
 
 REPLY_SIZE_DEFAULT = 548
 """Octets of a DHCP message that every client takes: 576 less IP and UDP headers (RFC 2131 2)."""
@@ -131,3 +131,18 @@ SNMP_MESSAGE_OCTETS_MAX = 65_507
 
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
+
+SNMP_BLOCKS_PAGE = 64
+"""Rows of the binding block table read at once: about as many as fit one datagram."""
+
+SNMP_EXCHANGES_MAX = 1_024
+"""Answers of polls and proposals kept for their askers: 16 members times 64 attempts."""
+
+SNMP_PENDING_MAX = 512
+"""Requests taken from the network and not answered yet; more are dropped, as UDP would."""
+
+SNMP_PEER_OUTSTANDING_MAX = 8
+"""Requests to one peer under way at once: enough to fill a link, too few to flood its queue."""
+
+SNMP_AUDIT_DETAIL_MAX = 4_096
+"""Characters of a SET that the audit keeps: an option's value fits."""

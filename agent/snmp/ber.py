@@ -130,10 +130,7 @@ def value(tag: int, content: Value) -> bytes:
 def varbind(name: bytes, encoded_value: bytes) -> bytes:
     """One variable binding; `name` as `object_identifier` gives it."""
     size = len(name)
-    if size < 0x80:
-        head = b"\x06" + _SINGLE[size] + name
-    else:
-        head = b"\x06" + length(size) + name
+    head = b"\x06" + length(size) + name
     size = len(head) + len(encoded_value)
     if size < 0x80:
         return b"\x30" + _SINGLE[size] + head + encoded_value

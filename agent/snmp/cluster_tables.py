@@ -1,0 +1,326 @@
+"""The member itself, its group, the streams and the log, and the exchanges between members."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.limits import SNMP_EXCHANGES_MAX
+from agent.model import (
+    Change,
+    ChangeKind,
+    Group,
+    Member,
+    MemberState,
+    stream_id,
+    stream_incarnation,
+    stream_member,
+)
+from agent.snmp import columns
+from agent.snmp.columns import RowStatus, Table
+from agent.snmp.lease_tables import pools_low
+from agent.snmp.oid import Oid
+from agent.snmp.tables import (
+    Cell,
+    ListProvider,
+    Node,
+    PeerStatus,
+    Provider,
+    QueryProvider,
+    Scope,
+    date_and_time,
+    scalar_node,
+)
+from agent.sync.codec import pack_record
+from agent.sync.messages import Record
+
+Row = tuple[Oid, Any]
+
+COUNTER_NAMES: Mapping[str, str] = {
+    f"dhcpSyncCounter{name}": f"dhcp.{name.lower()}"
+    for name in (
+        "Discovers",
+        "Offers",
+        "Requests",
+        "Declines",
+        "Acks",
+        "Naks",
+        "Releases",
+        "Informs",
+        "Invalids",
+    )
+}
+"""The store's name of each counter of the MIB."""
+
+DROP_PREFIX = "dhcp.drop."
+"""The store's counters of dropped messages: this, and the reason."""
+
+_UNKNOWN_PEER = PeerStatus()
+_SELF = PeerStatus(hello_state=1, align_state=1)
+
+
+# --- scalars
+
+
+def _counters(scope: Scope) -> dict[str, int]:
+    found: dict[str, int] = scope.keep("counters", scope.tx.counters)
+    return found
+
+
+def _server_state(scope: Scope) -> int:
+    group, local = scope.group(), scope.local()
+    own = group.member(local.member) if group else None
+    if own is not None and own.state is MemberState.JOINING:
+        return 1
+    return 2 if local.serving else 3
+
+
+def _own_name(scope: Scope) -> str:
+    group = scope.group()
+    own = group.member(scope.local().member) if group else None
+    return own.name if own else ""
+
+
+def _binding_count(scope: Scope) -> int:
+    counts = scope.tx.count_bindings(0, 0xFFFF_FFFF, scope.now)
+    return counts.live + counts.expired + counts.released + counts.unavailable
+
+
+def _peers(scope: Scope) -> list[PeerStatus]:
+    group, own = scope.group(), scope.local().member
+    members = group.members if group else ()
+    return [
+        scope.peers.get(m.member, _UNKNOWN_PEER)
+        for m in members
+        if m.member != own and m.state is not MemberState.REMOVED
+    ]
+
+
+def scalars(version: str) -> list[Node]:
+    """The server's scalars and the DHCP counters."""
+    readers: dict[str, Callable[[Scope], int | bytes | str]] = {
+        "dhcpSyncServerId": lambda scope: scope.local().member,
+        "dhcpSyncServerName": _own_name,
+        "dhcpSyncServerVersion": lambda _: version,
+        "dhcpSyncServerIncarnation": lambda scope: scope.local().incarnation,
+        "dhcpSyncServerState": _server_state,
+        "dhcpSyncServerConfigVersion": lambda scope: scope.local().configuration_version,
+        "dhcpSyncServerBindings": _binding_count,
+        "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state > 2 for p in _peers(scope)),
+        "dhcpSyncServerPoolsLow": pools_low,
+        "dhcpSyncServerMaxBacklog": lambda scope: max(
+            (p.backlog for p in _peers(scope)), default=0
+        ),
+    }
+    for name, stored in COUNTER_NAMES.items():
+        readers[name] = lambda scope, stored=stored: _counters(scope).get(stored, 0)
+    return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]
+
+
+def _drops(scope: Scope) -> list[Row]:
+    found = []
+    for name, count in _counters(scope).items():
+        reason = name.removeprefix(DROP_PREFIX).encode()
+        if name.startswith(DROP_PREFIX) and 1 <= len(reason) <= 32:
+            found.append((tuple(reason), count))
+    return sorted(found)
+
+
+# --- the group
+
+
+GROUP_CELLS: Mapping[str, Cell] = {
+    "Name": lambda _, row: row[0].name,
+    "Generation": lambda _, row: row[0].generation,
+    "MembershipHash": lambda _, row: row[1],
+    "MaxUnpushedLeaseTime": lambda _, row: row[0].mul_s,
+    "LeaseTime": lambda _, row: row[0].lease_s,
+    "MemberCount": lambda _, row: sum(m.state is not MemberState.REMOVED for m in row[0].members),
+}
+
+
+def _last_heard(_: Scope, row: tuple[Member, PeerStatus]) -> bytes:
+    return date_and_time(row[1].last_heard_at) if row[1].last_heard_at else b""
+
+
+MEMBER_CELLS: Mapping[str, Cell] = {
+    "Name": lambda _, row: row[0].name,
+    "Address": lambda _, row: row[0].address.to_bytes(4, "big"),
+    "Port": lambda _, row: row[0].port,
+    "EngineId": lambda _, row: row[0].engine_id,
+    "State": lambda _, row: row[0].state,
+    "Role": lambda _, row: row[0].role,
+    "Weight": lambda _, row: row[0].weight,
+    "Incarnation": lambda _, row: row[1].incarnation,
+    "HelloState": lambda _, row: row[1].hello_state,
+    "AlignState": lambda _, row: row[1].align_state,
+    "LastHeard": _last_heard,
+    "ClockOffset": lambda _, row: max(-(2**31), min(row[1].clock_offset_ms, 2**31 - 1)),
+    "Backlog": lambda _, row: max(0, min(row[1].backlog, 2**32 - 1)),
+    "RowStatus": lambda _, row: RowStatus.ACTIVE,
+}
+
+
+def _members(scope: Scope) -> list[Row]:
+    group, local = scope.group(), scope.local()
+    if group is None:
+        return []
+    own = PeerStatus(local.incarnation, _SELF.hello_state, _SELF.align_state, scope.now)
+    return sorted(
+        (
+            (m.member,),
+            (m, own if m.member == local.member else scope.peers.get(m.member, _UNKNOWN_PEER)),
+        )
+        for m in group.members
+    )
+
+
+# --- streams and the log
+
+
+def _streams(scope: Scope) -> list[Row]:
+    return [
+        ((stream_member(stream), stream_incarnation(stream)), head)
+        for stream, head in sorted(scope.tx.streams().items())
+    ]
+
+
+STREAM_CELLS: Mapping[str, Cell] = {
+    "Applied": lambda _, row: row.applied,
+    "LogFrom": lambda _, row: row.log_from,
+    "Acknowledged": lambda _, row: row.acknowledged,
+}
+
+
+def _changes(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    """Changes from index `first` on, of however many streams it takes."""
+    stream = stream_id(first[0], first[1])
+    after = (first[2] << 32 | first[3]) - 1
+    found: list[Change] = []
+    while len(found) < limit:
+        page = scope.tx.changes(stream, after, limit - len(found))
+        found += page
+        if len(found) < limit:
+            following = scope.tx.next_change(stream, page[-1].seq if page else after)
+            if following is None:
+                break
+            stream, after = following.stream, following.seq - 1
+    records = _records(scope, found)
+    return [
+        (
+            (
+                stream_member(change.stream),
+                stream_incarnation(change.stream),
+                change.seq >> 32,
+                change.seq & 0xFFFF_FFFF,
+            ),
+            (change, records.get((change.kind, change.key))),
+        )
+        for change in found
+    ]
+
+
+def _records(scope: Scope, changes: list[Change]) -> dict[tuple[ChangeKind, int | str], Record]:
+    """The current rows that `changes` are about."""
+    found: dict[tuple[ChangeKind, int | str], Record] = {}
+    addresses = {change.key for change in changes if isinstance(change.key, int)}
+    bindings = scope.tx.bindings_by_address(addresses) if addresses else {}
+    for address, binding in bindings.items():
+        found[ChangeKind.BINDING, address] = binding
+    for change in changes:
+        if isinstance(change.key, str) and (change.kind, change.key) not in found:
+            record = scope.tx.configuration_record(change.kind, change.key)
+            if record is not None:
+                found[change.kind, change.key] = record
+    return found
+
+
+def _change_record(scope: Scope, row: tuple[Change, Record | None]) -> bytes:
+    """The packed row, once in a response: a busy address may have many changes in one page."""
+    change, record = row
+    if record is None:
+        return b""
+    first = scope.keep(("sent", change.kind, change.key), lambda: (change.stream, change.seq))
+    if first != (change.stream, change.seq):
+        return b""
+    return pack_record(record, scope.now_ms)
+
+
+# --- exchanges between members
+
+
+class Exchanges:
+    """Requests that members have written, and our answers, by index; the oldest ones go first.
+
+    Used on the event loop to store, and on the store's thread to read."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[Oid, tuple[bytes, bytes]] = OrderedDict()
+
+    def put(self, index: Oid, request: bytes, answer: bytes) -> None:
+        self._rows.pop(index, None)
+        self._rows[index] = (request, answer)
+        while len(self._rows) > SNMP_EXCHANGES_MAX:
+            self._rows.popitem(last=False)
+
+    def remove(self, index: Oid) -> None:
+        self._rows.pop(index, None)
+
+    def rows(self) -> list[Row]:
+        return sorted(self._rows.copy().items())
+
+
+_EXCHANGE_CELLS: Mapping[str, Cell] = {
+    "Request": lambda _, row: row[0],
+    "Answer": lambda _, row: row[1],
+    "RowStatus": lambda _, row: RowStatus.ACTIVE,
+}
+
+
+def _exchange_provider(table: Table, exchanges: Exchanges) -> ListProvider:
+    return ListProvider(table, _EXCHANGE_CELLS, lambda _: exchanges.rows())
+
+
+# --- audit
+
+
+AUDIT_CELLS: Mapping[str, Cell] = {
+    "Time": lambda _, row: date_and_time(row.at),
+    "User": lambda _, row: row.user,
+    "Action": lambda _, row: row.action,
+    "Detail": lambda _, row: row.detail,
+    "Hash": lambda _, row: row.hash,
+}
+
+
+def _audit(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    return [((entry.seq,), entry) for entry in scope.tx.audit_after(first[0] - 1, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTables:
+    polls: Exchanges
+    proposals: Exchanges
+
+
+def providers(
+    exchanges: ExchangeTables, membership_hash: Callable[[Group], bytes]
+) -> list[Provider]:
+    """Every table of this file."""
+
+    def group_rows(scope: Scope) -> list[Row]:
+        group = scope.group()
+        return [] if group is None else [((1,), (group, membership_hash(group)))]
+
+    return [
+        ListProvider(columns.DROP, {"Count": lambda _, row: row}, _drops),
+        ListProvider(columns.GROUP, GROUP_CELLS, group_rows),
+        ListProvider(columns.MEMBER, MEMBER_CELLS, _members),
+        ListProvider(columns.STREAM, STREAM_CELLS, _streams),
+        QueryProvider(columns.CHANGE, {"Record": _change_record}, _changes),
+        _exchange_provider(columns.PROPOSAL, exchanges.proposals),
+        _exchange_provider(columns.POLL, exchanges.polls),
+        QueryProvider(columns.AUDIT, AUDIT_CELLS, _audit),
+    ]

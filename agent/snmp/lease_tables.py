@@ -1,0 +1,321 @@
+"""Bindings, addresses and the configuration, as tables.
+
+The typed columns are for people and monitoring; the packed ones for members, who pay for each
+variable binding and not for each octet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.dhcp.options import format_text, option_type
+from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE
+from agent.model import (
+    NEVER,
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    ChangeKind,
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Subnet,
+    stream_incarnation,
+    stream_member,
+)
+from agent.snmp import columns
+from agent.snmp.columns import RowStatus, Table
+from agent.snmp.oid import Oid, address_index, index_address
+from agent.snmp.tables import (
+    NEVER_DATE,
+    Cell,
+    ListProvider,
+    Provider,
+    QueryProvider,
+    Scope,
+    date_and_time,
+)
+from agent.sync.codec import pack_record, pack_records
+
+Row = tuple[Oid, Any]
+
+ETHERNET_KEY = b"\x00\x01"
+"""How a client key begins that is an Ethernet address (agent.model.Binding)."""
+
+
+# --- bindings
+
+
+def _binding_state(scope: Scope, row: Binding) -> int:
+    if row.state is BindingState.BOUND and row.expires_at <= scope.now:
+        return 4
+    return row.state
+
+
+def _expires_at(_: Scope, row: Binding) -> bytes:
+    return NEVER_DATE if row.expires_at >= NEVER else date_and_time(row.expires_at)
+
+
+BINDING_CELLS: Mapping[str, Cell] = {
+    "State": _binding_state,
+    "HardwareType": lambda _, row: row.hardware_type,
+    "HardwareAddress": lambda _, row: row.hardware_address,
+    "ClientId": lambda _, row: row.client_id or b"",
+    "HostName": lambda _, row: row.hostname,
+    "ExpiresAt": _expires_at,
+    "Epoch": lambda _, row: row.epoch,
+    "Grant": lambda _, row: row.grant,
+    "TransactionType": lambda _, row: row.transaction + 1,
+    "TransactionAt": lambda _, row: date_and_time(row.transaction_at),
+    "TransactionServer": lambda _, row: row.transaction_server,
+    "StreamServer": lambda _, row: stream_member(row.stream),
+    "StreamIncarnation": lambda _, row: stream_incarnation(row.stream),
+    "StreamSeq": lambda _, row: row.seq,
+}
+
+
+def _bindings(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    rows = scope.tx.bindings_in_range(index_address(first), 0xFFFF_FFFF, limit)
+    return [(address_index(row.address), row) for row in rows]
+
+
+def _blocks(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    blocks = scope.tx.binding_blocks(first[0] - 1, limit)
+    return [((number,), rows) for number, rows in blocks]
+
+
+# --- addresses
+
+
+def _address_ranges(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    ranges = scope.tx.address_ranges_after(index_address(first) - 1, limit)
+    return [(address_index(one.first), one) for one in ranges]
+
+
+ADDRESS_CELLS: Mapping[str, Cell] = {
+    "Last": lambda _, row: row.last.to_bytes(4, "big"),
+    "State": lambda _, row: row.state,
+    "Epoch": lambda _, row: row.epoch,
+    "Member": lambda _, row: row.member,
+    "Generation": lambda _, row: row.generation,
+}
+
+
+# --- how full a span of addresses is
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    in_use: int
+    free: int
+    unavailable: int
+
+
+def usage(scope: Scope, first: int, last: int) -> Usage:
+    """What is leased, what this member can give at once, and what may not be given."""
+
+    def count() -> Usage:
+        counts = scope.tx.count_bindings(first, last, scope.now)
+        free = sum(
+            _free_in(scope, one, first, last) for one in scope.tx.address_ranges(first, last)
+        )
+        return Usage(counts.live, free, counts.unavailable)
+
+    found: Usage = scope.keep(("usage", first, last), count)
+    return found
+
+
+def _free_in(scope: Scope, one: AddressRange, first: int, last: int) -> int:
+    """Addresses of first..last in a BINDABLE range that no binding of its epoch holds."""
+    if one.state is not AddressState.BINDABLE:
+        return 0
+    low, high = max(one.first, first), min(one.last, last)
+    return high - low + 1 - len(scope.tx.bound_addresses(low, high, one.epoch))
+
+
+def active_pools(scope: Scope) -> list[Pool]:
+    def read() -> list[Pool]:
+        records = scope.tx.configuration(ChangeKind.POOL)
+        rows = [record.row for record in records if not record.deleted]
+        return [row for row in rows if isinstance(row, Pool) and row.active]
+
+    pools: list[Pool] = scope.keep("active pools", read)
+    return pools
+
+
+def pools_low(scope: Scope) -> int:
+    """Active pools of which this member has less than its low mark (docs/architecture.md,
+    "Stock"): half of size / (members + 1)."""
+    group = scope.group()
+    members = len(group.members) if group else 1
+    return sum(
+        2 * (members + 1) * usage(scope, pool.first, pool.last).free < pool.last - pool.first + 1
+        for pool in active_pools(scope)
+    )
+
+
+def _subnet_usage(read: Callable[[Usage], int]) -> Cell:
+    def cell(scope: Scope, row: Subnet) -> int:
+        return sum(
+            read(usage(scope, pool.first, pool.last))
+            for pool in active_pools(scope)
+            if pool.first in row and pool.last in row
+        )
+
+    return cell
+
+
+def _subnet_size(scope: Scope, row: Subnet) -> int:
+    return sum(
+        pool.last - pool.first + 1
+        for pool in active_pools(scope)
+        if pool.first in row and pool.last in row
+    )
+
+
+# --- configuration
+
+
+def _row_status(_: Scope, row: ConfigRow) -> int:
+    return RowStatus.ACTIVE if row.active else RowStatus.NOT_IN_SERVICE
+
+
+SUBNET_CELLS: Mapping[str, Cell] = {
+    "Name": lambda _, row: row.name,
+    "Interface": lambda _, row: row.interface,
+    "LeaseTime": lambda _, row: row.lease_s,
+    "Size": _subnet_size,
+    "InUse": _subnet_usage(lambda used: used.in_use),
+    "Free": _subnet_usage(lambda used: used.free),
+    "RowStatus": _row_status,
+}
+POOL_CELLS: Mapping[str, Cell] = {
+    "Name": lambda _, row: row.name,
+    "Size": lambda _, row: row.last - row.first + 1,
+    "InUse": lambda scope, row: usage(scope, row.first, row.last).in_use,
+    "Free": lambda scope, row: usage(scope, row.first, row.last).free,
+    "Unavailable": lambda scope, row: usage(scope, row.first, row.last).unavailable,
+    "RowStatus": _row_status,
+}
+OPTION_CELLS: Mapping[str, Cell] = {
+    "Name": lambda _, row: option_type(row.code).name,
+    "Value": lambda _, row: row.data,
+    "Text": lambda _, row: format_text(row.code, row.data),
+    "RowStatus": _row_status,
+}
+
+
+def hardware_address_of(client_key: bytes) -> bytes:
+    """The Ethernet address that a client key is made of, or nothing."""
+    is_ethernet = client_key.startswith(ETHERNET_KEY) and len(client_key) == 8
+    return client_key[2:] if is_ethernet else b""
+
+
+RESERVATION_CELLS: Mapping[str, Cell] = {
+    "ClientKey": lambda _, row: row.client_key,
+    "HardwareAddress": lambda _, row: hardware_address_of(row.client_key),
+    "HostName": lambda _, row: row.hostname,
+    "RowStatus": _row_status,
+}
+
+
+def subnet_index(row: Subnet) -> Oid:
+    return (*address_index(row.network), row.prefix_length)
+
+
+def pool_index(row: Pool) -> Oid:
+    return (*address_index(row.first), *address_index(row.last))
+
+
+def option_index(row: Option) -> Oid:
+    return (*address_index(row.network), row.prefix_length, row.code)
+
+
+def reservation_index(row: Reservation) -> Oid:
+    return address_index(row.address)
+
+
+def _configuration(
+    table: Table,
+    cells: Mapping[str, Cell],
+    kind: ChangeKind,
+    index: Callable[[Any], Oid],
+    key: Callable[[Oid], tuple[int, ...]],
+) -> QueryProvider:
+    """A configuration table. `key` gives the store's key columns of an index."""
+
+    def query(scope: Scope, first: Oid, limit: int) -> Sequence[Row]:
+        columns_of_first = key(first)
+        after = (*columns_of_first[:-1], columns_of_first[-1] - 1)
+        found: list[Row] = []
+        while len(found) < limit:
+            records = scope.tx.configuration_after(kind, after, limit)
+            found += [(index(r.row), r.row) for r in records if not r.deleted]
+            if len(records) < limit:
+                break
+            after = key(index(records[-1].row))
+        return found[:limit]
+
+    return QueryProvider(table, cells, query)
+
+
+def _config_records(scope: Scope) -> list[Row]:
+    rows: list[Row] = []
+    for kind in (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION):
+        records = scope.tx.configuration(kind)
+        rows += [((int(kind), at), record) for at, record in enumerate(records, 1)]
+    return rows
+
+
+def providers() -> list[Provider]:
+    """Every table of this file."""
+    return [
+        QueryProvider(columns.BINDING, BINDING_CELLS, _bindings),
+        QueryProvider(
+            columns.BINDING_BLOCK,
+            {"Records": lambda scope, rows: pack_records(rows, scope.now_ms)},
+            _blocks,
+            page=SNMP_BLOCKS_PAGE,
+        ),
+        QueryProvider(columns.ADDRESS, ADDRESS_CELLS, _address_ranges),
+        _configuration(
+            columns.SUBNET,
+            SUBNET_CELLS,
+            ChangeKind.SUBNET,
+            subnet_index,
+            lambda index: (index_address(index[:4]), index[4]),
+        ),
+        _configuration(
+            columns.POOL,
+            POOL_CELLS,
+            ChangeKind.POOL,
+            pool_index,
+            lambda index: (index_address(index[:4]), index_address(index[4:])),
+        ),
+        _configuration(
+            columns.OPTION,
+            OPTION_CELLS,
+            ChangeKind.OPTION,
+            option_index,
+            lambda index: (index_address(index[:4]), index[4], index[5]),
+        ),
+        _configuration(
+            columns.RESERVATION,
+            RESERVATION_CELLS,
+            ChangeKind.RESERVATION,
+            reservation_index,
+            lambda index: (index_address(index),),
+        ),
+        ListProvider(
+            columns.CONFIG_RECORD,
+            {"Packed": lambda scope, record: pack_record(record, scope.now_ms)},
+            _config_records,
+        ),
+    ]
+
+
+assert BLOCK_ADDRESSES == 16, "the MIB says that a block has 16 addresses"
