@@ -57,6 +57,10 @@ COUNTER_NAMES: Mapping[str, str] = {
 DROP_PREFIX = "dhcp.drop."
 """The store's counters of dropped messages: this, and the reason."""
 
+CHANGE_REFERENCE_OCTETS = 8
+"""A dhcpSyncChangeRecord of this length is the number of an earlier change of the same response; a
+packed record is always longer."""
+
 _UNKNOWN_PEER = PeerStatus()
 _SELF = PeerStatus(hello_state=1, align_state=1)
 
@@ -67,6 +71,10 @@ _SELF = PeerStatus(hello_state=1, align_state=1)
 def _counters(scope: Scope) -> dict[str, int]:
     found: dict[str, int] = scope.keep("counters", scope.tx.counters)
     return found
+
+
+def _counter(stored: str) -> Callable[[Scope], int]:
+    return lambda scope: _counters(scope).get(stored, 0)
 
 
 def _server_state(scope: Scope) -> int:
@@ -110,12 +118,9 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerBindings": _binding_count,
         "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state > 2 for p in _peers(scope)),
         "dhcpSyncServerPoolsLow": pools_low,
-        "dhcpSyncServerMaxBacklog": lambda scope: max(
-            (p.backlog for p in _peers(scope)), default=0
-        ),
+        "dhcpSyncServerMaxBacklog": lambda scope: max([0, *(p.backlog for p in _peers(scope))]),
     }
-    for name, stored in COUNTER_NAMES.items():
-        readers[name] = lambda scope, stored=stored: _counters(scope).get(stored, 0)
+    readers |= {name: _counter(stored) for name, stored in COUNTER_NAMES.items()}
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]
 
 
@@ -238,13 +243,14 @@ def _records(scope: Scope, changes: list[Change]) -> dict[tuple[ChangeKind, int 
 
 
 def _change_record(scope: Scope, row: tuple[Change, Record | None]) -> bytes:
-    """The packed row, once in a response: a busy address may have many changes in one page."""
+    """The packed row where it first appears in a response, afterwards the number of that change:
+    a busy address may have many changes in one page."""
     change, record = row
     if record is None:
         return b""
-    first = scope.keep(("sent", change.kind, change.key), lambda: (change.stream, change.seq))
-    if first != (change.stream, change.seq):
-        return b""
+    first: int = scope.keep((change.stream, change.kind, change.key), lambda: change.seq)
+    if first != change.seq:
+        return first.to_bytes(CHANGE_REFERENCE_OCTETS, "big")
     return pack_record(record, scope.now_ms)
 
 

@@ -121,19 +121,6 @@ class Scope:
         return group
 
 
-class Provider(Protocol):
-    """The rows of one table, in the order of their index."""
-
-    table: Table
-    cells: Mapping[str, Cell]
-    page: int
-    """How many rows are worth reading at once: fewer for long ones."""
-
-    def rows_after(self, scope: Scope, after: Oid, limit: int) -> Sequence[tuple[Oid, Any]]: ...
-
-    def row(self, scope: Scope, index: Oid) -> Any | None: ...
-
-
 @dataclass(frozen=True)
 class ListProvider:
     """A table whose rows are few, or cheap: all of them are made, then looked up."""
@@ -191,6 +178,11 @@ class QueryProvider:
 
 def _index(row: tuple[Oid, Any]) -> Oid:
     return row[0]
+
+
+Provider = ListProvider | QueryProvider
+"""The rows of one table, in order of index. `page` is how many are worth reading at once: fewer
+where they are long."""
 
 
 class Node(Protocol):

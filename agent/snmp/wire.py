@@ -155,3 +155,6 @@ def build_pdu(
             position, value, verifyConstraints=False, matchTags=False, matchConstraints=False
         )
     return pdu
+
+
+NO_VARBINDS = ber.varbind_list(())
