@@ -1,0 +1,217 @@
+"""Free addresses: this member's BINDABLE ranges by pool, less what is bound, offered or reserved.
+
+Nothing is kept for an address that nobody asks for. A pool's stock is read on in chunks behind a
+cursor: the ranges of a window, then the bound addresses of one chunk. When the store says that
+ownership has changed the read-ahead is forgotten and the cursor stays, so a change costs one
+chunk and not the pool; the cursor goes round, and a pool is exhausted when a whole round under one
+ownership version found nothing. Offers live here too, in memory only (rule 6 of the group's
+protocol: a DISCOVER is never durable). They are bounded in number and time, oldest first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+from agent.limits import (
+    FREE_CHUNK,
+    OFFER_HOLD_S,
+    OFFERS_MAX,
+    OWNERSHIP_BLOCKS_MAX,
+    RANGE_WINDOW,
+)
+from agent.model import AddressRange, AddressState, Binding, BindingState, MemberId, Pool
+from agent.port import StoreTransaction
+
+
+class Offer(NamedTuple):
+    """`version`: the ownership version under which the address came from the free stock, or -1 if
+    it was the client's own before and returns to no stock."""
+
+    address: int
+    until_ms: int
+    version: int
+
+
+class Offers:
+    """Outstanding offers by client and by address: one client has one, one address has one."""
+
+    def __init__(self, offers_max: int = OFFERS_MAX) -> None:
+        self._offers_max = offers_max
+        self._by_client: OrderedDict[bytes, Offer] = OrderedDict()
+        self._by_address: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_client)
+
+    def of_client(self, client_key: bytes) -> Offer | None:
+        return self._by_client.get(client_key)
+
+    def held_for_other(self, address: int, client_key: bytes) -> bool:
+        """Whether `address` is on offer to another client."""
+        holder = self._by_address.get(address)
+        return holder is not None and holder != client_key
+
+    def is_offered(self, address: int) -> bool:
+        return address in self._by_address
+
+    def put(self, client_key: bytes, address: int, version: int, now_ms: int) -> list[Offer]:
+        """Offer `address`, also anew. Returns the offers that had to go for it."""
+        gone = []
+        old = self._by_client.pop(client_key, None)
+        if old is not None:
+            del self._by_address[old.address]
+            if old.address != address:
+                gone.append(old)
+        self._by_client[client_key] = Offer(address, now_ms + OFFER_HOLD_S * 1000, version)
+        self._by_address[address] = client_key
+        if len(self._by_client) > self._offers_max:
+            gone.append(self._remove_oldest())
+        return gone
+
+    def remove(self, client_key: bytes) -> Offer | None:
+        offer = self._by_client.pop(client_key, None)
+        if offer is not None:
+            del self._by_address[offer.address]
+        return offer
+
+    def remove_due(self, now_ms: int) -> list[Offer]:
+        """Offers whose time is over: offers stand in the order of their ends."""
+        gone = []
+        while self._by_client and next(iter(self._by_client.values())).until_ms <= now_ms:
+            gone.append(self._remove_oldest())
+        return gone
+
+    def _remove_oldest(self) -> Offer:
+        _, offer = self._by_client.popitem(last=False)
+        del self._by_address[offer.address]
+        return offer
+
+
+class Ownership:
+    """This member's ranges as the store has them under one ownership version, by block."""
+
+    def __init__(self, member: MemberId) -> None:
+        self._member = member
+        self._blocks: dict[int, tuple[AddressRange, ...]] = {}
+
+    def forget(self) -> None:
+        self._blocks.clear()
+
+    def range_of(self, tx: StoreTransaction, address: int) -> AddressRange | None:
+        """The range that holds `address`; None: plainly UNBINDABLE."""
+        block = address >> 8
+        ranges = self._blocks.get(block)
+        if ranges is None:
+            if len(self._blocks) >= OWNERSHIP_BLOCKS_MAX:
+                self._blocks.clear()
+            ranges = tuple(tx.address_ranges(block << 8, block << 8 | 0xFF))
+            self._blocks[block] = ranges
+        for one in ranges:
+            if one.first <= address <= one.last:
+                return one
+        return None
+
+    def is_own(self, one: AddressRange | None) -> bool:
+        """Whether the range is this member's to bind (draft 3.4.2)."""
+        return one is not None and one.state is AddressState.BINDABLE and one.member == self._member
+
+
+class _PoolStock:
+    """Free addresses read ahead, and how far the round through the pool has come."""
+
+    __slots__ = ("cursor", "free", "pool", "seen")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.free: OrderedDict[int, None] = OrderedDict()
+        self.cursor = pool.first
+        self.seen = 0
+
+    def forget(self) -> None:
+        if self.free:
+            self.cursor = min(self.free)
+        self.free.clear()
+        self.seen = 0
+
+
+class FreeStock:
+    """The free addresses of all pools under one configuration."""
+
+    def __init__(
+        self,
+        pools: Iterable[Pool],
+        ownership: Ownership,
+        offers: Offers,
+        is_kept: Callable[[int], bool],
+    ) -> None:
+        """`is_kept` says of an address whether it is never given to just any client: reserved,
+        or a server's own."""
+        self._stocks = {pool: _PoolStock(pool) for pool in pools}
+        self._ownership = ownership
+        self._offers = offers
+        self._is_kept = is_kept
+
+    def forget(self) -> None:
+        """Ownership has changed: what was read ahead may be another's now."""
+        for stock in self._stocks.values():
+            stock.forget()
+
+    def take(self, tx: StoreTransaction, pool: Pool, now: int) -> int | None:
+        """The next free address of `pool`; it leaves the stock."""
+        stock = self._stocks[pool]
+        while True:
+            while stock.free:
+                address, _ = stock.free.popitem(last=False)
+                if not self._offers.is_offered(address):
+                    return address
+            if stock.seen > pool.last - pool.first:
+                return None
+            self._read_on(tx, stock, now)
+
+    def discard(self, pool: Pool, address: int) -> None:
+        """The address was given away without `take`."""
+        self._stocks[pool].free.pop(address, None)
+
+    def give_back(self, pool: Pool, address: int) -> None:
+        """An offer was not taken. It goes behind the others: its client may still come."""
+        self._stocks[pool].free[address] = None
+
+    def look_again(self, pool: Pool) -> None:
+        """An address may have become free that this stock cannot name: begin a new round."""
+        self._stocks[pool].seen = 0
+
+    def _read_on(self, tx: StoreTransaction, stock: _PoolStock, now: int) -> None:
+        pool, start = stock.pool, stock.cursor
+        window_end = min(start + RANGE_WINDOW - 1, pool.last)
+        for one in tx.address_ranges(start, window_end):
+            if self._ownership.is_own(one):
+                first = max(one.first, start)
+                last = min(one.last, window_end, first + FREE_CHUNK - 1)
+                self._read_chunk(tx, stock, first, last, one.epoch, now)
+                break
+        else:
+            last = window_end
+        stock.seen += last + 1 - start
+        stock.cursor = pool.first if last == pool.last else last + 1
+
+    def _read_chunk(
+        self, tx: StoreTransaction, stock: _PoolStock, first: int, last: int, epoch: int, now: int
+    ) -> None:
+        taken: Collection[int] = set(tx.bound_addresses(first, last, 0))
+        if taken:
+            # A row of an older epoch leaves its address free, unless a lease that came to light
+            # only after the poll still runs there.
+            current = set(tx.bound_addresses(first, last, epoch))
+            older = set(taken) - current
+            rows = tx.bindings_by_address(older).values() if older else ()
+            taken = current | {row.address for row in rows if keeps_address(row, now)}
+        for address in range(first, last + 1):
+            if address not in taken and not self._is_kept(address):
+                stock.free[address] = None
+
+
+def keeps_address(row: Binding, now: int) -> bool:
+    """Whether a row of whatever epoch forbids to give its address to another client."""
+    return row.state is not BindingState.RELEASED and row.expires_at > now

@@ -1,0 +1,166 @@
+"""What a message is about (RFC 2131 4.3, table 4) and which subnets its client can live in.
+
+The four forms of a REQUEST differ in three fields: option 54 names a server only in SELECTING,
+option 50 carries the address in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING. The
+last two have equal fields; a client that renews sends to one server's address, so what came by
+broadcast or through a relay (which hears broadcasts only) is REBINDING.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from agent.config import Configuration
+from agent.dhcp.packet import Interface, MessageType, Packet, Received
+from agent.errors import PacketError
+from agent.limits import LINKS_MAX, RELAY_HOPS_MAX
+from agent.model import Subnet
+
+
+class MessageKind(enum.IntEnum):
+    """The messages of a client, a REQUEST by its form."""
+
+    DISCOVER = 1
+    SELECTING = 2
+    INIT_REBOOT = 3
+    RENEWING = 4
+    REBINDING = 5
+    DECLINE = 6
+    RELEASE = 7
+    INFORM = 8
+
+
+class Message(NamedTuple):
+    """A packet with its meaning. `address` is the one it is about (0: none named); `subnets` are
+    those that the client's link carries, the first one preferred; empty: none is known."""
+
+    kind: MessageKind
+    packet: Packet
+    address: int
+    subnets: tuple[Subnet, ...]
+    received: Received
+    server_identifier: int
+
+
+_PLAIN_KINDS = {
+    MessageType.DISCOVER: MessageKind.DISCOVER,
+    MessageType.DECLINE: MessageKind.DECLINE,
+}
+
+
+def classify_packet(packet: Packet, unicast: bool) -> tuple[MessageKind, int]:
+    """The kind of a message and the address that it is about. `unicast`: it was sent to one of
+    our own addresses. Raises PacketError where the fields fit no kind."""
+    kind = packet.kind
+    if kind is MessageType.REQUEST:
+        if packet.server_identifier:
+            address = packet.requested_address or packet.client_address
+            if not address:
+                raise PacketError("no_address", "a REQUEST that selects names no address")
+            return MessageKind.SELECTING, address
+        if packet.client_address:
+            if unicast and not packet.gateway_address:
+                return MessageKind.RENEWING, packet.client_address
+            return MessageKind.REBINDING, packet.client_address
+        if not packet.requested_address:
+            raise PacketError("no_address", "a REQUEST names no address")
+        return MessageKind.INIT_REBOOT, packet.requested_address
+    if kind is MessageType.RELEASE:
+        return MessageKind.RELEASE, packet.client_address
+    if kind is MessageType.INFORM:
+        return MessageKind.INFORM, packet.client_address
+    return _PLAIN_KINDS[kind], packet.requested_address
+
+
+class Links:
+    """Which subnets a message's client can live in, remembered for one configuration and one set
+    of interfaces."""
+
+    def __init__(self, configuration: Configuration, interfaces: Mapping[int, Interface]) -> None:
+        self._configuration = configuration
+        self._interfaces = interfaces
+        self._relayed: dict[int, tuple[Subnet, ...]] = {}
+        self._attached: dict[int, tuple[Subnet, ...]] = {}
+
+    def subnets_of(self, kind: MessageKind, packet: Packet, interface: int) -> tuple[Subnet, ...]:
+        """By the relay's address; else, for a client that has an address and may be anywhere
+        behind routers (RENEWING, RELEASE, INFORM), by that; else by the interface."""
+        if packet.gateway_address:
+            return self._relayed_subnets(packet.gateway_address)
+        if packet.client_address and kind in _ROUTED_KINDS:
+            subnet = self._configuration.subnet_of(packet.client_address)
+            return (subnet,) if subnet else ()
+        found = self._attached.get(interface)
+        if found is None:
+            found = self._attached[interface] = self._attached_subnets(interface)
+        return found
+
+    def _relayed_subnets(self, gateway_address: int) -> tuple[Subnet, ...]:
+        found = self._relayed.get(gateway_address)
+        if found is None:
+            subnet = self._configuration.subnet_of(gateway_address)
+            found = () if subnet is None or subnet.interface else (subnet,)
+            if len(self._relayed) >= LINKS_MAX:
+                self._relayed.clear()
+            self._relayed[gateway_address] = found
+        return found
+
+    def _attached_subnets(self, index: int) -> tuple[Subnet, ...]:
+        interface = self._interfaces.get(index)
+        if interface is None:
+            return ()
+        return tuple(
+            subnet
+            for subnet in self._configuration.subnets
+            if subnet.interface == interface.name
+            or (not subnet.interface and any(a in subnet for a in interface.addresses))
+        )
+
+
+_ROUTED_KINDS = {MessageKind.RENEWING, MessageKind.RELEASE, MessageKind.INFORM}
+
+
+class Classifier:
+    """Turns packets into messages for one set of interfaces and one configuration.
+
+    `server_identifier`, if not 0, is named in every reply instead of the receiving interface's
+    own address."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        interfaces: Mapping[int, Interface],
+        server_identifier: int = 0,
+    ) -> None:
+        self._interfaces = interfaces
+        self._links = Links(configuration, interfaces)
+        self._server_identifier = server_identifier
+        self.own_addresses: Collection[int] = {
+            address for interface in interfaces.values() for address in interface.addresses
+        } | ({server_identifier} if server_identifier else set())
+
+    def classify(self, packet: Packet, received: Received) -> Message:
+        """Raises PacketError for a message that must not be answered at all."""
+        if packet.hops > RELAY_HOPS_MAX:
+            raise PacketError("hops", f"{packet.hops} relays, at most {RELAY_HOPS_MAX}")
+        interface = self._interfaces.get(received.interface)
+        if interface is None or not interface.served or not interface.addresses:
+            raise PacketError("interface_not_served", f"interface {received.interface}")
+        unicast = received.destination in self.own_addresses
+        kind, address = classify_packet(packet, unicast)
+        subnets = self._links.subnets_of(kind, packet, received.interface)
+        identifier = self._server_identifier
+        if not identifier:
+            identifier = received.destination if unicast else _own_address(interface, subnets)
+        return Message(kind, packet, address, subnets, received, identifier)
+
+
+def _own_address(interface: Interface, subnets: tuple[Subnet, ...]) -> int:
+    """The interface's address that the client can reach best: one in its own subnet."""
+    for subnet in subnets:
+        for address in interface.addresses:
+            if address in subnet:
+                return address
+    return interface.addresses[0]

@@ -1,0 +1,360 @@
+"""The DHCP server as a function from datagrams to replies: one batch, one transaction.
+
+`DhcpServer.handle_batch` parses what came in, loads every row that the batch is about with two
+queries, handles the messages in order, saves the changed rows at once, and returns the replies
+only when the transaction has committed. If it does not commit nothing of the batch is said: the
+clients try again, and what they were told before still stands. The server has no clock and no
+socket; between batches it remembers only what can be lost: offers, free addresses read ahead, and
+what it has derived from the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from agent.config import Configuration
+from agent.dhcp.allocate import FreeStock, Offers, Ownership
+from agent.dhcp.classify import Classifier, Message, MessageKind
+from agent.dhcp.decline import DeclineLimiter
+from agent.dhcp.lease import group_terms
+from agent.dhcp.packet import (
+    Interface,
+    MessageType,
+    Packet,
+    Received,
+    Reply,
+    parse_packet,
+)
+from agent.dhcp.reply import Templates, build_inform_reply, build_lease_reply, build_nak
+from agent.dhcp.rules import HANDLERS, Answer, Context, View, return_offer
+from agent.errors import PacketError, StoreError
+from agent.model import (
+    ChangeKind,
+    Group,
+    Local,
+    MemberState,
+    Pool,
+    format_address,
+)
+from agent.port import Store, StoreTransaction
+
+_CONFIGURATION_KINDS = (
+    ChangeKind.SUBNET,
+    ChangeKind.POOL,
+    ChangeKind.OPTION,
+    ChangeKind.RESERVATION,
+)
+
+_COUNTED_MESSAGES = {
+    MessageType.DISCOVER: "discovers",
+    MessageType.REQUEST: "requests",
+    MessageType.DECLINE: "declines",
+    MessageType.RELEASE: "releases",
+    MessageType.INFORM: "informs",
+}
+_COUNTED_REPLIES = {MessageType.OFFER: "offers", MessageType.ACK: "acks", MessageType.NAK: "naks"}
+_REQUESTS = {
+    MessageKind.SELECTING,
+    MessageKind.INIT_REBOOT,
+    MessageKind.RENEWING,
+    MessageKind.REBINDING,
+}
+
+
+class _Derived(NamedTuple):
+    """What follows from one configuration version."""
+
+    version: int
+    configuration: Configuration
+    pools: dict[int, tuple[Pool, ...]]
+    templates: Templates
+    stock: FreeStock
+
+
+class _Handled(NamedTuple):
+    """What one batch has come to, before its commit."""
+
+    context: Context | None
+    answers: list[tuple[Message, Answer]]
+    drops: list[str]
+
+
+class DhcpServer:
+    """Serves DHCP clients from `store`. One instance per member; not for several threads.
+
+    `server_identifier`: the address named in option 54 instead of the receiving interface's own.
+    `log_packets`: keep a line for every message, to be had from `take_events`.
+    `committed` counts the batches that changed bindings."""
+
+    def __init__(
+        self,
+        store: Store,
+        interfaces: Mapping[int, Interface],
+        *,
+        server_identifier: int = 0,
+        log_packets: bool = False,
+    ) -> None:
+        self._store = store
+        self._interfaces = dict(interfaces)
+        self._server_identifier = server_identifier
+        self._log_packets = log_packets
+        self._events: list[str] = []
+        self._counters: dict[str, int] = {}
+        self._offers = Offers()
+        self._declines = DeclineLimiter()
+        self._ownership: Ownership | None = None
+        self._ownership_version = -1
+        self._derived: _Derived | None = None
+        self._classifier: Classifier | None = None
+        self._group: Group | None = None
+        self._kept: frozenset[int] = frozenset()
+        self._own_addresses = self._collect_own_addresses()
+        self.committed = 0
+
+    def set_interfaces(self, interfaces: Mapping[int, Interface]) -> None:
+        """The machine's interfaces have changed."""
+        self._interfaces = dict(interfaces)
+        self._own_addresses = self._collect_own_addresses()
+        self._classifier = None
+        self._group = None  # what is kept from clients includes our own addresses
+
+    def knows_interface(self, index: int) -> bool:
+        return index in self._interfaces
+
+    def count(self, reason: str, by: int = 1) -> None:
+        self._counters[reason] = self._counters.get(reason, 0) + by
+
+    def counters(self) -> dict[str, int]:
+        """Increments since the last flush."""
+        return dict(self._counters)
+
+    def flush_counters(self) -> None:
+        """Add the increments to the store's counters; if that fails they are kept."""
+        if not self._counters:
+            return
+        pending = self._counters
+        try:
+            with self._store.write() as tx:
+                tx.add_counters(pending)
+        except StoreError:
+            self.count("store_failed")
+        else:
+            self._counters = {}
+
+    def take_events(self) -> list[str]:
+        """The log lines since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # --- the batch
+
+    def handle_batch(self, datagrams: Sequence[Received], now_ms: int) -> list[Reply]:
+        """Handle datagrams in order. When this returns, all that the replies promise is on disk."""
+        packets: list[tuple[Packet, Received]] = []
+        for received in datagrams:
+            try:
+                packet = parse_packet(received.data)
+            except PacketError as error:
+                self._drop(error.reason, received)
+                continue
+            packets.append((packet, received))
+            self.count(_COUNTED_MESSAGES[packet.kind])
+        if not packets:
+            return []
+        writing = any(self._may_write(packet) for packet, _ in packets)
+        try:
+            with self._store.write() if writing else self._store.read() as tx:
+                handled = self._handle(tx, packets, now_ms)
+        except StoreError as error:
+            self.count("store_failed", len(packets))
+            self._note(f"{len(packets)} messages are not answered, the store failed: {error}")
+            return []
+        return self._finish(handled)
+
+    def _may_write(self, packet: Packet) -> bool:
+        kind = packet.kind
+        if kind is MessageType.DISCOVER or kind is MessageType.INFORM:
+            return False
+        return not packet.server_identifier or packet.server_identifier in self._own_addresses
+
+    def _handle(
+        self, tx: StoreTransaction, packets: list[tuple[Packet, Received]], now_ms: int
+    ) -> _Handled:
+        drops: list[str] = []
+        local, group = tx.local(), tx.group()
+        if group is None or not local.serving:
+            return _Handled(None, [], ["not_serving"] * len(packets))
+        derived = self._refresh(tx, local, group)
+        messages = self._classify(packets, derived.configuration, drops)
+        context = self._context(tx, local, group, derived, messages, now_ms)
+        for gone in self._offers.remove_due(now_ms):
+            return_offer(context, gone)
+        answers: list[tuple[Message, Answer]] = []
+        repeated: dict[tuple[object, ...], Answer] = {}
+        for message in messages:
+            packet = message.packet
+            same = (packet.client_key, packet.transaction_id, message.kind, message.address)
+            answer = repeated.get(same) if message.kind in _REQUESTS else None
+            if answer is None:
+                answer = repeated[same] = HANDLERS[message.kind](context, message)
+            answers.append((message, answer))
+        if context.view.changed:
+            tx.save_bindings(list(context.view.changed.values()))
+        return _Handled(context, answers, drops)
+
+    def _classify(
+        self,
+        packets: list[tuple[Packet, Received]],
+        configuration: Configuration,
+        drops: list[str],
+    ) -> list[Message]:
+        classifier = self._classifier
+        if classifier is None:
+            classifier = self._classifier = Classifier(
+                configuration, self._interfaces, self._server_identifier
+            )
+        messages = []
+        for packet, received in packets:
+            try:
+                messages.append(classifier.classify(packet, received))
+            except PacketError as error:
+                drops.append(error.reason)
+        return messages
+
+    def _context(
+        self,
+        tx: StoreTransaction,
+        local: Local,
+        group: Group,
+        derived: _Derived,
+        messages: list[Message],
+        now_ms: int,
+    ) -> Context:
+        addresses = {m.address for m in messages if m.address and m.kind is not MessageKind.INFORM}
+        clients = {m.packet.client_key for m in messages if m.kind is MessageKind.DISCOVER}
+        assert self._ownership is not None
+        return Context(
+            tx=tx,
+            me=local.member,
+            now_ms=now_ms,
+            now=now_ms // 1000,
+            issued=-(-now_ms // 1000),
+            terms=group_terms(group, local.member),
+            configuration=derived.configuration,
+            pools=derived.pools,
+            templates=derived.templates,
+            own_addresses=self._own_addresses,
+            kept_addresses=self._kept,
+            ownership=self._ownership,
+            ownership_version=self._ownership_version,
+            offers=self._offers,
+            stock=derived.stock,
+            declines=self._declines,
+            view=View(tx, addresses, clients),
+        )
+
+    def _finish(self, handled: _Handled) -> list[Reply]:
+        """After the commit: forget offers that became bindings, count, build the replies."""
+        for reason in handled.drops:
+            self.count(f"dropped_{reason}")
+        context = handled.context
+        if context is not None and context.view.changed:
+            self.committed += 1
+            for row in context.view.changed.values():
+                offer = self._offers.remove(row.client_key)
+                if offer is not None and offer.address != row.address:
+                    return_offer(context, offer)
+        replies = []
+        for message, answer in handled.answers:
+            reply = self._reply(message, answer)
+            if reply is not None:
+                replies.append(reply)
+            if self._log_packets:
+                self._log_message(message, answer, context)
+        return replies
+
+    def _reply(self, message: Message, answer: Answer) -> Reply | None:
+        kind = answer.kind
+        if kind is None:
+            if answer.reason:
+                self.count(f"dropped_{answer.reason}")
+            return None
+        self.count(_COUNTED_REPLIES[kind])
+        if kind is MessageType.NAK:
+            return build_nak(message)
+        assert answer.template is not None
+        if message.kind is MessageKind.INFORM:
+            return build_inform_reply(message, answer.template)
+        return build_lease_reply(message, kind, answer.address, answer.duration_s, answer.template)
+
+    # --- what is derived from the store
+
+    def _refresh(self, tx: StoreTransaction, local: Local, group: Group) -> _Derived:
+        """Bring up to date what depends on membership, configuration and ownership."""
+        if group != self._group:
+            self._group = group
+            self._kept = frozenset(self._own_addresses) | {
+                m.address for m in group.members if m.state is not MemberState.REMOVED
+            }
+        if self._ownership is None:
+            self._ownership = Ownership(local.member)
+        derived = self._derived
+        if derived is None or derived.version != local.configuration_version:
+            derived = self._derived = self._derive(tx, local.configuration_version)
+            self._classifier = None
+        if self._ownership_version != local.ownership_version:
+            self._ownership_version = local.ownership_version
+            self._ownership.forget()
+            derived.stock.forget()
+        return derived
+
+    def _derive(self, tx: StoreTransaction, version: int) -> _Derived:
+        configuration = Configuration.from_records(
+            record for kind in _CONFIGURATION_KINDS for record in tx.configuration(kind)
+        )
+        assert self._ownership is not None
+        stock = FreeStock(
+            configuration.pools,
+            self._ownership,
+            self._offers,
+            lambda address: (
+                address in self._kept or configuration.reservation_of(address) is not None
+            ),
+        )
+        pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
+        return _Derived(version, configuration, pools, Templates(configuration), stock)
+
+    def _collect_own_addresses(self) -> frozenset[int]:
+        own = {a for interface in self._interfaces.values() for a in interface.addresses}
+        return frozenset(own | ({self._server_identifier} if self._server_identifier else set()))
+
+    # --- the log
+
+    def _drop(self, reason: str, received: Received) -> None:
+        self.count(f"dropped_{reason}")
+        if self._log_packets:
+            self._note(f"datagram from {format_address(received.source)} dropped: {reason}")
+
+    def _note(self, line: str) -> None:
+        self._events.append(line)
+
+    def _log_message(self, message: Message, answer: Answer, context: Context | None) -> None:
+        """One line for the message and one for what was said, as dhcpd writes them."""
+        packet = message.packet
+        client = packet.client_hardware_address.hex(":")
+        if packet.gateway_address:
+            via = format_address(packet.gateway_address)
+        else:
+            interface = self._interfaces.get(message.received.interface)
+            via = interface.name if interface else str(message.received.interface)
+        word = f"DHCP{packet.kind.name}"
+        about = f" for {format_address(message.address)}" if message.address else ""
+        why = f": {answer.reason}" if answer.reason else ""
+        self._note(f"{word}{about} from {client} via {via}{why}")
+        if answer.kind is not None:
+            lease = f" for {answer.duration_s} s" if answer.duration_s else ""
+            address = answer.address or message.address
+            self._note(
+                f"DHCP{answer.kind.name} on {format_address(address)} to {client} via {via}{lease}"
+            )

@@ -1,0 +1,89 @@
+"""How long a lease may be: the lead bound (protocol of the group, rule 3; draft 3.4.2, 9).
+
+A lease must end within MUL (MAXIMUM-UNPUSHED-LEASE-TIME) of what every other member has recorded
+about the address, so that a group that has lost this member knows how long to wait. A new client
+therefore gets at most MUL; what the others are told (the potential expiry) lies half a lease
+beyond the lease, so that the next renewal, at half of it, can have the full time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from agent.limits import REQUESTED_LEASE_MIN_S
+from agent.model import (
+    INFINITE_S,
+    NEVER,
+    Binding,
+    Group,
+    MemberId,
+    MemberState,
+    StreamHead,
+    StreamId,
+)
+
+
+class Terms(NamedTuple):
+    """What the group allows: its lease time, MUL, and whether this member is alone in it, in
+    which case there is nobody to wait for."""
+
+    lease_s: int
+    mul_s: int
+    alone: bool
+
+
+class Grant(NamedTuple):
+    """A lease as given now. `duration_s` is what the client is told, `acknowledged_at` what the
+    decision stood on."""
+
+    duration_s: int
+    expires_at: int
+    potential_expires_at: int
+    acknowledged_at: int
+
+
+def group_terms(group: Group, me: MemberId) -> Terms:
+    """A member that is only joining counts: after its removal nobody else would wait for it."""
+    others = (m for m in group.members if m.member != me and m.state is not MemberState.REMOVED)
+    return Terms(group.lease_s, group.mul_s, not any(others))
+
+
+def acknowledged_expiry(row: Binding | None, streams: Mapping[StreamId, StreamHead]) -> int:
+    """The least potential expiry of the row that every other member is known to have recorded.
+
+    An acknowledgement that is not known yet only makes the lease shorter."""
+    if row is None:
+        return 0
+    head = streams.get(row.stream)
+    if head is not None and head.acknowledged >= row.seq:
+        return row.potential_expires_at
+    return row.acknowledged_at
+
+
+def wanted_duration(lease_s: int, requested: bytes | None) -> int:
+    """The configured lease time, or less if the client asks for less (option 51), but not less
+    than a minute: clients that ask for nothing would renew all day."""
+    if requested is None or len(requested) != 4:
+        return lease_s
+    return min(lease_s, max(int.from_bytes(requested, "big"), min(REQUESTED_LEASE_MIN_S, lease_s)))
+
+
+def decide_grant(
+    wanted_s: int, terms: Terms, former: Binding | None, acknowledged_at: int, now: int, issued: int
+) -> Grant:
+    """The lease for a client now.
+
+    `former` is the row of this same client that the lease goes on from, or None. `now` is rounded
+    down and `issued` up: a client's clock starts at the ACK, so the record must end no earlier.
+    Neither expiry ever moves back: what was once promised stands."""
+    infinite = wanted_s >= INFINITE_S
+    end = NEVER if infinite else issued + wanted_s
+    potential = NEVER if infinite else end + wanted_s // 2
+    if not terms.alone and acknowledged_at < NEVER:
+        end = min(end, max(issued, acknowledged_at) + terms.mul_s)
+    duration = INFINITE_S if end >= NEVER else end - issued
+    if former is not None:
+        potential = max(potential, former.potential_expires_at)
+        end = max(end, former.expires_at)
+    return Grant(duration, end, max(potential, end), acknowledged_at)

@@ -1,0 +1,487 @@
+"""The DHCP options by code: name, kind of value, and the way between text and octets.
+
+People write `routers = "198.18.0.1, 198.18.0.2"`; the store and the wire hold octets. The table
+covers RFC 2132 and the later options that are in use; any other code is written in hexadecimal.
+Every error is a `ConfigError` that names the option and shows a right value.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from agent.errors import ConfigError
+from agent.model import format_address, parse_address
+
+
+class ValueKind(enum.Enum):
+    """How the octets of an option are to be read."""
+
+    ADDRESS = "an IPv4 address"
+    ADDRESSES = "IPv4 addresses"
+    ADDRESS_PAIRS = "pairs of IPv4 addresses"
+    UNSIGNED_8 = "a number 0..255"
+    UNSIGNED_16 = "a number 0..65535"
+    UNSIGNED_32 = "a number 0..4294967295"
+    SIGNED_32 = "a number -2147483648..2147483647"
+    UNSIGNED_8_LIST = "numbers 0..255"
+    UNSIGNED_16_LIST = "numbers 0..65535"
+    BOOLEAN = "true or false"
+    TEXT = "text"
+    DOMAINS = "domain names"
+    ROUTES = "routes"
+    HEX = "octets in hexadecimal"
+
+
+EXAMPLES = {
+    ValueKind.ADDRESS: "198.18.0.1",
+    ValueKind.ADDRESSES: "198.18.0.1, 198.18.0.2",
+    ValueKind.ADDRESS_PAIRS: "198.18.0.0 255.254.0.0",
+    ValueKind.UNSIGNED_8: "64",
+    ValueKind.UNSIGNED_16: "1500",
+    ValueKind.UNSIGNED_32: "3600",
+    ValueKind.SIGNED_32: "-3600",
+    ValueKind.UNSIGNED_8_LIST: "1, 2",
+    ValueKind.UNSIGNED_16_LIST: "68, 1492",
+    ValueKind.BOOLEAN: "true",
+    ValueKind.TEXT: "any text",
+    ValueKind.DOMAINS: "example.org, lab.example.org",
+    ValueKind.ROUTES: "10.0.0.0/8 via 198.18.0.1",
+    ValueKind.HEX: "01:0a:ff",
+}
+
+
+class OptionType(NamedTuple):
+    code: int
+    name: str
+    kind: ValueKind
+
+
+_A, _AA, _AP = ValueKind.ADDRESS, ValueKind.ADDRESSES, ValueKind.ADDRESS_PAIRS
+_U8, _U16, _U32 = ValueKind.UNSIGNED_8, ValueKind.UNSIGNED_16, ValueKind.UNSIGNED_32
+_B, _T, _H = ValueKind.BOOLEAN, ValueKind.TEXT, ValueKind.HEX
+
+_TABLE: tuple[tuple[int, str, ValueKind], ...] = (
+    # RFC 2132 3: vendor extensions of RFC 1497
+    (1, "subnet-mask", _A),
+    (2, "time-offset", ValueKind.SIGNED_32),
+    (3, "routers", _AA),
+    (4, "time-servers", _AA),
+    (5, "name-servers", _AA),
+    (6, "domain-name-servers", _AA),
+    (7, "log-servers", _AA),
+    (8, "cookie-servers", _AA),
+    (9, "lpr-servers", _AA),
+    (10, "impress-servers", _AA),
+    (11, "resource-location-servers", _AA),
+    (12, "host-name", _T),
+    (13, "boot-size", _U16),
+    (14, "merit-dump", _T),
+    (15, "domain-name", _T),
+    (16, "swap-server", _A),
+    (17, "root-path", _T),
+    (18, "extensions-path", _T),
+    # RFC 2132 4: IP layer of the host
+    (19, "ip-forwarding", _B),
+    (20, "non-local-source-routing", _B),
+    (21, "policy-filter", _AP),
+    (22, "max-dgram-reassembly", _U16),
+    (23, "default-ip-ttl", _U8),
+    (24, "path-mtu-aging-timeout", _U32),
+    (25, "path-mtu-plateau-table", ValueKind.UNSIGNED_16_LIST),
+    # RFC 2132 5: IP layer of the interface
+    (26, "interface-mtu", _U16),
+    (27, "all-subnets-local", _B),
+    (28, "broadcast-address", _A),
+    (29, "perform-mask-discovery", _B),
+    (30, "mask-supplier", _B),
+    (31, "router-discovery", _B),
+    (32, "router-solicitation-address", _A),
+    (33, "static-routes", _AP),
+    # RFC 2132 6: link layer of the interface
+    (34, "trailer-encapsulation", _B),
+    (35, "arp-cache-timeout", _U32),
+    (36, "ieee802-3-encapsulation", _B),
+    # RFC 2132 7: TCP
+    (37, "default-tcp-ttl", _U8),
+    (38, "tcp-keepalive-interval", _U32),
+    (39, "tcp-keepalive-garbage", _B),
+    # RFC 2132 8: applications and services
+    (40, "nis-domain", _T),
+    (41, "nis-servers", _AA),
+    (42, "ntp-servers", _AA),
+    (43, "vendor-encapsulated-options", _H),
+    (44, "netbios-name-servers", _AA),
+    (45, "netbios-dd-server", _AA),
+    (46, "netbios-node-type", _U8),
+    (47, "netbios-scope", _T),
+    (48, "font-servers", _AA),
+    (49, "x-display-manager", _AA),
+    # RFC 2132 9: DHCP itself
+    (50, "requested-address", _A),
+    (51, "lease-time", _U32),
+    (52, "option-overload", _U8),
+    (53, "message-type", _U8),
+    (54, "server-identifier", _A),
+    (55, "parameter-request-list", ValueKind.UNSIGNED_8_LIST),
+    (56, "message", _T),
+    (57, "maximum-message-size", _U16),
+    (58, "renewal-time", _U32),
+    (59, "rebinding-time", _U32),
+    (60, "vendor-class-identifier", _T),
+    (61, "client-identifier", _H),
+    (62, "nwip-domain", _T),
+    (63, "nwip-suboptions", _H),
+    (64, "nisplus-domain", _T),
+    (65, "nisplus-servers", _AA),
+    (66, "tftp-server-name", _T),
+    (67, "boot-file-name", _T),
+    (68, "mobile-ip-home-agent", _AA),
+    (69, "smtp-servers", _AA),
+    (70, "pop-servers", _AA),
+    (71, "nntp-servers", _AA),
+    (72, "www-servers", _AA),
+    (73, "finger-servers", _AA),
+    (74, "irc-servers", _AA),
+    (75, "streettalk-servers", _AA),
+    (76, "streettalk-directory-assistance-servers", _AA),
+    # later documents, in order of code
+    (77, "user-class", _H),  # RFC 3004
+    (78, "slp-directory-agent", _H),  # RFC 2610
+    (79, "slp-service-scope", _H),  # RFC 2610
+    (80, "rapid-commit", _H),  # RFC 4039
+    (81, "fqdn", _H),  # RFC 4702
+    (82, "relay-agent-information", _H),  # RFC 3046
+    (85, "nds-servers", _AA),  # RFC 2241
+    (86, "nds-tree-name", _T),  # RFC 2241
+    (87, "nds-context", _T),  # RFC 2241
+    (88, "bcmcs-domains", ValueKind.DOMAINS),  # RFC 4280
+    (89, "bcmcs-servers", _AA),  # RFC 4280
+    (90, "authentication", _H),  # RFC 3118
+    (93, "client-architecture", ValueKind.UNSIGNED_16_LIST),  # RFC 4578
+    (94, "client-network-interface", _H),  # RFC 4578
+    (97, "client-machine-identifier", _H),  # RFC 4578
+    (98, "uap-servers", _T),  # RFC 2485
+    (99, "geoconf-civic", _H),  # RFC 4776
+    (100, "posix-timezone", _T),  # RFC 4833
+    (101, "tzdb-timezone", _T),  # RFC 4833
+    (108, "ipv6-only-preferred", _U32),  # RFC 8925
+    (112, "netinfo-servers", _AA),  # RFC 3679
+    (113, "netinfo-tag", _T),  # RFC 3679
+    (114, "captive-portal", _T),  # RFC 8910
+    (116, "auto-configure", _U8),  # RFC 2563
+    (117, "name-service-search", ValueKind.UNSIGNED_16_LIST),  # RFC 2937
+    (118, "subnet-selection", _A),  # RFC 3011
+    (119, "domain-search", ValueKind.DOMAINS),  # RFC 3397
+    (120, "sip-servers", _H),  # RFC 3361
+    (121, "classless-static-routes", ValueKind.ROUTES),  # RFC 3442
+    (122, "cablelabs-client-configuration", _H),  # RFC 3495
+    (123, "geoconf", _H),  # RFC 6225
+    (124, "vendor-identifying-class", _H),  # RFC 3925
+    (125, "vendor-identifying-options", _H),  # RFC 3925
+    (136, "pana-agents", _AA),  # RFC 5192
+    (137, "lost-server", ValueKind.DOMAINS),  # RFC 5223
+    (138, "capwap-controllers", _AA),  # RFC 5417
+    (139, "mos-addresses", _H),  # RFC 5678
+    (140, "mos-domains", _H),  # RFC 5678
+    (141, "sip-user-agent-domains", ValueKind.DOMAINS),  # RFC 6011
+    (145, "forcerenew-nonce-capable", ValueKind.UNSIGNED_8_LIST),  # RFC 6704
+    (146, "rdnss-selection", _H),  # RFC 6731
+    (150, "tftp-servers", _AA),  # RFC 5859
+    (158, "pcp-servers", _H),  # RFC 7291
+    (159, "port-parameters", _H),  # RFC 7618
+    (161, "mud-url", _T),  # RFC 8520
+    (162, "encrypted-dns", _H),  # RFC 9463
+    (208, "pxelinux-magic", _H),  # RFC 5071
+    (209, "pxelinux-configuration-file", _T),  # RFC 5071
+    (210, "pxelinux-path-prefix", _T),  # RFC 5071
+    (211, "pxelinux-reboot-time", _U32),  # RFC 5071
+    (212, "6rd", _H),  # RFC 5969
+    (213, "access-network-domain", ValueKind.DOMAINS),  # RFC 5986
+    (249, "microsoft-classless-static-routes", ValueKind.ROUTES),
+    (252, "web-proxy-auto-discovery", _T),
+)
+
+OPTION_TYPES: dict[int, OptionType] = {row[0]: OptionType(*row) for row in _TABLE}
+_BY_NAME = {row.name: row for row in OPTION_TYPES.values()}
+
+
+def option_type(option: int | str) -> OptionType:
+    """The type of an option by code, by name, or by code as text; unknown codes are octets in
+    hexadecimal. Raises ConfigError."""
+    if isinstance(option, str):
+        name = option.strip().lower().replace("_", "-")
+        if name in _BY_NAME:
+            return _BY_NAME[name]
+        number = name.removeprefix("option-")
+        if not (number.isascii() and number.isdigit()):
+            raise ConfigError(f"option {option!r}", "", "is no known option", _nearest_names(name))
+        option = int(number)
+    if not 1 <= option <= 254:
+        raise ConfigError(f"option {option}", "", "is no option code", "use 1..254")
+    return OPTION_TYPES.get(option) or OptionType(option, f"option-{option}", ValueKind.HEX)
+
+
+def _nearest_names(name: str) -> str:
+    words = set(name.split("-"))
+    near = sorted(_BY_NAME, key=lambda known: (-len(words & set(known.split("-"))), known))[:3]
+    return f"use a code 1..254 or a name such as {', '.join(near)}"
+
+
+def parse_text(option: int | str, text: str) -> bytes:
+    """The octets that `text` stands for. Raises ConfigError."""
+    kind = option_type(option)
+    try:
+        data = _PARSERS[kind.kind](text.strip())
+        if not data:
+            raise ValueError("is empty")
+    except ValueError as error:
+        raise ConfigError(
+            f"option {kind.name} ({kind.code})",
+            "",
+            str(error),
+            f"expected {kind.kind.value}, such as {EXAMPLES[kind.kind]!r}",
+        ) from None
+    return data
+
+
+def format_text(option: int | str, data: bytes) -> str:
+    """The text of an option's octets, such that `parse_text` gives the octets back. Octets that
+    are not of the option's kind are shown in hexadecimal behind `0x`."""
+    kind = option_type(option).kind
+    try:
+        text = _FORMATTERS[kind](data)
+        if kind is ValueKind.HEX or _PARSERS[kind](text) == data:
+            return text
+    except (ValueError, struct.error):
+        pass
+    return f"0x{data.hex()}"
+
+
+def _words(text: str) -> list[str]:
+    """The members of a list: separated by commas or blanks."""
+    words = text.replace(",", " ").split()
+    if not words:
+        raise ValueError("is empty")
+    return words
+
+
+def _parse_addresses(text: str) -> bytes:
+    return b"".join(parse_address(word).to_bytes(4, "big") for word in _words(text))
+
+
+def _parse_address_kind(text: str) -> bytes:
+    return parse_address(text).to_bytes(4, "big")
+
+
+def _parse_pairs(text: str) -> bytes:
+    data = _parse_addresses(text)
+    if len(data) % 8:
+        raise ValueError(f"{text!r} has an odd number of addresses")
+    return data
+
+
+def _number(text: str, low: int, high: int) -> int:
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None
+    if not low <= value <= high:
+        raise ValueError(f"{value} is out of range")
+    return value
+
+
+def _integer_parser(octets: int, signed: bool = False) -> Callable[[str], bytes]:
+    bits = 8 * octets - signed
+
+    def parse(text: str) -> bytes:
+        value = _number(text, -(1 << bits) if signed else 0, (1 << bits) - 1)
+        return value.to_bytes(octets, "big", signed=signed)
+
+    return parse
+
+
+def _integer_formatter(octets: int, signed: bool = False) -> Callable[[bytes], str]:
+    def build(data: bytes) -> str:
+        if len(data) != octets:
+            raise ValueError(f"{len(data)} octets, expected {octets}")
+        return str(int.from_bytes(data, "big", signed=signed))
+
+    return build
+
+
+def _list_parser(octets: int) -> Callable[[str], bytes]:
+    one = _integer_parser(octets)
+    return lambda text: b"".join(one(word) for word in _words(text))
+
+
+def _list_formatter(octets: int) -> Callable[[bytes], str]:
+    one = _integer_formatter(octets)
+    return lambda data: ", ".join(one(piece) for piece in _pieces(data, octets))
+
+
+def _pieces(data: bytes, size: int) -> list[bytes]:
+    if not data or len(data) % size:
+        raise ValueError(f"{len(data)} octets are no multiple of {size}")
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _parse_boolean(text: str) -> bytes:
+    word = text.lower()
+    if word in ("true", "yes", "on", "1"):
+        return b"\x01"
+    if word in ("false", "no", "off", "0"):
+        return b"\x00"
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _format_boolean(data: bytes) -> str:
+    return {b"\x00": "false", b"\x01": "true"}.get(data) or f"0x{data.hex()}"
+
+
+def _parse_plain_text(text: str) -> bytes:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds characters that cannot be printed")
+    return text.encode()
+
+
+def _format_addresses(data: bytes) -> str:
+    return ", ".join(format_address(int.from_bytes(p, "big")) for p in _pieces(data, 4))
+
+
+def _format_pairs(data: bytes) -> str:
+    return ", ".join(_format_addresses(p).replace(",", "") for p in _pieces(data, 8))
+
+
+def _parse_hex(text: str) -> bytes:
+    digits = text.removeprefix("0x").replace(":", "").replace(" ", "").replace("-", "")
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise ValueError(f"{text!r} is not hexadecimal") from None
+
+
+def _parse_domains(text: str) -> bytes:
+    """RFC 3397 2: names as in DNS, with pointers to suffixes that were written before."""
+    data = bytearray()
+    seen: dict[tuple[bytes, ...], int] = {}
+    for word in _words(text):
+        labels = tuple(label.encode("idna") for label in word.rstrip(".").lower().split("."))
+        if not all(1 <= len(label) <= 63 for label in labels) or sum(map(len, labels)) > 250:
+            raise ValueError(f"{word!r} is no domain name")
+        for at in range(len(labels)):
+            known = seen.get(labels[at:])
+            if known is not None:
+                data += struct.pack("!H", 0xC000 | known)
+                break
+            if len(data) < 0x4000:
+                seen[labels[at:]] = len(data)
+            data += bytes((len(labels[at]),)) + labels[at]
+        else:
+            data.append(0)
+    return bytes(data)
+
+
+def _format_domains(data: bytes) -> str:
+    names = []
+    at = 0
+    while at < len(data):
+        name, at = _read_name(data, at)
+        names.append(name)
+    return ", ".join(names)
+
+
+def _read_name(data: bytes, at: int) -> tuple[str, int]:
+    """The name at `at` and where the next one begins. A pointer may only point backwards, so
+    that reading always ends."""
+    labels: list[str] = []
+    after = 0
+    limit = at
+    while True:
+        if at >= len(data):
+            raise ValueError("a name runs over the end")
+        length = data[at]
+        if length >= 0xC0:
+            target = (length & 0x3F) << 8 | data[at + 1] if at + 1 < len(data) else limit
+            if target >= limit:
+                raise ValueError("a pointer does not point backwards")
+            after = after or at + 2
+            at = limit = target
+        elif length > 63:
+            raise ValueError("a label is longer than 63 octets")
+        elif length == 0:
+            return ".".join(labels), after or at + 1
+        else:
+            labels.append(data[at + 1 : at + 1 + length].decode("ascii"))
+            at += 1 + length
+
+
+def _parse_routes(text: str) -> bytes:
+    """RFC 3442: prefix length, the significant octets of the prefix, and the router."""
+    data = bytearray()
+    for route in text.split(","):
+        words = [word for word in route.split() if word != "via"]
+        if len(words) != 2 or "/" not in words[0]:
+            raise ValueError(f"{route.strip()!r} is no route")
+        prefix, _, length_text = words[0].partition("/")
+        length = _number(length_text, 0, 32)
+        network = parse_address(prefix)
+        if network & (0xFFFF_FFFF >> length):
+            raise ValueError(f"{words[0]!r} has host bits set")
+        data.append(length)
+        data += network.to_bytes(4, "big")[: (length + 7) // 8]
+        data += parse_address(words[1]).to_bytes(4, "big")
+    return bytes(data)
+
+
+def _format_routes(data: bytes) -> str:
+    routes = []
+    at = 0
+    while at < len(data):
+        length = data[at]
+        octets = (length + 7) // 8
+        end = at + 1 + octets + 4
+        if length > 32 or end > len(data):
+            raise ValueError("a route runs over the end")
+        network = int.from_bytes(data[at + 1 : at + 1 + octets].ljust(4, b"\0"), "big")
+        router = int.from_bytes(data[end - 4 : end], "big")
+        routes.append(f"{format_address(network)}/{length} via {format_address(router)}")
+        at = end
+    return ", ".join(routes)
+
+
+_PARSERS: dict[ValueKind, Callable[[str], bytes]] = {
+    ValueKind.ADDRESS: _parse_address_kind,
+    ValueKind.ADDRESSES: _parse_addresses,
+    ValueKind.ADDRESS_PAIRS: _parse_pairs,
+    ValueKind.UNSIGNED_8: _integer_parser(1),
+    ValueKind.UNSIGNED_16: _integer_parser(2),
+    ValueKind.UNSIGNED_32: _integer_parser(4),
+    ValueKind.SIGNED_32: _integer_parser(4, signed=True),
+    ValueKind.UNSIGNED_8_LIST: _list_parser(1),
+    ValueKind.UNSIGNED_16_LIST: _list_parser(2),
+    ValueKind.BOOLEAN: _parse_boolean,
+    ValueKind.TEXT: _parse_plain_text,
+    ValueKind.DOMAINS: _parse_domains,
+    ValueKind.ROUTES: _parse_routes,
+    ValueKind.HEX: _parse_hex,
+}
+
+_FORMATTERS: dict[ValueKind, Callable[[bytes], str]] = {
+    ValueKind.ADDRESS: _format_addresses,
+    ValueKind.ADDRESSES: _format_addresses,
+    ValueKind.ADDRESS_PAIRS: _format_pairs,
+    ValueKind.UNSIGNED_8: _integer_formatter(1),
+    ValueKind.UNSIGNED_16: _integer_formatter(2),
+    ValueKind.UNSIGNED_32: _integer_formatter(4),
+    ValueKind.SIGNED_32: _integer_formatter(4, signed=True),
+    ValueKind.UNSIGNED_8_LIST: _list_formatter(1),
+    ValueKind.UNSIGNED_16_LIST: _list_formatter(2),
+    ValueKind.BOOLEAN: _format_boolean,
+    ValueKind.TEXT: bytes.decode,
+    ValueKind.DOMAINS: _format_domains,
+    ValueKind.ROUTES: _format_routes,
+    ValueKind.HEX: lambda data: data.hex(":"),
+}

@@ -1,0 +1,256 @@
+"""Replies: which options, in which order, in which fields, and whereto (RFC 2131 4.1, 4.3.1).
+
+What configuration gives a client depends only on its subnet, its reservation and what it asks
+for, so that part is encoded once and remembered (`Template`); a packet pays for its own fields.
+The order is: message type, server identifier, lease and its timers, subnet mask, then the
+parameter request list's order, then the client identifier echoed (RFC 6842) and at the very end
+the relay's option 82 (RFC 3046 2.2). Most replies fit; the few that do not spill whole options
+into `file` and `sname` (option 52) and leave out what fits nowhere.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agent.config import Configuration
+from agent.dhcp import wire
+from agent.dhcp.classify import Message
+from agent.dhcp.packet import MessageType, Packet, Reply
+from agent.limits import (
+    REPLY_SIZE_DEFAULT,
+    REPLY_SIZE_MAX,
+    REPLY_SIZE_MIN,
+    REPLY_TEMPLATES_MAX,
+)
+from agent.model import INFINITE_S, Reservation, Subnet, parse_address
+
+SERVER_PORT = 67
+CLIENT_PORT = 68
+LIMITED_BROADCAST = 0xFFFF_FFFF
+
+_HEAD = struct.Struct("!BBBBBI")
+"""Options 53 and 54."""
+_LEASE = struct.Struct("!BBBBBIBBIBBIBBI")
+"""Options 53, 54, 51, 58 and 59."""
+_INFINITE_LEASE = struct.Struct("!BBBBBIBBI")
+"""Options 53, 54 and 51: an infinite lease is never renewed."""
+
+_NOT_CONFIGURED = frozenset({0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 255})
+"""Options of the protocol itself, which the option table does not decide."""
+
+_NO_NAME = bytes(64)
+_NO_FILE = bytes(128)
+
+
+class Template(NamedTuple):
+    """What configuration says to one kind of client: option 1 and the requested options, each with
+    its code and length, and the header fields of a boot server.
+
+    `results` is all of `options` in one piece."""
+
+    results: bytes
+    options: tuple[bytes, ...]
+    server_address: int
+    server_name: bytes
+    boot_file: bytes
+    hostname: str
+
+
+class Templates:
+    """The templates of one configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._known: dict[tuple[int, int, bytes | None], Template] = {}
+
+    def template(
+        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+    ) -> Template:
+        """`requested` is the parameter request list (option 55); None: the client sent none, and
+        gets whatever is configured."""
+        key = (subnet.network, reservation.address if reservation else -1, requested)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= REPLY_TEMPLATES_MAX:
+                self._known.clear()
+            found = self._known[key] = self._build(subnet, reservation, requested)
+        return found
+
+    def _build(
+        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+    ) -> Template:
+        values = self._configuration.options_for(
+            subnet, reservation.address if reservation else None
+        )
+        options = [wire.build_option(wire.SUBNET_MASK, subnet.mask.to_bytes(4, "big"))]
+        hostname = reservation.hostname if reservation else ""
+        if hostname:
+            values[wire.HOST_NAME] = hostname.encode()
+        codes = tuple(dict.fromkeys(sorted(values) if requested is None else requested))
+        skipped = set(_NOT_CONFIGURED)
+        if wire.CLASSLESS_ROUTES in codes and wire.CLASSLESS_ROUTES in values:
+            skipped |= {wire.ROUTERS, wire.STATIC_ROUTES}  # RFC 3442, DHCP server administrators
+        options += [
+            wire.build_option(code, values[code])
+            for code in codes
+            if code in values and code not in skipped
+        ]
+        server_name = values.get(wire.TFTP_SERVER_NAME, b"")
+        boot_file = values.get(wire.BOOT_FILE_NAME, b"")
+        return Template(
+            b"".join(options),
+            tuple(options),
+            _address_or_zero(server_name),
+            server_name if len(server_name) < 64 else b"",
+            boot_file if len(boot_file) < 128 else b"",
+            hostname,
+        )
+
+
+def _address_or_zero(text: bytes) -> int:
+    """`siaddr` is where a boot loader goes on: the boot server, if it is given as an address."""
+    try:
+        return parse_address(text.decode("ascii"))
+    except ValueError:
+        return 0
+
+
+_NOTHING = Template(b"", (), 0, b"", b"", "")
+
+
+def build_lease_reply(
+    message: Message, kind: MessageType, address: int, duration_s: int, template: Template
+) -> Reply:
+    """An OFFER, or the ACK of a REQUEST."""
+    identifier = message.server_identifier
+    if duration_s >= INFINITE_S:
+        head = _INFINITE_LEASE.pack(53, 1, kind, 54, 4, identifier, 51, 4, INFINITE_S)
+    else:
+        head = _LEASE.pack(
+            53, 1, kind, 54, 4, identifier, 51, 4, duration_s,
+            58, 4, duration_s // 2, 59, 4, duration_s * 7 // 8,
+        )  # fmt: skip
+    return _address_reply(message, _build_message(message, head, address, template), kind, address)
+
+
+def build_inform_reply(message: Message, template: Template) -> Reply:
+    """The ACK of an INFORM: no `yiaddr`, no lease (RFC 2131 4.3.5)."""
+    head = _HEAD.pack(53, 1, MessageType.ACK, 54, 4, message.server_identifier)
+    return _address_reply(
+        message, _build_message(message, head, 0, template), MessageType.ACK, message.address
+    )
+
+
+def build_nak(message: Message) -> Reply:
+    """A NAK is broadcast on the client's link: its address is worth nothing (RFC 2131 4.3.2)."""
+    head = _HEAD.pack(53, 1, MessageType.NAK, 54, 4, message.server_identifier)
+    return _address_reply(message, _build_message(message, head, 0, _NOTHING), MessageType.NAK, 0)
+
+
+def _address_reply(message: Message, data: bytes, kind: MessageType, address: int) -> Reply:
+    """Whereto (RFC 2131 4.1): the relay, the client's own address, everybody, or the new address
+    at the hardware address."""
+    packet, source = message.packet, message.server_identifier
+    interface = message.received.interface
+    if packet.gateway_address:
+        return Reply(data, packet.gateway_address, SERVER_PORT, source, 0)
+    if kind is not MessageType.NAK:
+        if packet.client_address:
+            return Reply(data, packet.client_address, CLIENT_PORT, source, 0)
+        if (
+            address
+            and not packet.flags & wire.BROADCAST_FLAG
+            and packet.hardware_type == wire.ETHERNET
+        ):
+            return Reply(
+                data, address, CLIENT_PORT, source, interface, packet.client_hardware_address
+            )
+    return Reply(data, LIMITED_BROADCAST, CLIENT_PORT, source, interface)
+
+
+def _build_message(message: Message, head: bytes, address: int, template: Template) -> bytes:
+    packet = message.packet
+    tail = _echoed_options(packet)
+    room = _reply_room(packet)
+    options = b"".join((head, template.results, tail, b"\xff"))
+    server_name, boot_file = template.server_name, template.boot_file
+    if wire.HEADER.size + len(options) > room:
+        options, server_name, boot_file = _spill(
+            head, template.options, tail, room, server_name, boot_file
+        )
+    flags = packet.flags
+    if packet.gateway_address and not address and head[2] == MessageType.NAK:
+        flags |= wire.BROADCAST_FLAG  # so that the relay broadcasts it (RFC 2131 4.3.2)
+    header = wire.HEADER.pack(
+        wire.BOOTREPLY,
+        packet.hardware_type,
+        len(packet.client_hardware_address),
+        0,
+        packet.transaction_id,
+        0,
+        flags,
+        packet.client_address if head[2] == MessageType.ACK else 0,
+        address,
+        template.server_address,
+        packet.gateway_address,
+        packet.client_hardware_address,
+        server_name,
+        boot_file,
+        wire.MAGIC_COOKIE,
+    )
+    return (header + options).ljust(REPLY_SIZE_MIN, b"\0")
+
+
+def _echoed_options(packet: Packet) -> bytes:
+    """Option 61 (RFC 6842 3), and last of all option 82 (RFC 3046 2.2)."""
+    tail = b""
+    identifier = packet.options.get(wire.CLIENT_IDENTIFIER)
+    if identifier is not None:
+        tail = wire.build_option(wire.CLIENT_IDENTIFIER, identifier)
+    relay = packet.options.get(wire.RELAY_AGENT_INFORMATION)
+    if relay is not None:
+        tail += wire.build_option(wire.RELAY_AGENT_INFORMATION, relay)
+    return tail
+
+
+def _reply_room(packet: Packet) -> int:
+    """Octets that the client takes (option 57 counts IP and UDP headers, RFC 2132 9.10)."""
+    wish = packet.options.get(wire.MAXIMUM_MESSAGE_SIZE)
+    if wish is None or len(wish) != 2:
+        return REPLY_SIZE_DEFAULT
+    return max(REPLY_SIZE_DEFAULT, min(REPLY_SIZE_MAX, int.from_bytes(wish, "big") - 28))
+
+
+def _spill(
+    head: bytes,
+    options: Sequence[bytes],
+    tail: bytes,
+    room: int,
+    server_name: bytes,
+    boot_file: bytes,
+) -> tuple[bytes, bytes, bytes]:
+    """Spread options over the options field, `file` and `sname` (RFC 2132 9.3).
+
+    Options keep their order within a field, and a reader takes the fields in this order too
+    (RFC 3396 5). A field that names a boot server stays what it is, unless it is needed."""
+    main_room = room - wire.HEADER.size - len(head) - len(tail) - 3 - 1
+    main: list[bytes] = []
+    in_file: list[bytes] = []
+    in_name: list[bytes] = []
+    free = {"main": main_room, "file": len(_NO_FILE) - 1, "name": len(_NO_NAME) - 1}
+    fields = (("main", main), ("file", in_file), ("name", in_name))
+    for option in options:
+        for name, field in fields:
+            if len(option) <= free[name]:
+                free[name] -= len(option)
+                field.append(option)
+                break
+    if in_file:
+        boot_file = b"".join(in_file) + b"\xff"
+    if in_name:
+        server_name = b"".join(in_name) + b"\xff"
+    overload = bool(in_file) | bool(in_name) << 1
+    mark = bytes((wire.OVERLOAD, 1, overload)) if overload else b""
+    return b"".join((head, mark, *main, tail, b"\xff")), server_name, boot_file
