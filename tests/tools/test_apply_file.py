@@ -1,0 +1,119 @@
+"""The file of `dhcpsync apply`: what it means, and what is said of each mistake."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.errors import ConfigError
+from agent.model import Option, Pool, Reservation, Subnet, parse_address
+from tools.apply.file import parse_file
+
+WHOLE = """
+[options]
+domain-name = "example.org"
+42 = ["198.18.0.3", "198.18.0.4"]
+
+[[subnet]]
+prefix = "198.18.0.0/15"
+lease = 3600
+name = "lab"
+interface = "eth0"
+pools = [
+    "198.18.16.0-198.19.255.254",
+    { range = "198.18.2.1-198.18.2.9", name = "few", active = false },
+]
+[subnet.options]
+routers = "198.18.0.254"
+interface-mtu = 1400
+[[subnet.reservation]]
+address = "198.18.1.1"
+hardware-address = "02:00:00:00:00:0A"
+hostname = "printer"
+options = { boot-file-name = "x.img" }
+[[subnet.reservation]]
+address = "198.18.1.2"
+client-id = "ff:00:01"
+[[subnet.reservation]]
+address = "198.18.1.3"
+client-id = "lamp"
+"""
+
+
+def test_a_whole_file_becomes_rows() -> None:
+    network = parse_address("198.18.0.0")
+    first = parse_address("198.18.1.1")
+    assert set(parse_file("x.toml", WHOLE)) == {
+        Option(0, 0, 15, b"example.org"),
+        Option(0, 0, 42, bytes([198, 18, 0, 3, 198, 18, 0, 4])),
+        Subnet(network, 15, 3600, "eth0", "lab"),
+        Pool(parse_address("198.18.16.0"), parse_address("198.19.255.254")),
+        Pool(parse_address("198.18.2.1"), parse_address("198.18.2.9"), "few", active=False),
+        Option(network, 15, 3, bytes([198, 18, 0, 254])),
+        Option(network, 15, 26, bytes([5, 120])),
+        Reservation(first, bytes.fromhex("0001 02000000000a"), "printer"),
+        Option(first, 32, 67, b"x.img"),
+        Reservation(first + 1, bytes.fromhex("01 ff0001")),
+        Reservation(first + 2, b"\x01lamp"),
+    }
+
+
+def test_an_empty_file_means_no_configuration() -> None:
+    assert parse_file("x.toml", "") == []
+
+
+SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[subnet]", ["x.toml", "no valid TOML", "line 1"]),
+        ("subnets = 1", ["x.toml: subnets", "no known key", "did you mean subnet?"]),
+        ("subnet = 1", ["x.toml: subnet", "must be a list"]),
+        ("subnet = [1]", ["x.toml: subnet 1", "[[subnet]]"]),
+        ("[[subnet]]\nlease = 60", ["x.toml: subnet 1: prefix", "is missing", "198.18.0.0/15"]),
+        ('[[subnet]]\nprefix = "198.18.0.0"', ["subnet 198.18.0.0: prefix", "is no prefix"]),
+        ('[[subnet]]\nprefix = "198.18.0.0/33"', ["is no prefix"]),
+        ('[[subnet]]\nprefix = "198.18.0/15"', ["'198.18.0' is no IPv4 address"]),
+        ('[[subnet]]\nprefix = "198.18.0.1/15"', ["x.toml", "did you mean 198.18.0.0/15?"]),
+        (SUBNET + "pols = []", ["subnet 1: pols", "did you mean pools?"]),
+        (SUBNET + 'lease = "1h"', ["subnet 1: lease", "'1h'", "must be a whole number"]),
+        (SUBNET + "lease = true", ["subnet 1: lease", "must be a whole number"]),
+        (SUBNET + "lease = -1", ["subnet 198.18.0.0/15: lease", "is -1", "0..4294967295"]),
+        (SUBNET + "lease = 2", ["x.toml", "2 s is too short", "at least 10 s"]),
+        (SUBNET + 'pools = ["198.18.16.0"]', ["pools, item 1", "is no range", "first-last"]),
+        (SUBNET + 'pools = ["10.0.0.1-10.0.0.9"]', ["x.toml", "lies in no subnet"]),
+        (
+            SUBNET + 'pools = ["198.18.2.0-198.18.3.0", "198.18.2.9-198.18.4.0"]',
+            ["x.toml", "overlaps", "pools must not share addresses"],
+        ),
+        (SUBNET + "options = { router = 1 }", ["options.router", "routers"]),
+        (SUBNET + 'options = { routers = "here" }', ["options.routers", "'here'", "198.18.0.1"]),
+        (SUBNET + "options = { routers = 1.5 }", ["options.routers", "is 1.5", "a list"]),
+        (
+            SUBNET + "options = { lease-time = 5 }",
+            ["option 198.18.0.0/15:51", "lease time instead"],
+        ),
+        (SUBNET + "[[subnet.reservation]]", ["reservation 1: address", "is missing"]),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "198.18.1.1"',
+            ["subnet 198.18.0.0/15: reservation 198.18.1.1", "names no client"],
+        ),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "198.18.1.1"\nhardware-address = "02:00"',
+            ["hardware-address", "'02:00' is no Ethernet address"],
+        ),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "10.1.1.1"\nclient-id = "a"',
+            ["x.toml", "lies in no subnet"],
+        ),
+        (SUBNET + SUBNET, ["x.toml", "198.18.0.0/15", "is there twice"]),
+    ],
+)
+def test_a_mistake_is_named_with_file_key_and_what_is_right(text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_file("x.toml", text)
+    message = str(caught.value)
+    assert message.startswith("x.toml")
+    assert [word for word in words if word not in message] == [], message
+    assert "\n" not in message

@@ -1,0 +1,144 @@
+"""`dhcpsync init`: what a new member's folder holds, and what it refuses."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from agent.errors import ConfigError
+from agent.member_file import MemberFile, load_member_file
+from agent.model import Member, parse_address
+from agent.snmp.keys import derive_keys
+from store import open_store
+from tools.credentials import load_credentials
+from tools.init import Founding, NewMember, make_engine_id, make_member, read_identity
+
+NEW = NewMember(7, "north", "198.18.0.7", 1161, ("eth0", "eth1"))
+FOUNDING = Founding("lab", 600, 3600)
+CREDENTIALS = "".join(
+    f"{role}_USER={role.lower()}\n{role}_AUTH={role}-auth-pass\n{role}_PRIV={role}-priv-pass\n"
+    for role in ("OPERATOR", "MONITOR", "PEER")
+)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_folder_is_complete_and_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "m7"
+    said = make_member(folder, NEW, FOUNDING, None)
+    assert any(str(folder / "credentials.env") in line for line in said)
+    assert load_member_file(folder) == MemberFile(
+        7, "north", parse_address("198.18.0.7"), 1161, ("eth0", "eth1")
+    )
+    assert mode(folder / "member.toml") == 0o644
+    assert mode(folder / "store.db") == 0o600
+    assert mode(folder / "credentials.env") == 0o600
+    passphrases = [
+        word
+        for user in load_credentials(folder / "credentials.env").values()
+        for word in (user.authentication, user.privacy)
+    ]
+    assert len(set(passphrases)) == 6
+    for file in (folder / "member.toml", folder / "store.db"):
+        assert not any(word.encode() in file.read_bytes() for word in passphrases)
+
+
+def test_the_founder_is_the_group_and_a_joiner_has_none(tmp_path: Path) -> None:
+    make_member(tmp_path / "a", NEW, FOUNDING, None)
+    make_member(tmp_path / "b", NEW, None, None)
+    store = open_store(tmp_path / "a" / "store.db")
+    with store.read() as tx:
+        group, local = tx.group(), tx.local()
+    store.close()
+    assert group is not None
+    assert (group.name, group.generation, group.mul_s, group.lease_s) == ("lab", 1, 600, 3600)
+    assert group.members == (Member(7, "north", NEW.number + 0xC6120000, 1161, local.engine_id),)
+    store = open_store(tmp_path / "b" / "store.db")
+    with store.read() as tx:
+        assert tx.group() is None
+    store.close()
+
+
+def test_keys_are_localized_and_only_the_peer_keeps_master_keys(tmp_path: Path) -> None:
+    file = tmp_path / "users.env"
+    file.write_text(CREDENTIALS)
+    make_member(tmp_path / "m", NEW, FOUNDING, file)
+    assert not (tmp_path / "m" / "credentials.env").exists()
+    identity = read_identity(tmp_path / "m")
+    store = open_store(tmp_path / "m" / "store.db")
+    with store.read() as tx:
+        users = {user.role: user for user in tx.snmp_users()}
+    store.close()
+    assert set(users) == {"operator", "monitor", "peer"}
+    for role, user in users.items():
+        master = derive_keys(f"{role.upper()}-auth-pass", f"{role.upper()}-priv-pass")
+        own = master.localize(identity.engine_id)
+        assert (user.auth_key, user.priv_key) == (own.authentication, own.privacy)
+        kept = (master.authentication, master.privacy) if role == "peer" else (None, None)
+        assert (user.auth_master, user.priv_master) == kept
+
+
+def test_an_engine_id_has_the_form_of_rfc_3411_and_no_zeros() -> None:
+    made = {make_engine_id() for _ in range(50)}
+    assert len(made) == 50
+    for engine_id in made:
+        assert engine_id[:5].hex() == "80007ed905"
+        assert len(engine_id) == 17
+        assert 0 not in engine_id[5:]
+
+
+def test_a_folder_with_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    make_member(tmp_path / "m", NEW, FOUNDING, None)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()}
+    with pytest.raises(ConfigError, match=r"store\.db: is there already"):
+        make_member(tmp_path / "m", NEW, FOUNDING, None)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("new", "option"),
+    [
+        (NewMember(0, "m", "198.18.0.1", 161, ()), "--id"),
+        (NewMember(2**31, "m", "198.18.0.1", 161, ()), "--id"),
+        (NewMember(1, "", "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, 'a"b', "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, "m", "localhost", 161, ()), "--address"),
+        (NewMember(1, "m", "198.18.0.1", 0, ()), "--port"),
+        (NewMember(1, "m", "198.18.0.1", 161, ("far-too-long-name",)), "--interface"),
+    ],
+)
+def test_a_bad_argument_is_named_and_nothing_is_made(
+    tmp_path: Path, new: NewMember, option: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{option}: "):
+        make_member(tmp_path / "m", new, FOUNDING, None)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CREDENTIALS.replace("PEER_PRIV=PEER-priv-pass\n", ""), "PEER_PRIV: is missing"),
+        (CREDENTIALS.replace("PEER", "OTHER"), "PEER_USER: is missing"),
+        (CREDENTIALS.replace("PEER-priv-pass", "short"), "PEER_PRIV: is too short"),
+        (CREDENTIALS.replace("_USER=monitor", "_USER=peer"), "has one name for two users"),
+        (CREDENTIALS + "what\n", "line 10: has no '='"),
+    ],
+)
+def test_a_bad_credentials_file_is_named(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "users.env"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        make_member(tmp_path / "m", NEW, FOUNDING, file)
+    assert str(caught.value).startswith(str(file))
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=f"{tmp_path}/file/m: cannot be made: Not a directory"):
+        make_member(tmp_path / "file" / "m", NEW, FOUNDING, None)

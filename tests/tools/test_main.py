@@ -1,0 +1,98 @@
+"""The command: exit codes, one line for an error, help that is quick and complete."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def dhcpsync(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tools.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
+    )
+
+
+def test_help_names_every_subcommand_and_ends_with_0() -> None:
+    done = dhcpsync("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("init", "serve", "lab", "status", "member", "apply", "bench", "simulate"):
+        assert f"\n  {name} " in done.stdout
+
+
+def test_the_lab_offers_the_whole_contract() -> None:
+    done = dhcpsync("lab", "--help")
+    for name in ["up", "exec", "kill", "start", "wipe", "join", "cut", "heal", "status", "down"]:
+        assert f"\n  {name} " in done.stdout
+    for option in ("--members", "--clients", "--root", "--lease", "--mul"):
+        assert option in dhcpsync("lab", "up", "--help").stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, tools.main as m\n"
+        "heavy = {'pysnmp', 'sqlalchemy', 'alembic', 'rich', 'cryptography'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--nonsense"], 2, "No such option"),
+        (["init", "x"], 2, "--id"),
+        (["init", "x", "--id", "one", "--address", "198.18.0.1"], 2, "valid integer"),
+        (["init", "x", "--id", "0", "--address", "198.18.0.1"], 2, "dhcpsync: --id: is 0"),
+        (["status"], 2, "dhcpsync: member: none is named"),
+        (["status", "--address", "here", "--credentials", "x"], 2, "'here' is no IPv4 address"),
+        (["status", "--address", "127.0.0.1:x", "--credentials", "x"], 2, "'x' is no UDP port"),
+        (["status", "--address", "127.0.0.1"], 2, "--credentials: is missing"),
+        (["status", "/nowhere"], 2, "/nowhere/member.toml: is missing"),
+        (["apply", "/nowhere.toml", "--address", "127.0.0.1"], 2, "--credentials"),
+        (["lab", "kill", "x9"], 1, "dhcpsync: 'x9' names nothing in a lab"),
+        (["lab", "kill", "c1"], 1, "takes a member"),
+        (["lab", "up", "--members", "17"], 2, "--members"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    arguments: list[str], code: int, words: str
+) -> None:
+    done = dhcpsync(*arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    if "dhcpsync:" in done.stderr:
+        assert done.stderr.count("\n") == 1
+
+
+def test_init_makes_a_member_and_refuses_a_second_time(tmp_path: Path) -> None:
+    folder = str(tmp_path / "m1")
+    arguments = ["init", folder, "--id", "1", "--address", "198.18.0.1"]
+    assert dhcpsync(*arguments).returncode == 0
+    again = dhcpsync(*arguments)
+    assert (again.returncode, again.stderr) == (
+        2,
+        f"dhcpsync: {folder}/store.db: is there already;"
+        " a member is made once; name a new folder\n",
+    )
+
+
+def test_nobody_answers_is_1_with_the_address(tmp_path: Path) -> None:
+    dhcpsync("init", str(tmp_path / "m1"), "--id", "1", "--address", "127.0.0.1", "--port", "9")
+    done = dhcpsync("member", "join", str(tmp_path / "m1"), "--contact", "127.0.0.1:19")
+    assert done.returncode == 1
+    assert done.stderr == "dhcpsync: 127.0.0.1:19: no answer\n"

@@ -1,0 +1,248 @@
+"""The file of `dhcpsync apply`: TOML that says all of a group's configuration, as rows.
+
+    [options]                                  # for every client
+    domain-name = "example.org"
+
+    [[subnet]]
+    prefix = "198.18.0.0/15"
+    lease = 3600                               # seconds; 0 or absent: the group's
+    pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
+    [subnet.options]                           # by name or by code
+    routers = "198.18.0.254"
+    [[subnet.reservation]]
+    address = "198.18.1.1"
+    hardware-address = "02:00:00:00:00:01"     # or client-id, in hexadecimal with colons, or text
+
+Pure: text in, rows out. Every error is a ConfigError that names the file, the key and what would
+be right; the rules that rows must keep together are those of `agent.config`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agent.config import validate_configuration
+from agent.dhcp.options import OPTION_TYPES, option_type, parse_text
+from agent.errors import ConfigError
+from agent.model import (
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Subnet,
+    configuration_key,
+    format_address,
+    parse_address,
+)
+
+_OCTETS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})*\Z")
+_TOP = {"subnet": list, "options": dict}
+_SUBNET = {
+    "prefix": str,
+    "lease": int,
+    "name": str,
+    "interface": str,
+    "active": bool,
+    "pools": list,
+    "options": dict,
+    "reservation": list,
+}
+_POOL = {"range": str, "name": str, "active": bool}
+_RESERVATION = {
+    "address": str,
+    "hardware-address": str,
+    "client-id": str,
+    "hostname": str,
+    "active": bool,
+    "options": dict,
+}
+_WORDS = {
+    str: "a text in quotes",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+_ETHERNET = 1
+"""Hardware type of Ethernet (RFC 1700)."""
+
+
+def parse_file(name: str, text: str) -> list[ConfigRow]:
+    """All rows that the file `name` asks for, judged together."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(name, "", f"is no valid TOML: {error}") from None
+    rows = list(_rows(name, tables))
+    try:
+        validate_configuration([], _without_twins(rows), lambda _first, _last: 0)
+    except ConfigError as error:
+        place = f"{error.name}, {error.key}" if error.key else error.name
+        raise ConfigError(name, place, error.problem, error.remedy) from None
+    return rows
+
+
+def _without_twins(rows: Sequence[ConfigRow]) -> list[tuple[ConfigRow, bool]]:
+    seen = set()
+    for row in rows:
+        kind, key = configuration_key(row)
+        if (kind, key) in seen:
+            raise ConfigError(f"{kind.name.lower()} {key}", "", "is there twice", "keep one")
+        seen.add((kind, key))
+    return [(row, False) for row in rows]
+
+
+def _rows(name: str, tables: dict[str, Any]) -> Iterator[ConfigRow]:
+    _check(name, "", tables, _TOP)
+    yield from _options(name, "options", tables.get("options", {}), 0, 0)
+    for number, table in enumerate(tables.get("subnet", []), 1):
+        place = f"subnet {number}"
+        if not isinstance(table, dict):
+            raise ConfigError(name, place, "must be a table", "write [[subnet]]")
+        yield from _subnet(name, place, table)
+
+
+def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]:
+    _check(name, place, table, _SUBNET)
+    prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
+    place = f"subnet {prefix}"
+    network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
+    yield Subnet(
+        network,
+        prefix_length,
+        lease_s=_lease(name, place, table.get("lease", 0)),
+        interface=table.get("interface", ""),
+        name=table.get("name", ""),
+        active=table.get("active", True),
+    )
+    for number, pool in enumerate(table.get("pools", []), 1):
+        yield _pool(name, f"{place}: pools, item {number}", pool)
+    yield from _options(name, f"{place}: options", table.get("options", {}), network, prefix_length)
+    for number, reservation in enumerate(table.get("reservation", []), 1):
+        where = f"{place}: reservation {number}"
+        if not isinstance(reservation, dict):
+            raise ConfigError(name, where, "must be a table", "write [[subnet.reservation]]")
+        yield from _reservation(name, where, reservation)
+
+
+def _pool(name: str, place: str, pool: Any) -> Pool:
+    if isinstance(pool, str):
+        pool = {"range": pool}
+    if not isinstance(pool, dict):
+        raise ConfigError(name, place, f"is {pool!r}", 'write "first-last"')
+    _check(name, place, pool, _POOL)
+    text = _require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ConfigError(name, place, f"{text!r} is no range", 'write "first-last"')
+    return Pool(
+        _address(name, place, first),
+        _address(name, place, last),
+        pool.get("name", ""),
+        pool.get("active", True),
+    )
+
+
+def _reservation(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]:
+    _check(name, place, table, _RESERVATION)
+    address = _address(
+        name, f"{place}: address", _require(name, place, table, "address", '"198.18.1.1"')
+    )
+    place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
+    yield Reservation(
+        address,
+        _client_key(name, place, table),
+        table.get("hostname", ""),
+        table.get("active", True),
+    )
+    yield from _options(name, f"{place}: options", table.get("options", {}), address, 32)
+
+
+def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
+    """As in `agent.model.Binding`: octet 1 and a client identifier, or 0, type and address."""
+    if ("hardware-address" in table) == ("client-id" in table):
+        problem = "names the client twice" if "client-id" in table else "names no client"
+        raise ConfigError(name, place, problem, "give hardware-address or client-id")
+    if "client-id" in table:
+        client_id = str(table["client-id"])
+        if not client_id:
+            raise ConfigError(name, f"{place}: client-id", "is empty")
+        is_octets = _OCTETS.match(client_id) and ":" in client_id
+        octets = bytes.fromhex(client_id.replace(":", "")) if is_octets else client_id.encode()
+        return b"\x01" + octets
+    hardware_address = str(table["hardware-address"])
+    if not _OCTETS.match(hardware_address) or len(hardware_address) != 17:
+        raise ConfigError(
+            name,
+            f"{place}: hardware-address",
+            f"{hardware_address!r} is no Ethernet address",
+            'write "02:00:00:00:00:01"',
+        )
+    return bytes((0, _ETHERNET)) + bytes.fromhex(hardware_address.replace(":", ""))
+
+
+def _options(
+    name: str, place: str, table: dict[str, Any], network: int, prefix_length: int
+) -> Iterator[Option]:
+    for key, value in table.items():
+        try:
+            code = option_type(key).code
+            data = parse_text(code, _option_text(value))
+        except ConfigError as error:
+            names = [known.name for known in OPTION_TYPES.values()]
+            close = [] if key in names else difflib.get_close_matches(key, names, 1)
+            remedy = f"did you mean {close[0]}?" if close else error.remedy
+            raise ConfigError(name, f"{place}.{key}", error.problem, remedy) from None
+        yield Option(network, prefix_length, code, data)
+
+
+def _option_text(value: Any) -> str:
+    """The text form of a TOML value, as `agent.dhcp.options` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
+        return ", ".join(_option_text(one) for one in value)
+    raise ConfigError("", "", f"is {value!r}", "give a text, a number, true, false, or a list")
+
+
+def _check(name: str, place: str, table: dict[str, Any], keys: Mapping[str, type]) -> None:
+    for key, value in table.items():
+        where = f"{place}: {key}" if place else key
+        if key not in keys:
+            close = difflib.get_close_matches(key, keys, 1)
+            remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
+            raise ConfigError(name, where, "is no known key", remedy)
+        if type(value) is not keys[key]:
+            raise ConfigError(name, where, f"is {value!r}", f"must be {_WORDS[keys[key]]}")
+
+
+def _require(name: str, place: str, table: dict[str, Any], key: str, example: str) -> str:
+    if key not in table:
+        raise ConfigError(name, f"{place}: {key}", "is missing", f"such as {key} = {example}")
+    return str(table[key])
+
+
+def _lease(name: str, place: str, lease_s: int) -> int:
+    if not 0 <= lease_s <= 0xFFFF_FFFF:
+        raise ConfigError(name, f"{place}: lease", f"is {lease_s}", "must be 0..4294967295 seconds")
+    return lease_s
+
+
+def _prefix(name: str, place: str, text: str) -> tuple[int, int]:
+    network, slash, length = text.partition("/")
+    if not slash or not (length.isascii() and length.isdigit() and int(length) <= 32):
+        raise ConfigError(name, place, f"{text!r} is no prefix", 'write "198.18.0.0/15"')
+    return _address(name, place, network), int(length)
+
+
+def _address(name: str, place: str, text: str) -> int:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise ConfigError(name, place, str(error)) from None

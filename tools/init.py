@@ -1,0 +1,217 @@
+"""`dhcpsync init`: a new member's folder, complete before it is visible as one.
+
+member.toml says who the member is, store.db holds its keys and everything that it will know. The
+passphrases themselves are in neither: keys are localized to the member's own engine (RFC 3414
+2.6), except that the peer user's master keys are kept, to be localized to each peer's engine.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import ConfigError
+from agent.member_file import FILE_NAME, STORE_NAME, MemberFile, load_member_file
+from agent.model import Group, Member, MemberState, format_address, parse_address
+from agent.snmp.columns import ENTERPRISE
+from agent.snmp.keys import derive_keys
+from store import SnmpUser, create_store, open_store
+from tools import credentials as credentials_file
+from tools.credentials import (
+    Credentials,
+    Role,
+    load_credentials,
+    make_credentials,
+    write_credentials,
+)
+
+AUTH_PROTOCOL = "SHA-256"
+PRIV_PROTOCOL = "AES-128"
+LEASE_MIN_S = 10
+_ENGINE_ID_OCTETS_FORM = 5
+"""RFC 3411 5 (SnmpEngineID): the rest is octets, as its maker chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    number: int
+    name: str
+    address: str
+    port: int
+    interfaces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """The first member founds the group: its name, and its parameters in seconds."""
+
+    group: str
+    mul_s: int
+    lease_s: int
+
+
+def make_engine_id() -> bytes:
+    """A new snmpEngineID (RFC 3411 5): our enterprise number, and 12 random octets without a 0,
+    because some agents and tools trip over long runs of zeros."""
+    enterprise = 0x8000_0000 | ENTERPRISE[-1]
+    octets = bytes(1 + secrets.randbelow(255) for _ in range(12))
+    return enterprise.to_bytes(4, "big") + bytes((_ENGINE_ID_OCTETS_FORM,)) + octets
+
+
+def make_member(
+    folder: Path,
+    new: NewMember,
+    founding: Founding | None,
+    credentials: Path | None,
+    *,
+    engine_id: bytes | None = None,
+    incarnation: int = 1,
+) -> list[str]:
+    """Make the folder; returns lines that say what was made. ConfigError if it cannot be.
+
+    `engine_id` and `incarnation` are given for a member that lost its store."""
+    file = _check(new, founding)
+    store_path = folder / STORE_NAME
+    if store_path.exists():
+        raise ConfigError(
+            str(store_path), "", "is there already", "a member is made once; name a new folder"
+        )
+    users = load_credentials(credentials) if credentials else make_credentials()
+    missing = [role for role in credentials_file.ROLES if role not in users]
+    if missing:
+        raise ConfigError(
+            str(credentials), f"{missing[0].upper()}_USER", "is missing", "all three are needed"
+        )
+    if len({user.user for user in users.values()}) < len(users):
+        raise ConfigError(str(credentials), "", "has one name for two users", "use three names")
+    made_folder = not folder.exists()
+    said = [f"made member {new.number} ({new.name}) in {folder}"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_store(store_path, file, founding, users, engine_id or make_engine_id(), incarnation)
+        (folder / FILE_NAME).write_text(file.render(), encoding="utf-8")
+        (folder / FILE_NAME).chmod(0o644)
+        if credentials is None:
+            path = folder / credentials_file.FILE_NAME
+            write_credentials(path, users)
+            said.append(f"made SNMPv3 users with random passphrases: {path}")
+    except OSError as error:
+        _remove(folder, made_folder)
+        where = error.filename or folder
+        raise ConfigError(str(where), "", f"cannot be made: {error.strerror}") from None
+    except BaseException:
+        _remove(folder, made_folder)
+        raise
+    if founding is None:
+        said.append(f"next: dhcpsync serve {folder}, and dhcpsync member join {folder} --contact A")
+    else:
+        said.append(f"it founds the group {founding.group}; next: dhcpsync serve {folder}")
+    return said
+
+
+def _check(new: NewMember, founding: Founding | None) -> MemberFile:
+    """The arguments as a member file; ConfigError names the option at fault."""
+    if not 1 <= new.number < 2**31:
+        raise ConfigError("--id", "", f"is {new.number}", "must be 1..2147483647")
+    try:
+        address = parse_address(new.address)
+    except ValueError as error:
+        raise ConfigError("--address", "", str(error)) from None
+    if not 1 <= new.port <= 65535:
+        raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
+    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64 or '"' in new.name:
+        raise ConfigError("--name", "", f"is {new.name!r}", "use 1..64 printable characters")
+    for interface in new.interfaces:
+        if not 1 <= len(interface) <= 15 or '"' in interface or "/" in interface:
+            raise ConfigError("--interface", "", f"{interface!r} is no interface", "such as eth0")
+    if founding is not None:
+        if not 1 <= len(founding.group.encode()) <= 64:
+            raise ConfigError("--group", "", "has a bad length", "use 1..64 characters")
+        for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
+            if not LEASE_MIN_S <= value_s < 2**31:
+                raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")
+    return MemberFile(new.number, new.name, address, new.port, new.interfaces)
+
+
+def _write_store(
+    path: Path,
+    file: MemberFile,
+    founding: Founding | None,
+    users: Mapping[Role, Credentials],
+    engine_id: bytes,
+    incarnation: int,
+) -> None:
+    store = create_store(path, member=file.member, engine_id=engine_id, incarnation=incarnation)
+    try:
+        with store.write() as tx:
+            for user in users.values():
+                tx.put_snmp_user(snmp_user(user, engine_id))
+            if founding is not None:
+                tx.put_group(_founded(file, founding, engine_id))
+    finally:
+        store.close()
+
+
+def snmp_user(user: Credentials, engine_id: bytes) -> SnmpUser:
+    """A user as the store of the engine `engine_id` keeps it."""
+    master = derive_keys(user.authentication, user.privacy)
+    own = master.localize(engine_id)
+    is_peer = user.role == "peer"
+    return SnmpUser(
+        user.user,
+        user.role,
+        AUTH_PROTOCOL,
+        PRIV_PROTOCOL,
+        own.authentication,
+        own.privacy,
+        master.authentication if is_peer else None,
+        master.privacy if is_peer else None,
+    )
+
+
+def _founded(file: MemberFile, founding: Founding, engine_id: bytes) -> Group:
+    member = Member(file.member, file.name, file.address, file.port, engine_id, MemberState.ACTIVE)
+    return Group(founding.group, 1, founding.mul_s, founding.lease_s, (member,))
+
+
+def _remove(folder: Path, made_folder: bool) -> None:
+    """Take away what a failed `make_member` left, and nothing else."""
+    if made_folder:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for file in (folder / FILE_NAME, *folder.glob(f"{STORE_NAME}*")):
+        file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a group needs to know of a member that is to join."""
+
+    member: int
+    name: str
+    address: str
+    port: int
+    engine_id: bytes
+    incarnation: int
+
+
+def read_identity(folder: Path) -> Identity:
+    """Read the identity of the member in `folder`. ConfigError or StoreError if it cannot be."""
+    file = load_member_file(folder)
+    store = open_store(folder / STORE_NAME)
+    try:
+        with store.read() as tx:
+            local = tx.local()
+    finally:
+        store.close()
+    return Identity(
+        file.member,
+        file.name,
+        format_address(file.address),
+        file.port,
+        local.engine_id,
+        local.incarnation,
+    )

@@ -1,0 +1,91 @@
+"""`dhcpsync member join`: one SET at a member of the group, then patience.
+
+The SET creates the new member's row in dhcpSyncMemberTable. The group tells the new member, which
+pulls what it lacks and then serves; what is seen of that on the way is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.errors import ConfigError
+from agent.model import parse_address
+from agent.snmp.columns import MEMBER, RowStatus
+from tools import credentials as credentials_file
+from tools.credentials import find_user
+from tools.errors import ManagerError, ToolError
+from tools.init import Identity, read_identity
+from tools.manager import Assignment, Manager
+from tools.status import read_status
+from tools.target import Target, parse_endpoint
+
+_POLL_S = 0.5
+_SET_TIMEOUT_S = 10.0
+"""The SET is answered when the group has chosen its new membership."""
+
+
+def set_member(manager: Manager, identity: Identity) -> None:
+    """Create the member's row; nothing to do if it is there with the same identity."""
+    index = (identity.member,)
+    address = parse_address(identity.address).to_bytes(4, "big")
+    present = manager.table(MEMBER).get(index)
+    if present is not None:
+        if (present.get("EngineId"), present.get("Address")) == (identity.engine_id, address):
+            return
+        raise ToolError(
+            f"member {identity.member} is in the group already, with another engine or address;"
+            " a member's number is never used again: `dhcpsync init` with a new --id"
+        )
+    manager.set(
+        [
+            Assignment(MEMBER["Name"], index, identity.name.encode()),
+            Assignment(MEMBER["Address"], index, address),
+            Assignment(MEMBER["Port"], index, identity.port),
+            Assignment(MEMBER["EngineId"], index, identity.engine_id),
+            Assignment(MEMBER["RowStatus"], index, RowStatus.CREATE_AND_GO),
+        ]
+    )
+
+
+def join_member(
+    folder: Path,
+    contact: str,
+    credentials: Path | None,
+    timeout_s: float,
+    say: Callable[[str], None],
+) -> None:
+    """Join and wait until the member in `folder` serves. ToolError when it does not."""
+    identity = read_identity(folder)
+    path = credentials or folder / credentials_file.FILE_NAME
+    address, port = parse_endpoint("--contact", contact)
+    if (address, port) == (identity.address, identity.port):
+        raise ConfigError("--contact", "", "is this member itself", "name one of the group")
+    operator = Target(address, port, find_user(path, "operator"))
+    with operator.open(timeout_s=_SET_TIMEOUT_S, retries=0) as manager:
+        set_member(manager, identity)
+    say(f"{address} has taken {identity.name} into the group")
+    _wait(Target(identity.address, identity.port, find_user(path, "monitor")), timeout_s, say)
+
+
+def _wait(target: Target, timeout_s: float, say: Callable[[str], None]) -> None:
+    until = time.monotonic() + timeout_s
+    last = ""
+    while time.monotonic() < until:
+        try:
+            status = read_status(target, timeout_s=1, retries=0)
+            words = f"{status.state}, {status.bindings} bindings, generation {status.generation}"
+            if status.is_serving:
+                say(words)
+                return
+        except ManagerError as error:
+            words = str(error)
+        if words != last:
+            say(words)
+            last = words
+        time.sleep(_POLL_S)
+    raise ToolError(
+        f"the member did not serve within {timeout_s:g} s: {last};"
+        " is `dhcpsync serve` running for it?"
+    )

@@ -1,0 +1,1 @@
+"""`dhcpsync lab`: a whole cluster on one Linux machine, in network namespaces."""

@@ -1,0 +1,161 @@
+"""`dhcpsync lab ...`: arguments to calls of `tools.lab.lab`."""
+
+from __future__ import annotations
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.limits import MEMBERS_MAX
+from tools.errors import EXIT_NOT
+from tools.lab.layout import CLIENTS_MAX, DEFAULT_ROOT
+
+lab = typer.Typer(
+    help="A whole cluster on this machine, in network namespaces (root, Linux).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+MemberName = Annotated[str, typer.Argument(metavar="MEMBER", help="m1, m2, ...")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@lab.command()
+def up(
+    members: Annotated[
+        int, typer.Option(min=1, max=MEMBERS_MAX, help="Members, m1 and so on.")
+    ] = 3,
+    clients: Annotated[
+        int, typer.Option(min=0, max=CLIENTS_MAX, help="Client namespaces, c1 and so on.")
+    ] = 1,
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the members' files.")
+    ] = DEFAULT_ROOT,
+    lease: Annotated[int, typer.Option(metavar="S", help="Lease time, seconds.")] = 3600,
+    mul: Annotated[
+        int, typer.Option(metavar="S", help="Longest lease before all peers know of it, seconds.")
+    ] = 600,
+) -> None:
+    """Bring up a cluster: returns when every member serves and owns free addresses."""
+    from tools.lab import lab as rig
+
+    state = rig.up(members, clients, root, lease, mul, _say)
+    typer.echo(f"up: {members} members, {clients} clients; {state.credentials} has the users")
+
+
+@lab.command("exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="m1, c1, ...")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run there.")],
+) -> None:
+    """Run a command in a member's or a client's network; its exit code is this one's."""
+    from tools.lab import lab as rig
+
+    rig.execute(node, command)
+
+
+@lab.command()
+def kill(
+    name: MemberName,
+    hard: Annotated[bool, typer.Option("--hard", help="As a crash: SIGKILL to all of it.")] = False,
+) -> None:
+    """Stop a member's processes; its store stays."""
+    from tools.lab import lab as rig
+
+    rig.kill(name, hard=hard)
+
+
+@lab.command()
+def start(name: MemberName) -> None:
+    """Start a member that was stopped; returns when it serves again."""
+    from tools.lab import lab as rig
+
+    rig.start(name, _say)
+
+
+@lab.command()
+def wipe(name: MemberName) -> None:
+    """Stop a member and destroy its store, as a lost disk does."""
+    from tools.lab import lab as rig
+
+    rig.wipe(name)
+
+
+@lab.command()
+def join(name: MemberName) -> None:
+    """Add a member to the running cluster; returns when it serves."""
+    from tools.lab import lab as rig
+
+    rig.join(name, _say)
+
+
+@lab.command()
+def cut(
+    one: Annotated[str, typer.Argument(metavar="NODE", help="m1, c1, ...")],
+    other: Annotated[str, typer.Argument(metavar="NODE", help="m2, c2, ...")],
+    one_way: Annotated[
+        bool, typer.Option("--one-way", help="Only what the first sends to the second.")
+    ] = False,
+) -> None:
+    """Cut the link between two nodes."""
+    from tools.lab import lab as rig
+
+    rig.cut(one, other, one_way=one_way)
+
+
+@lab.command()
+def heal() -> None:
+    """Undo every cut."""
+    from tools.lab import lab as rig
+
+    rig.heal()
+
+
+@lab.command()
+def status(json: Json = False) -> None:
+    """Which members run, and the group as the first of them sees it."""
+    from tools import status as view
+    from tools.lab import lab as rig
+
+    report, group = rig.status()
+    if json:
+        report["group"] = None if group is None else group.as_json()
+        typer.echo(json_text.dumps(report, indent=2))
+    else:
+        for node in report["members"]:
+            state = f"running, pid {node['pid']}" if node["running"] else "not running"
+            typer.echo(f"{node['name']}  {node['address']:<15}  {state}")
+        for one, other in report["cuts"]:
+            typer.echo(f"cut: {one} -> {other}")
+        if group is not None:
+            view.show_status(group, as_json=False)
+    if group is None or not group.is_well:
+        raise typer.Exit(EXIT_NOT)
+
+
+@lab.command()
+def down(
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Leave the members' folders and logs.")
+    ] = False,
+) -> None:
+    """End every process of the lab, and take away namespaces and files."""
+    from tools.lab import lab as rig
+
+    rig.down(keep_files=keep_files)
+
+
+@lab.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up at the end.")] = False,
+) -> None:
+    """The main job in a minute: leases, a crash, the same address elsewhere, a new member."""
+    from tools.lab.demo import run_demo
+
+    raise typer.Exit(run_demo(keep=keep))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,250 @@
+"""`dhcpsync status`: the group as one member sees it, read by GET and GETBULK as monitor."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agent.model import format_address
+from agent.snmp.columns import (
+    COUNTERS,
+    GROUP,
+    MEMBER,
+    POOL,
+    SERVER,
+    Column,
+    RowStatus,
+    Scalar,
+)
+from agent.snmp.oid import index_address
+from tools.errors import ManagerError
+from tools.manager import Manager, Row
+from tools.target import Target
+
+_RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """A row of dhcpSyncMemberTable; states in the MIB's words."""
+
+    id: int
+    name: str
+    address: str
+    state: str
+    hello: str
+    align: str
+    backlog: int
+    clock_offset_ms: int
+
+    @property
+    def is_well(self) -> bool:
+        return (self.state, self.hello, self.align) == ("active", "bidirectional", "aligned")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """`free` is what the member that was asked can give at once."""
+
+    first: str
+    last: str
+    name: str
+    active: bool
+    size: int
+    in_use: int
+    free: int
+    unavailable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`asked` is the member that answered. `rates` are messages a second, by name, if measured."""
+
+    asked: int
+    asked_name: str
+    state: str
+    bindings: int
+    peers_down: int
+    pools_low: int
+    max_backlog: int
+    group: str
+    generation: int
+    lease_s: int
+    mul_s: int
+    members: list[MemberStatus]
+    pools: list[PoolStatus]
+    counters: dict[str, int]
+    rates: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_serving(self) -> bool:
+        return self.state == "serving"
+
+    @property
+    def is_well(self) -> bool:
+        return self.is_serving and all(member.is_well for member in self.members)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"well": self.is_well} | asdict(self)
+
+    def summary(self) -> str:
+        """One line for whoever waits for it to become well."""
+        others = ", ".join(
+            f"{m.name} {m.state}, {m.hello}, {m.align}" for m in self.members if not m.is_well
+        )
+        free = ", ".join(f"{pool.first} has {pool.free} free" for pool in self.pools)
+        parts = [f"it is {self.state}", others, free]
+        return "; ".join(part for part in parts if part)
+
+
+def read_status(
+    target: Target, *, rate_s: float = 0.0, timeout_s: float = 2.0, retries: int = 2
+) -> Status:
+    """Ask the member. With `rate_s`, the counters are read twice, so far apart."""
+    with target.open(timeout_s=timeout_s, retries=retries) as manager:
+        status = _read(manager, target)
+        if not rate_s:
+            return status
+        begin = time.monotonic()
+        time.sleep(rate_s)
+        later = _counters(manager)
+        elapsed_s = time.monotonic() - begin
+    for name in _RATES:
+        status.rates[name] = round((later[name] - status.counters[name]) / elapsed_s, 1)
+    return status
+
+
+def _read(manager: Manager, target: Target) -> Status:
+    names = list(SERVER)
+    values = dict(zip(names, manager.get(list(SERVER.values())), strict=True))
+    if values["dhcpSyncServerId"] is None:
+        raise ManagerError(f"{target.address} is no dhcpsync member, or shows nothing to this user")
+
+    def number(name: str) -> int:
+        value = values[f"dhcpSyncServer{name}"]
+        return value if isinstance(value, int) else 0
+
+    def text(name: str) -> str:
+        value = values[f"dhcpSyncServer{name}"]
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+    group = next(iter(manager.table(GROUP).values()), {})
+    return Status(
+        asked=number("Id"),
+        asked_name=text("Name"),
+        state=_word(SERVER["dhcpSyncServerState"], number("State")),
+        bindings=number("Bindings"),
+        peers_down=number("PeersDown"),
+        pools_low=number("PoolsLow"),
+        max_backlog=number("MaxBacklog"),
+        group=_text(group, "Name"),
+        generation=_number(group, "Generation"),
+        lease_s=_number(group, "LeaseTime"),
+        mul_s=_number(group, "MaxUnpushedLeaseTime"),
+        members=[_member(index[0], row) for index, row in manager.table(MEMBER).items()],
+        pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
+        counters=_counters(manager),
+    )
+
+
+def _counters(manager: Manager) -> dict[str, int]:
+    values = manager.get(list(COUNTERS.values()))
+    return {
+        name.removeprefix("dhcpSyncCounter"): value if isinstance(value, int) else 0
+        for name, value in zip(COUNTERS, values, strict=True)
+    }
+
+
+def _member(member: int, row: Row) -> MemberStatus:
+    address = _octets(row, "Address")
+    return MemberStatus(
+        id=member,
+        name=_text(row, "Name"),
+        address=format_address(int.from_bytes(address, "big")),
+        state=_word(MEMBER["State"], _number(row, "State")),
+        hello=_word(MEMBER["HelloState"], _number(row, "HelloState")),
+        align=_word(MEMBER["AlignState"], _number(row, "AlignState")),
+        backlog=_number(row, "Backlog"),
+        clock_offset_ms=_number(row, "ClockOffset"),
+    )
+
+
+def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
+    return PoolStatus(
+        first=format_address(index_address(index[:4])),
+        last=format_address(index_address(index[4:8])),
+        name=_text(row, "Name"),
+        active=_number(row, "RowStatus") == RowStatus.ACTIVE,
+        size=_number(row, "Size"),
+        in_use=_number(row, "InUse"),
+        free=_number(row, "Free"),
+        unavailable=_number(row, "Unavailable"),
+    )
+
+
+def _word(managed: Scalar | Column, value: int) -> str:
+    """The MIB's word for the value of an enumeration."""
+    return managed.syntax.names.get(value, str(value))
+
+
+def _number(row: Row, name: str) -> int:
+    value = row.get(name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _octets(row: Row, name: str) -> bytes:
+    value = row.get(name, b"")
+    return value if isinstance(value, bytes) else b""
+
+
+def _text(row: Row, name: str) -> str:
+    return _octets(row, name).decode("utf-8", "replace")
+
+
+def show_status(status: Status, *, as_json: bool) -> None:
+    """Print it for a person, or as JSON."""
+    if as_json:
+        import typer
+
+        typer.echo(json.dumps(status.as_json(), indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(
+        f"group [bold]{status.group or '(none)'}[/bold], generation {status.generation},"
+        f" lease {status.lease_s} s, MUL {status.mul_s} s;"
+        f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
+        highlight=False,
+    )
+    members = Table("member", "address", "state", "hello", "align", title="Members")
+    members.add_column("backlog", justify="right")
+    members.add_column("clock offset", justify="right")
+    for one in status.members:
+        members.add_row(
+            f"{one.id} {one.name}",
+            one.address,
+            one.state,
+            one.hello,
+            one.align,
+            str(one.backlog),
+            f"{one.clock_offset_ms} ms",
+            style="" if one.is_well else "yellow",
+        )
+    console.print(members)
+    pools = Table("pool", "name", title=f"Pools (free: at {status.asked_name})")
+    for name in ("size", "in use", "free", "unavailable"):
+        pools.add_column(name, justify="right")
+    for pool in status.pools:
+        pools.add_row(
+            f"{pool.first}-{pool.last}",
+            pool.name if pool.active else f"{pool.name} (not in service)".strip(),
+            *(str(value) for value in (pool.size, pool.in_use, pool.free, pool.unavailable)),
+        )
+    console.print(pools)
+    if status.rates:
+        rates = ", ".join(f"{name} {rate:g}/s" for name, rate in status.rates.items())
+        console.print(rates, highlight=False)
