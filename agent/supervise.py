@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.limits import RESTART_DELAY_MAX_S
@@ -43,7 +43,7 @@ class _Child:
 class Supervisor:
     """Runs `commands` by name until SIGTERM or SIGINT, or until one cannot be configured."""
 
-    def __init__(self, commands: dict[str, Sequence[str]]) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
         self._commands = commands
         self._stopping = False
 

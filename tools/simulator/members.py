@@ -77,7 +77,7 @@ class SimulatedMember:
         interface = Interface(
             INTERFACE, "eth0", bytes([2, 0, 0, 0, 0, self.member]), (self.address,)
         )
-        self._server = DhcpServer(self.store, [interface])
+        self._server = DhcpServer(self.store, {INTERFACE: interface})
         self._world.trace(self.name, "started")
         self._tick(self._life)
 

@@ -1,0 +1,98 @@
+"""Composition: builds the objects of one member and starts them.
+
+`python -m agent.serve DIR` supervises two children, `--only engine` and `--only agent`; either can
+be run alone, so that the engine may hold raw-socket rights and the agent none. Each child imports
+only its own half: the engine never loads pysnmp, asyncio or the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from agent.clock import BootClock, measure_anchor
+from agent.errors import ConfigError, DhcpSyncError
+from agent.member_file import STORE_NAME, MemberFile, load_member_file
+from agent.supervise import EXIT_USAGE, Supervisor, child_command
+from store import Store, open_store
+
+ENGINE_SOCKET = "engine.sock"
+AGENT_SOCKET = "agent.sock"
+
+log = logging.getLogger("dhcpsync")
+
+
+def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock]:
+    """The parts that both processes begin with."""
+    member = load_member_file(folder)
+    store = open_store(folder / STORE_NAME)
+    clock = BootClock(store.clock_anchor(measure_anchor))
+    with store.read() as tx:
+        local = tx.local()
+    if local.member != member.member:
+        raise ConfigError(
+            str(folder / "member.toml"),
+            "member.id",
+            f"is {member.member}, but {STORE_NAME} belongs to member {local.member}",
+            "a store is never another member's: make a member of its own with `dhcpsync init`",
+        )
+    return member, store, clock
+
+
+def run_engine_process(folder: Path) -> int:
+    from agent.dhcp.engine import DhcpServer
+    from agent.engine import run_engine
+
+    member, store, clock = open_member(folder)
+    return run_engine(member, folder, store, clock, DhcpServer)
+
+
+def run_agent_process(folder: Path) -> int:
+    import asyncio
+
+    from agent.agent import run_agent
+
+    member, store, clock = open_member(folder)
+    return asyncio.run(run_agent(member, folder, store, clock))
+
+
+def configure_logging(level: str) -> None:
+    """To standard error, one line an event; the service manager adds date and host."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0 stopped as asked, 1 failed, 2 the configuration is unusable."""
+    parser = argparse.ArgumentParser(prog="agent.serve", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=("engine", "agent"))
+    parser.add_argument("--log-level")
+    options = parser.parse_args(arguments)
+    try:
+        level = options.log_level or load_member_file(options.folder).log_level
+        configure_logging(level)
+        if options.only == "engine":
+            return run_engine_process(options.folder)
+        if options.only == "agent":
+            return run_agent_process(options.folder)
+        open_member(options.folder)[1].close()
+        commands = {
+            only: [*child_command(str(options.folder), only), "--log-level", level]
+            for only in ("engine", "agent")
+        }
+        return Supervisor(commands).run()
+    except ConfigError as error:
+        print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE
+    except DhcpSyncError as error:
+        print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
