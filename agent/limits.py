@@ -146,3 +146,16 @@ SNMP_PEER_OUTSTANDING_MAX = 8
 
 SNMP_AUDIT_DETAIL_MAX = 4_096
 """Characters of a SET that the audit keeps: an option's value fits."""
+
+BLOCK_POLLED_MAX = 4_096
+"""Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""
+
+POLL_BINDINGS_MAX = 20_000
+"""Bindings read to answer one poll: about 100 ms; what lies behind them is not agreed to."""
+
+WISHES_MAX = 16
+"""Membership changes that wait for their ballot: no more than a group has members."""
+
+PUSH_BEHIND_MAX = 5_000
+"""A peer that lacks more changes of mine is not pushed to but left to pull, many rows at a time
+and perhaps from somebody else: both at once would send everything twice."""

@@ -1,0 +1,239 @@
+"""Asking peers for what I lack: by stream where their log still has it, else by address.
+
+The author of a change pushes it, so a stream that I lack is left to a reachable author for a short
+while. After that, or where the author is out of reach or the stream is of an older incarnation,
+any peer that is ahead is asked: records travel through third members when a link is cut
+(protocol.md 9). A log that begins later than what I hold, a long way to go from nothing, and a
+digest that differs lead to a full pull: the peer's vector and configuration, then its rows by
+address, in which order rows never move. At the end I hold what that vector claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.errors import PeerError
+from agent.limits import BLOCK_ADDRESSES, UPDATE_RECORDS_MAX
+from agent.model import MemberId, StreamHead, StreamId, stream_member
+from agent.port import StoreTransaction
+from agent.sync import messages as m
+from agent.sync.situation import Situation, vector_of
+from agent.sync.stream import apply_records, head_of, take_changes
+
+PullRequest = m.ChangePull | m.StreamQuery | m.BlockPull
+
+_BLOCKS_A_PAGE = UPDATE_RECORDS_MAX // BLOCK_ADDRESSES
+_FULL_PULL_FROM = 1_000
+_FAILURES_MAX = 5
+_TIDY_MS = 60_000
+
+
+@dataclass(slots=True)
+class _FullPull:
+    peer: MemberId
+    vector: dict[StreamId, int]
+    after_block: int = -1
+    failures: int = 0
+
+
+class Pull:
+    """At most one pull a peer and a stream, and one full pull at a time."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+        self._outstanding: dict[MemberId, PullRequest] = {}
+        self._lacking_since: dict[StreamId, int] = {}
+        self._full: _FullPull | None = None
+        self._wanted_full: list[MemberId] = []
+        self._not_before: dict[MemberId, int] = {}
+
+    def reset(self) -> None:
+        self._outstanding.clear()
+        self._lacking_since.clear()
+        self._wanted_full.clear()
+        self._not_before.clear()
+        self._full = None
+
+    @property
+    def full_pull_from(self) -> MemberId | None:
+        return self._full.peer if self._full else None
+
+    def want_full(self, peer: MemberId) -> None:
+        if peer not in self._wanted_full:
+            self._wanted_full.append(peer)
+
+    def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
+        situation = self._situation
+        due = now_ms + _TIDY_MS
+        if self._full is not None and self._full.peer not in self._outstanding:
+            due = min(due, self._continue_full(now_ms))
+        lacking = self._lacking(heads)
+        for stream in [stream for stream in self._lacking_since if stream not in lacking]:
+            del self._lacking_since[stream]
+        for stream, ahead in sorted(lacking.items()):
+            since = self._lacking_since.setdefault(stream, now_ms)
+            waits_until = since + situation.settings.push_chance_ms
+            if now_ms < waits_until and self._author_will_push(stream):
+                due = min(due, waits_until)
+                continue
+            due = min(due, self._ask(heads, stream, ahead, now_ms))
+        if self._wanted_full and self._full is None:
+            self._begin_full(self._wanted_full.pop(0))
+        return due
+
+    def _lacking(
+        self, heads: dict[StreamId, StreamHead]
+    ) -> dict[StreamId, list[tuple[int, MemberId]]]:
+        """By stream, who is ahead of me and how far."""
+        lacking: dict[StreamId, list[tuple[int, MemberId]]] = {}
+        own = self._situation.own_stream
+        for peer in self._situation.peers.values():
+            if not peer.reachable:
+                continue
+            for stream, seq in peer.vector.items():
+                head = heads.get(stream)
+                if stream != own and seq > (head.applied if head else 0):
+                    lacking.setdefault(stream, []).append((seq, peer.member))
+        return lacking
+
+    def _author_will_push(self, stream: StreamId) -> bool:
+        author = self._situation.peers.get(stream_member(stream))
+        return (
+            author is not None
+            and author.reachable
+            and author.incarnation == stream & 0xFFFF_FFFF
+            and self._situation.serving
+        )
+
+    def _ask(
+        self,
+        heads: dict[StreamId, StreamHead],
+        stream: StreamId,
+        ahead: list[tuple[int, MemberId]],
+        now_ms: int,
+    ) -> int:
+        if any(
+            isinstance(r, m.ChangePull) and r.stream == stream for r in self._outstanding.values()
+        ):
+            return now_ms + _TIDY_MS
+        due = now_ms + _TIDY_MS
+        head = heads.get(stream)
+        after = head.applied if head else 0
+        for seq, peer in sorted(ahead, reverse=True):
+            if peer in self._outstanding:
+                continue
+            not_before = self._not_before.get(peer, 0)
+            if now_ms < not_before:
+                due = min(due, not_before)
+            elif after == 0 and seq > _FULL_PULL_FROM:
+                if self._full is None:
+                    self._begin_full(peer)
+                break
+            else:
+                header = self._situation.header()
+                self._send(peer, m.ChangePull(header, stream, after, UPDATE_RECORDS_MAX))
+                break
+        return due
+
+    def _send(self, to: MemberId, request: PullRequest) -> None:
+        self._outstanding[to] = request
+        self._situation.send(to, request)
+
+    # --- full pulls
+
+    def _begin_full(self, peer: MemberId) -> None:
+        if peer in self._outstanding or peer not in self._situation.peers:
+            return
+        self._situation.count("full_pulls")
+        self._full = _FullPull(peer, {})
+        self._send(peer, m.StreamQuery(self._situation.header()))
+
+    def _continue_full(self, now_ms: int) -> int:
+        full = self._full
+        assert full is not None
+        peer = self._situation.peers.get(full.peer)
+        if peer is None or not peer.reachable or full.failures > _FAILURES_MAX:
+            self._full = None
+            return now_ms
+        not_before = self._not_before.get(full.peer, 0)
+        if now_ms < not_before:
+            return not_before
+        header = self._situation.header()
+        if full.after_block < 0:
+            self._send(full.peer, m.StreamQuery(header))
+        else:
+            self._send(full.peer, m.BlockPull(header, full.after_block, _BLOCKS_A_PAGE))
+        return now_ms + _TIDY_MS
+
+    # --- answers
+
+    def answered(
+        self,
+        tx: StoreTransaction,
+        to: MemberId,
+        request: PullRequest,
+        response: m.Response | PeerError | None,
+        now_ms: int,
+    ) -> None:
+        """A late answer changes nothing."""
+        if self._outstanding.get(to) is not request:
+            return
+        del self._outstanding[to]
+        if isinstance(request, m.ChangePull) and isinstance(response, m.ChangePage):
+            self._take_page(tx, to, request, response)
+        elif isinstance(request, m.StreamQuery) and isinstance(response, m.StreamAnswer):
+            self._take_streams(tx, to, response)
+        elif isinstance(request, m.BlockPull) and isinstance(response, m.BlockPage):
+            self._take_blocks(tx, to, request, response)
+        else:
+            self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
+            if self._full is not None and self._full.peer == to:
+                self._full.failures += 1
+
+    def _take_page(
+        self, tx: StoreTransaction, to: MemberId, request: m.ChangePull, page: m.ChangePage
+    ) -> None:
+        if page.stream != request.stream:
+            return
+        if page.log_from > request.after:
+            if self._full is None:
+                self._begin_full(to)
+            return
+        applied = head_of(tx, page.stream).applied
+        if page.through > applied >= request.after:
+            take_changes(
+                tx, self._situation, page.stream, request.after, page.through, page.records
+            )
+
+    def _take_streams(self, tx: StoreTransaction, to: MemberId, answer: m.StreamAnswer) -> None:
+        full = self._full
+        if full is None or full.peer != to:
+            return
+        own = head_of(tx, self._situation.own_stream)
+        apply_records(tx, answer.configuration, own)
+        full.vector = dict(answer.vector)
+        full.failures = 0
+        self._send(to, m.BlockPull(self._situation.header(), -1, _BLOCKS_A_PAGE))
+
+    def _take_blocks(
+        self, tx: StoreTransaction, to: MemberId, request: m.BlockPull, page: m.BlockPage
+    ) -> None:
+        full = self._full
+        if full is None or full.peer != to or request.after_block != full.after_block:
+            return
+        heads = tx.streams()
+        own = heads.get(self._situation.own_stream) or StreamHead(
+            self._situation.own_stream, 0, 0, 0
+        )
+        self._situation.count("conflicts", apply_records(tx, page.records, own))
+        self._situation.count("records_taken", len(page.records))
+        full.failures = 0
+        if not page.complete and page.last_block > full.after_block:
+            full.after_block = page.last_block
+            self._send(to, m.BlockPull(self._situation.header(), page.last_block, _BLOCKS_A_PAGE))
+            return
+        mine = vector_of(heads)
+        for stream, seq in sorted(full.vector.items()):
+            if stream != own.stream and seq > mine.get(stream, 0):
+                tx.advance_stream(stream, seq, log_from=seq)
+        self._full = None

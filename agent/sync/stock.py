@@ -1,0 +1,99 @@
+"""How many addresses a member keeps ready, and which it asks for first (architecture, "Stock").
+
+A pool is cut into aligned blocks. Rendezvous hashing of (block, member) gives each block an order
+of members; a member asks first for the blocks that the hash gives it, so that members that start
+cold together do not fight over the lowest addresses (protocol.md 4).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+
+from agent.limits import BLOCK_POLLED_MAX
+from agent.model import ChangeKind, MemberId, Pool, Reservation, Subnet
+from agent.port import StoreTransaction
+from agent.sync.ranges import Span, union
+
+_BLOCKS_A_MEMBER = 16
+_ALONE_BLOCK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The spans that the configuration lets the group serve, and what is kept out of them."""
+
+    pools: tuple[Span, ...]
+    reserved: tuple[Span, ...]
+
+
+def load_served(tx: StoreTransaction) -> Served:
+    """Active pools inside active subnets; reserved addresses are no stock."""
+    subnets = [
+        record.row
+        for record in tx.configuration(ChangeKind.SUBNET)
+        if isinstance(record.row, Subnet) and record.row.active and not record.deleted
+    ]
+    pools = [
+        (record.row.first, record.row.last)
+        for record in tx.configuration(ChangeKind.POOL)
+        if isinstance(record.row, Pool) and record.row.active and not record.deleted
+    ]
+    reserved = [
+        (record.row.address, record.row.address)
+        for record in tx.configuration(ChangeKind.RESERVATION)
+        if isinstance(record.row, Reservation) and record.row.active and not record.deleted
+    ]
+    inside = [
+        pool for pool in pools if any(pool[0] in subnet and pool[1] in subnet for subnet in subnets)
+    ]
+    return Served(tuple(inside), tuple(union(reserved)))
+
+
+def high_mark(pool: Span, members: int) -> int:
+    """A share is left for the next member."""
+    return max(1, (pool[1] - pool[0] + 1) // (members + 1))
+
+
+def is_low(free: int, high: int) -> bool:
+    return free * 2 < high
+
+
+def block_size(pool: Span, members: int) -> int:
+    """The largest power of two that leaves every member about 16 blocks of the pool."""
+    share = (pool[1] - pool[0] + 1) // (_BLOCKS_A_MEMBER * members)
+    return min(BLOCK_POLLED_MAX, 1 << max(0, share.bit_length() - 1))
+
+
+def weight(block: int, member: MemberId) -> int:
+    """Rendezvous hashing: the greatest weight is preferred."""
+    packed = struct.pack("!II", block, member)
+    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big")
+
+
+def blocks(pool: Span, size: int) -> list[Span]:
+    """The pool in blocks that are aligned, but for its ends."""
+    edges = [pool[0], *range((pool[0] // size + 1) * size, pool[1] + 1, size), pool[1] + 1]
+    return [(first, following - 1) for first, following in pairwise(edges)]
+
+
+def blocks_in_order(pool: Span, members: Sequence[MemberId], me: MemberId) -> list[Span]:
+    """Every block of the pool, those that the hash gives `me` first. Alone, by address: what
+    lies side by side then becomes few rows."""
+    if len(members) == 1:
+        return blocks(pool, _ALONE_BLOCK)
+    size = block_size(pool, len(members))
+
+    def rank(block: Span) -> tuple[int, int]:
+        mine = weight(block[0] // size, me)
+        return sum(weight(block[0] // size, other) > mine for other in members), block[0]
+
+    return sorted(blocks(pool, size), key=rank)
+
+
+def prefers_other(first: int, me: MemberId, other: MemberId) -> bool:
+    """Which of two pollers of one range goes on: both decide alike."""
+    return (weight(first, other), other) > (weight(first, me), me)

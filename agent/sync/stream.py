@@ -1,0 +1,301 @@
+"""Streams: pushing my own changes, serving every stream's, and taking in what peers send.
+
+A change takes the next number of its author's stream, and the change log lists them. Whoever
+serves a stream sends for each logged change the *current* row of its key, whatever stream that row
+is in now; so what a vector claims is always held, or something newer (docs/architecture.md).
+
+A receiver logs the changes too, so that it can serve the stream to others. Of a record whose
+row has moved to another stream the number is not sent. The receiver takes the highest that the
+order of the records allows: too high only means that it is sent once more, too low that a peer
+would miss it.
+
+Only my own stream's changes are ever PUSHED for me (draft 3.4.2). A row that came from a peer may
+lie here with a later expiry than elsewhere, because a slow message makes it so; to count on it
+could let a lease run ahead of what the others recorded. What its author knows to be recorded
+everywhere travels in the row instead (`acknowledged_at`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.errors import PeerError
+from agent.limits import BLOCK_ADDRESSES, CHANGE_LOG_MAX, PUSH_BEHIND_MAX, UPDATE_RECORDS_MAX
+from agent.model import (
+    Binding,
+    Change,
+    ChangeKind,
+    ConfigRecord,
+    MemberId,
+    StreamHead,
+    StreamId,
+    configuration_key,
+    stream_member,
+)
+from agent.port import StoreTransaction
+from agent.sync import messages as m
+from agent.sync.merge import Choice, merge, merge_configuration
+from agent.sync.situation import Situation, vector_of
+
+ADDRESS_MAX = 0xFFFF_FFFF
+CONFIGURATION_KINDS = (
+    ChangeKind.SUBNET,
+    ChangeKind.POOL,
+    ChangeKind.OPTION,
+    ChangeKind.RESERVATION,
+)
+
+
+def head_of(tx: StoreTransaction, stream: StreamId) -> StreamHead:
+    return tx.streams().get(stream) or StreamHead(stream, 0, 0, 0)
+
+
+# --- serving -----------------------------------------------------------------------------------
+
+
+def current_rows(tx: StoreTransaction, changes: Sequence[Change]) -> tuple[m.Record, ...]:
+    """The rows that the changes are about, each once, in the order of its last change."""
+    last = {(change.kind, change.key): change for change in changes}
+    ordered = sorted(last.values(), key=lambda change: change.seq)
+    bindings = tx.bindings_by_address(
+        [change.key for change in ordered if isinstance(change.key, int)]
+    )
+    rows: list[m.Record] = []
+    for change in ordered:
+        row: m.Record | None
+        if isinstance(change.key, int):
+            row = bindings.get(change.key)
+        else:
+            row = tx.configuration_record(change.kind, change.key)
+        if row is not None:
+            rows.append(row)
+    return tuple(rows)
+
+
+def serve_changes(tx: StoreTransaction, pull: m.ChangePull) -> m.ChangePage:
+    head = head_of(tx, pull.stream)
+    if pull.after < head.log_from or pull.after >= head.applied:
+        complete = pull.after >= head.applied
+        return m.ChangePage(pull.stream, head.log_from, pull.after, (), complete)
+    limit = max(1, min(pull.limit, UPDATE_RECORDS_MAX))
+    changes = tx.changes(pull.stream, pull.after, limit)
+    complete = len(changes) < limit
+    through = head.applied if complete else changes[-1].seq
+    return m.ChangePage(pull.stream, head.log_from, through, current_rows(tx, changes), complete)
+
+
+def serve_blocks(tx: StoreTransaction, pull: m.BlockPull) -> m.BlockPage:
+    """Whole blocks only: a page may end with fewer than asked for, never within a block."""
+    limit = max(1, min(pull.limit, UPDATE_RECORDS_MAX // BLOCK_ADDRESSES)) * BLOCK_ADDRESSES
+    first = (pull.after_block + 1) * BLOCK_ADDRESSES
+    if first > ADDRESS_MAX:
+        return m.BlockPage(pull.after_block, (), True)
+    rows = tx.bindings_in_range(first, ADDRESS_MAX, limit)
+    if len(rows) < limit:
+        return m.BlockPage(ADDRESS_MAX // BLOCK_ADDRESSES, tuple(rows), True)
+    last_block = rows[-1].address // BLOCK_ADDRESSES
+    if rows[-1].address % BLOCK_ADDRESSES != BLOCK_ADDRESSES - 1:
+        last_block -= 1
+        while rows and rows[-1].address // BLOCK_ADDRESSES > last_block:
+            rows.pop()
+    return m.BlockPage(last_block, tuple(rows), last_block == ADDRESS_MAX // BLOCK_ADDRESSES)
+
+
+def serve_streams(tx: StoreTransaction) -> m.StreamAnswer:
+    heads = tx.streams()
+    configuration = [record for kind in CONFIGURATION_KINDS for record in tx.configuration(kind)]
+    log_from = {stream: head.log_from for stream, head in heads.items()}
+    return m.StreamAnswer(vector_of(heads), log_from, tuple(configuration))
+
+
+# --- taking in ---------------------------------------------------------------------------------
+
+
+def apply_records(tx: StoreTransaction, records: Sequence[m.Record], own: StreamHead) -> int:
+    """Merge received records into the store; returns how many conflicts that made."""
+    bindings = [record for record in records if isinstance(record, Binding)]
+    local = tx.bindings_by_address([row.address for row in bindings]) if bindings else {}
+    taken: dict[int, Binding] = {}
+    mixed: dict[int, Binding] = {}
+    conflicts = 0
+    for remote in bindings:
+        mine = local.get(remote.address)
+        outcome = merge(mine, remote)
+        if outcome.choice is Choice.KEEP:
+            continue
+        row = _with_acknowledged(mine, outcome.row, own) if mine else outcome.row
+        local[row.address] = row
+        if outcome.choice is Choice.MIX:
+            conflicts += mine is not None and mine.client_key != remote.client_key
+            mixed[row.address] = row
+            taken.pop(row.address, None)
+        elif row.address not in mixed:
+            taken[row.address] = row
+        else:
+            mixed[row.address] = row
+    if taken:
+        tx.put_bindings(list(taken.values()))
+    if mixed:
+        tx.save_bindings(list(mixed.values()))
+    _apply_configuration(tx, [record for record in records if isinstance(record, ConfigRecord)])
+    return conflicts
+
+
+def _with_acknowledged(mine: Binding, row: Binding, own: StreamHead) -> Binding:
+    """Keep what I know to be recorded everywhere: my own row's potential expiry, if PUSHED."""
+    if (mine.client_key, mine.epoch) != (row.client_key, row.epoch):
+        return row
+    known = mine.acknowledged_at
+    if mine.stream == own.stream and mine.seq <= own.acknowledged:
+        known = max(known, mine.potential_expires_at)
+    return row if known <= row.acknowledged_at else replace(row, acknowledged_at=known)
+
+
+def _apply_configuration(tx: StoreTransaction, records: Sequence[ConfigRecord]) -> None:
+    winners = []
+    for remote in records:
+        record = merge_configuration(
+            tx.configuration_record(*configuration_key(remote.row)), remote
+        )
+        if record is not None:
+            winners.append(record)
+    if winners:
+        tx.put_configuration(winners)
+
+
+def logged_changes(
+    stream: StreamId, after: int, through: int, records: Sequence[m.Record]
+) -> list[Change]:
+    """The rows of the change log for received records of `stream`, which are in the order of
+    their changes; see the module for the numbers."""
+    changes: list[Change] = []
+    upper = through
+    for record in reversed(records):
+        known = record.stream == stream and after < record.seq <= upper
+        seq = record.seq if known else upper
+        if seq <= after:
+            raise PeerError("order", f"more records than changes in ({after}, {through}]")
+        if isinstance(record, Binding):
+            changes.append(Change(stream, seq, ChangeKind.BINDING, record.address))
+        else:
+            changes.append(Change(stream, seq, *configuration_key(record.row)))
+        upper = seq - 1
+    changes.reverse()
+    return changes
+
+
+def take_changes(
+    tx: StoreTransaction,
+    situation: Situation,
+    stream: StreamId,
+    after: int,
+    through: int,
+    records: Sequence[m.Record],
+) -> None:
+    """Apply everything of `stream` in (after, through]; the caller knows that I hold `after`."""
+    changes = logged_changes(stream, after, through, records)
+    heads = tx.streams()
+    applied = heads[stream].applied if stream in heads else 0
+    own = heads.get(situation.own_stream) or StreamHead(situation.own_stream, 0, 0, 0)
+    situation.count("conflicts", apply_records(tx, records, own))
+    situation.count("records_taken", len(records))
+    tx.log_changes([change for change in changes if change.seq > applied])
+    tx.advance_stream(stream, through)
+
+
+def receive_update(
+    tx: StoreTransaction, situation: Situation, update: m.BindingUpdate
+) -> m.Acknowledged:
+    """A push of the author; PeerError "gap" where I lack what came before."""
+    if stream_member(update.stream) != update.header.sender:
+        raise PeerError("author", "only the author pushes a stream; others are asked")
+    applied = head_of(tx, update.stream).applied
+    if update.after > applied:
+        raise PeerError("gap", f"stream {update.stream} is held up to {applied}")
+    if update.through > applied:
+        take_changes(tx, situation, update.stream, update.after, update.through, update.records)
+    return m.Acknowledged()
+
+
+# --- pushing -----------------------------------------------------------------------------------
+
+
+class Push:
+    """My own stream to every reachable peer: one batch at a time, from what it acknowledged."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+        self._outstanding: dict[MemberId, m.BindingUpdate] = {}
+        self._not_before: dict[MemberId, int] = {}
+        self._acknowledge_at_ms = 0
+        self._trim_at_ms = 0
+
+    def reset(self) -> None:
+        self._outstanding.clear()
+        self._not_before.clear()
+
+    def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
+        """Send what is due; returns when to come back."""
+        situation = self._situation
+        own = heads.get(situation.own_stream)
+        if own is None:
+            return now_ms + situation.settings.trim_ms
+        due = self._acknowledge(tx, own, now_ms)
+        for peer in situation.peers.values():
+            after = peer.vector.get(own.stream, 0)
+            if not peer.reachable or not peer.told or not own.log_from <= after < own.applied:
+                continue
+            if own.applied - after > PUSH_BEHIND_MAX:
+                continue
+            not_before = self._not_before.get(peer.member, 0)
+            if peer.member in self._outstanding:
+                continue
+            if now_ms < not_before:
+                due = min(due, not_before)
+                continue
+            self._push(tx, peer.member, own, after)
+        if now_ms >= self._trim_at_ms:
+            self._trim_at_ms = now_ms + situation.settings.trim_ms
+            self._trim(tx, heads)
+        return min(due, self._trim_at_ms)
+
+    def _push(self, tx: StoreTransaction, to: MemberId, own: StreamHead, after: int) -> None:
+        changes = tx.changes(own.stream, after, UPDATE_RECORDS_MAX)
+        full = len(changes) == UPDATE_RECORDS_MAX
+        through = changes[-1].seq if full else own.applied
+        update = m.BindingUpdate(
+            self._situation.header(), own.stream, after, through, current_rows(tx, changes)
+        )
+        self._outstanding[to] = update
+        self._situation.send(to, update)
+
+    def answered(self, to: MemberId, update: m.BindingUpdate, good: bool, now_ms: int) -> None:
+        if self._outstanding.get(to) is update:
+            del self._outstanding[to]
+            if not good:
+                self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
+        peer = self._situation.peers.get(to)
+        if good and peer is not None and update.header.generation == self._situation.generation:
+            known = peer.vector.get(update.stream, 0)
+            peer.vector[update.stream] = max(known, update.through)
+
+    def _acknowledge(self, tx: StoreTransaction, own: StreamHead, now_ms: int) -> int:
+        """Write what every other member has recorded of my stream, a few times a second."""
+        peers = self._situation.peers.values()
+        if not peers:
+            return now_ms + self._situation.settings.trim_ms
+        lowest = min(min(peer.vector.get(own.stream, 0) for peer in peers), own.applied)
+        if lowest > own.acknowledged:
+            if now_ms < self._acknowledge_at_ms:
+                return self._acknowledge_at_ms
+            tx.set_acknowledged({own.stream: lowest})
+            self._acknowledge_at_ms = now_ms + self._situation.settings.acknowledge_ms
+        return now_ms + self._situation.settings.trim_ms
+
+    def _trim(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead]) -> None:
+        for stream, head in heads.items():
+            held = [peer.vector.get(stream, 0) for peer in self._situation.peers.values()]
+            through = max(min(held, default=head.applied), head.applied - CHANGE_LOG_MAX)
+            if head.log_from < through <= head.applied:
+                tx.trim_changes(stream, through)

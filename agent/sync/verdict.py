@@ -1,0 +1,148 @@
+"""Whether an address may be made BINDABLE by another member, as far as this one knows.
+
+The answer to a poll (protocol.md 4; draft 5.4), and, asked about itself, a member's own choice of
+what is worth polling. An address is refused while a client may use it, while this member owns or
+polls it, and while it is promised to somebody else. An ownership ends with its first binding:
+a binding of the range's epoch or a later one has used it up, and from then on the binding alone
+decides, so anybody may poll the address again when that binding is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from agent.limits import DECLINE_HOLD_S, EXPIRY_GRACE_S, POLL_RANGES_MAX, RELEASE_HOLD_S
+from agent.model import (
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    MemberId,
+    Nonce,
+    Transaction,
+)
+from agent.sync.messages import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks what: first..last for `asker`, under `nonce`, at `now` (seconds).
+
+    `yields`: this member's own poll gives way to the asker's. `epoch`: what the asker wants to
+    own it under, in the second round; one that is already known somewhere is refused."""
+
+    first: int
+    last: int
+    asker: MemberId
+    nonce: Nonce
+    now: int
+    yields: bool = False
+    epoch: int | None = None
+
+
+def is_dead(binding: Binding, now: int) -> bool:
+    """Whether nobody can use the address any more by what the binding says."""
+    if binding.state is BindingState.RELEASED:
+        return binding.transaction_at + RELEASE_HOLD_S <= now
+    if binding.expires_at + EXPIRY_GRACE_S > now:
+        return False
+    if binding.state is BindingState.UNAVAILABLE and binding.transaction is Transaction.DECLINE:
+        return binding.transaction_at + DECLINE_HOLD_S <= now
+    return True
+
+
+def judge(
+    question: Question, ranges: Sequence[AddressRange], bindings: Sequence[Binding]
+) -> list[Verdict]:
+    """Verdicts in order that cover first..last. `ranges` and `bindings` are those that lie in
+    it, in order. At most POLL_RANGES_MAX: what is left uncovered then is not agreed."""
+    verdicts: list[Verdict] = []
+    for first, last, row, binding in _pieces(question, ranges, bindings):
+        verdict = _piece(question, first, last, row, binding)
+        if verdicts and _joins(verdicts[-1], verdict):
+            before = verdicts[-1]
+            verdicts[-1] = replace(
+                before, last=verdict.last, epoch=max(before.epoch, verdict.epoch)
+            )
+        elif len(verdicts) == POLL_RANGES_MAX:
+            break
+        else:
+            verdicts.append(verdict)
+    return verdicts
+
+
+def _joins(before: Verdict, after: Verdict) -> bool:
+    return (
+        before.agreed == after.agreed
+        and before.owner == after.owner
+        and before.last + 1 == after.first
+    )
+
+
+_Piece = tuple[int, int, AddressRange | None, Binding | None]
+
+
+def _pieces(
+    question: Question, ranges: Sequence[AddressRange], bindings: Sequence[Binding]
+) -> Iterator[_Piece]:
+    """Runs of addresses under one range and without a binding, and single bound addresses."""
+    position = 0
+    for first, last, row in _segments(question, ranges):
+        at = first
+        while position < len(bindings) and bindings[position].address <= last:
+            binding = bindings[position]
+            position += 1
+            if at < binding.address:
+                yield at, binding.address - 1, row, None
+            yield binding.address, binding.address, row, binding
+            at = binding.address + 1
+        if at <= last:
+            yield at, last, row, None
+
+
+def _segments(
+    question: Question, ranges: Sequence[AddressRange]
+) -> Iterator[tuple[int, int, AddressRange | None]]:
+    at = question.first
+    for row in ranges:
+        if at < row.first:
+            yield at, row.first - 1, None
+        yield max(at, row.first), min(row.last, question.last), row
+        at = row.last + 1
+    if at <= question.last:
+        yield at, question.last, None
+
+
+def _piece(
+    question: Question, first: int, last: int, row: AddressRange | None, binding: Binding | None
+) -> Verdict:
+    bound_epoch = binding.epoch if binding else 0
+    epoch = max(bound_epoch, row.epoch if row else 0)
+    if row is not None and not _used_up(row, binding):
+        if _refuses(question, row):
+            return Verdict(first, last, False, epoch, row.member)
+        if row.state is AddressState.PROMISED and question.epoch == row.epoch:
+            epoch = bound_epoch
+    if binding is not None and not is_dead(binding, question.now):
+        return Verdict(first, last, False, epoch, 0)
+    if question.epoch is not None and question.epoch <= epoch:
+        return Verdict(first, last, False, epoch, 0)
+    return Verdict(first, last, True, epoch, 0)
+
+
+def _used_up(row: AddressRange, binding: Binding | None) -> bool:
+    """Whether a binding stands where the ownership stood."""
+    if row.state not in (AddressState.BINDABLE, AddressState.PROMISED):
+        return False
+    return binding is not None and binding.epoch >= row.epoch
+
+
+def _refuses(question: Question, row: AddressRange) -> bool:
+    """Whether an ownership that is not used up stands against the asker. A higher nonce of the
+    same poller ends its older promise; counter 0 asks whether a promise is still wanted."""
+    if row.state is AddressState.POLLING:
+        return not question.yields
+    if row.state is AddressState.PROMISED and row.member == question.asker:
+        return question.nonce.counter > 0 and question.nonce < row.nonce
+    return True
