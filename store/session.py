@@ -57,10 +57,11 @@ class Session:
             self.failed = True
             raise store_error(self._place, error) from error
 
-    def change_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+    def change_many(self, statement: str, rows: Iterable[Sequence[object]]) -> int:
+        """Run a statement for each of `rows`; returns the number of rows touched in all."""
         cursor = self._writer()
         try:
-            cursor.executemany(statement, rows)
+            return cursor.executemany(statement, rows).rowcount
         except DRIVER_ERRORS as error:
             self.failed = True
             raise store_error(self._place, error) from error

@@ -86,16 +86,22 @@ def compile_insert_new(table: Table) -> str:
     return compile_statement(insert, *table.columns.keys())
 
 
-def compile_upsert(table: Table, *, add_to: Column[int] | None = None) -> str:
-    """Insert whole rows or overwrite the rows of the same primary key; the column `add_to` is
-    added to what it was."""
+def compile_upsert(
+    table: Table, *, add_to: Column[int] | None = None, where_equal: Column[Any] | None = None
+) -> str:
+    """Insert whole rows or overwrite the rows of the same primary key. The column `add_to` is
+    added to what it was. A row whose `where_equal` would change is left as it is."""
     insert = sqlite.insert(table)
     values: dict[str, ColumnElement[Any]] = {
         c.name: c + insert.excluded[c.name] if c is add_to else insert.excluded[c.name]
         for c in table.columns
-        if not c.primary_key
+        if not c.primary_key and c is not where_equal
     }
-    upsert = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    upsert = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_=values,
+        where=None if where_equal is None else where_equal == insert.excluded[where_equal.name],
+    )
     return compile_statement(upsert, *table.columns.keys())
 
 
