@@ -1,0 +1,129 @@
+"""The engine process: poll, take what waits, handle it as one batch, send the replies.
+
+After the first datagram nothing is waited for: a lone client is served at once, and under load the
+datagrams that come in during a commit are the next batch. Everything that decides is in
+`agent.dhcp`; everything that touches the network is in `agent.net`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from collections.abc import Callable, Sequence
+
+from agent.dhcp.engine import DhcpServer
+from agent.dhcp.packet import Interface, Received, Reply
+from agent.limits import BATCH_MAX, COUNTER_FLUSH_MS
+from agent.net.link import InterfaceMonitor, LinkSocket, check_served, load_interfaces
+from agent.net.udp import DhcpSocket
+from agent.net.wake import WakeSocket
+
+log = logging.getLogger("dhcpsync.engine")
+
+
+class StopSignal:
+    """Ends `run_engine`; `request` may be called from a signal handler or another thread."""
+
+    def __init__(self) -> None:
+        self._event = os.eventfd(0, os.EFD_NONBLOCK)
+        self.requested = False
+
+    def request(self) -> None:
+        self.requested = True
+        os.eventfd_write(self._event, 1)
+
+    def fileno(self) -> int:
+        return self._event
+
+    def close(self) -> None:
+        os.close(self._event)
+
+
+class EngineSockets:
+    """Everything that the engine hears and says, on the interfaces `served` (none named: every
+    one but the loopback). Raises ConfigError where a socket cannot be had."""
+
+    def __init__(self, served: Sequence[str] = (), port: int = 67) -> None:
+        self._served = tuple(served)
+        self.monitor = InterfaceMonitor()
+        self.interfaces: dict[int, Interface] = load_interfaces(self._served)
+        check_served(self.interfaces, self._served)
+        self.udp = DhcpSocket(port)
+        self.link = LinkSocket(port)
+
+    def reload(self) -> None:
+        """Read the interfaces anew."""
+        self.monitor.drain()
+        self.interfaces = load_interfaces(self._served)
+
+    def send(self, reply: Reply) -> None:
+        """Raises OSError."""
+        interface = self.interfaces.get(reply.interface)
+        if reply.hardware_address is None or interface is None:
+            self.udp.send(reply)
+        else:
+            self.link.send(reply, interface.name)
+
+    def close(self) -> None:
+        for one in (self.monitor, self.udp, self.link):
+            one.close()
+
+
+def run_engine(
+    server: DhcpServer,
+    sockets: EngineSockets,
+    wake: WakeSocket,
+    clock: Callable[[], int],
+    stop: StopSignal,
+) -> None:
+    """Serve until `stop` is requested. `clock` gives the member's now in ms."""
+    poller = select.poll()
+    for source in (sockets.udp, sockets.monitor, wake, stop):
+        poller.register(source.fileno(), select.POLLIN)
+    flush_at = clock() + COUNTER_FLUSH_MS
+    while not stop.requested:
+        ready = {fd for fd, _ in poller.poll(COUNTER_FLUSH_MS)}
+        if sockets.monitor.fileno() in ready:
+            sockets.reload()
+            server.set_interfaces(sockets.interfaces)
+        if wake.fileno() in ready:
+            wake.drain()
+        if sockets.udp.fileno() in ready:
+            _serve_batch(server, sockets, wake, clock())
+        if clock() >= flush_at:
+            server.flush_counters()
+            flush_at = clock() + COUNTER_FLUSH_MS
+    server.flush_counters()
+
+
+def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, now_ms: int) -> None:
+    drained = sockets.udp.receive(BATCH_MAX)
+    if drained.too_long:
+        server.count("dropped_too_long", drained.too_long)
+    if not drained.datagrams:
+        return
+    committed = server.committed
+    for reply in _handle(server, drained.datagrams, now_ms):
+        try:
+            sockets.send(reply)
+        except OSError as error:
+            server.count("send_failed")
+            log.debug("a reply cannot be sent: %s", error)
+    if server.committed != committed:
+        wake.notify()
+    for line in server.take_events():
+        log.info("%s", line)
+
+
+def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> list[Reply]:
+    """A bug that one datagram brings to light must not silence the others: they are handled
+    one by one then. This is the engine's only net for errors that nobody expected."""
+    try:
+        return server.handle_batch(datagrams, now_ms)
+    except Exception:
+        server.count("internal_errors")
+        log.exception("a batch of %d datagrams failed", len(datagrams))
+    if len(datagrams) == 1:
+        return []
+    return [reply for one in datagrams for reply in _handle(server, (one,), now_ms)]
