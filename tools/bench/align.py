@@ -1,0 +1,171 @@
+"""`dhcpsync bench align`: how fast a new member pulls what a group knows.
+
+A member whose store holds N bindings, and a second one that joins it over a cable between two
+namespaces: SNMPv3 authPriv, GETBULK, rows counted in the second store as they are committed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from agent.errors import ConfigError
+from agent.member_file import STORE_NAME
+from agent.model import Binding, BindingState, Transaction, parse_address
+from store import Store, open_store
+from tools.bench import rig
+from tools.credentials import Role, find_user, make_credentials, write_credentials
+from tools.errors import ManagerError, ToolError
+from tools.init import Founding, NewMember, make_member, read_identity
+from tools.join import set_member
+from tools.lab import network, process
+from tools.status import read_status
+from tools.target import Target
+
+_LEASE_S = 86_400
+_WITHIN_S = 600
+_POLL_S = 0.02
+_BATCH = 1000
+_BINDINGS_MAX = 2_000_000
+
+
+def run_bench(bindings: int, as_json: bool) -> None:
+    if not 1 <= bindings <= _BINDINGS_MAX:
+        raise ConfigError("--bindings", "", f"is {bindings}", f"must be 1..{_BINDINGS_MAX}")
+    with tempfile.TemporaryDirectory(prefix="dhcpsync-bench-") as place:
+        with rig.two_namespaces():
+            pull_s, join_s = _measure(Path(place), bindings)
+    rate = bindings / pull_s
+    if as_json:
+        found = {"bindings": bindings, "pull_s": pull_s, "join_s": join_s, "rate": round(rate)}
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo(
+            f"{bindings} bindings pulled and committed in {pull_s:.2f} s: {rate:.0f} bindings/s;"
+            f" {join_s:.2f} s from SET to serving"
+        )
+
+
+def _measure(place: Path, bindings: int) -> tuple[float, float]:
+    """Seconds from the first row committed to the last, and from the SET to serving."""
+    users = place / "users.env"
+    write_credentials(users, make_credentials())
+    one = NewMember(1, "m1", rig.SERVER_ADDRESS, 161, ("eth0",))
+    two = NewMember(2, "m2", rig.CLIENT_ADDRESS, 161, ("eth0",))
+    make_member(place / "m1", one, Founding("bench", _LEASE_S, _LEASE_S), users)
+    make_member(place / "m2", two, None, users)
+    _fill(place / "m1", bindings)
+    sys.stderr.write(f"{bindings} bindings are in the first member's store\n")
+    started = []
+    try:
+        for name, namespace in (("m1", rig.SERVER), ("m2", rig.CLIENT)):
+            command = (sys.executable, "-m", "agent.serve", str(place / name))
+            started.append(rig.start(place / name, namespace, *command))
+        _wait_serving(users, "m1", rig.SERVER_ADDRESS, rig.SERVER, place)
+        _wait_answer(users, rig.CLIENT_ADDRESS, rig.CLIENT)
+        begin = time.monotonic()
+        operator = _target(users, "operator", rig.SERVER_ADDRESS, rig.SERVER)
+        with operator.open(timeout_s=10, retries=0) as manager:
+            set_member(manager, read_identity(place / "m2"))
+        pull_s = _watch(place / "m2", bindings)
+        _wait_serving(users, "m2", rig.CLIENT_ADDRESS, rig.CLIENT, place)
+        return pull_s, time.monotonic() - begin
+    finally:
+        for running in started:
+            process.stop(running, hard=True)
+
+
+def _fill(folder: Path, bindings: int) -> None:
+    store = open_store(folder / STORE_NAME)
+    try:
+        rows = list(_rows(bindings))
+        for at in range(0, len(rows), _BATCH):
+            with store.write() as tx:
+                tx.save_bindings(rows[at : at + _BATCH])
+    finally:
+        store.close()
+
+
+def _rows(bindings: int) -> Iterator[Binding]:
+    """Bindings as a campus has them: a hardware address, a client identifier, a host name."""
+    first, now = parse_address(rig.POOL[0]), int(time.time())
+    for number in range(bindings):
+        hardware_address = b"\x02\x00" + number.to_bytes(4, "big")
+        client_id = b"\x01" + hardware_address
+        yield Binding(
+            address=first + number,
+            client_key=b"\x01" + client_id,
+            client_id=client_id,
+            hardware_type=1,
+            hardware_address=hardware_address,
+            hostname=f"host-{number:07d}",
+            state=BindingState.BOUND,
+            epoch=1,
+            grant=1,
+            expires_at=now + _LEASE_S,
+            potential_expires_at=now + _LEASE_S * 3 // 2,
+            acknowledged_at=0,
+            transaction=Transaction.SELECTING,
+            transaction_at=now,
+            transaction_server=1,
+            options=bytes.fromhex("0104ff000000 330400015180".replace(" ", "")),
+        )
+
+
+def _watch(folder: Path, bindings: int) -> float:
+    store = open_store(folder / STORE_NAME)
+    try:
+        first_at, before = 0.0, 0
+        until = time.monotonic() + _WITHIN_S
+        while time.monotonic() < until:
+            count = _count(store)
+            now = time.monotonic()
+            if count and not first_at:
+                first_at, before = now, count
+            if count >= bindings:
+                # What was there at the first look came before the clock ran.
+                share = (bindings - before) / bindings
+                return max(now - first_at, _POLL_S) / share if share else _POLL_S
+            time.sleep(_POLL_S)
+    finally:
+        store.close()
+    raise ToolError(f"{count} of {bindings} bindings came within {_WITHIN_S} s")
+
+
+def _count(store: Store) -> int:
+    with store.read() as tx:
+        counts = tx.count_bindings(0, 0xFFFF_FFFF, 0)
+    return counts.live + counts.expired + counts.released + counts.unavailable
+
+
+def _target(users: Path, role: Role, address: str, namespace: str) -> Target:
+    return Target(address, 161, find_user(users, role), lambda: network.inside(namespace))
+
+
+def _wait_answer(users: Path, address: str, namespace: str) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            read_status(_target(users, "monitor", address, namespace), timeout_s=1, retries=0)
+            return
+        except ManagerError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.1)
+
+
+def _wait_serving(users: Path, name: str, address: str, namespace: str, place: Path) -> None:
+    _wait_answer(users, address, namespace)
+    until = time.monotonic() + _WITHIN_S
+    while time.monotonic() < until:
+        status = read_status(_target(users, "monitor", address, namespace), timeout_s=2)
+        if status.is_serving:
+            return
+        time.sleep(0.1)
+    raise ToolError(f"{name} does not serve; see {place / name / 'log'}")
