@@ -43,7 +43,8 @@ class Session:
         cursor = self._cursor
         assert cursor is not None, "this transaction is over"
         try:
-            yield from cursor.execute(statement, parameters)
+            for row in cursor.execute(statement, parameters):  # noqa: UP028
+                yield row  # `yield from` would close the cursor of a reader that stops early
         except DRIVER_ERRORS as error:
             self.failed = True
             raise store_error(self._place, error) from error

@@ -1,0 +1,69 @@
+"""Rows for the store's tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.model import (
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    Group,
+    Member,
+    MemberRole,
+    MemberState,
+    Nonce,
+    Transaction,
+)
+
+BASE = 0x0A00_0000
+NOW = 1_800_000_000
+
+
+def binding(address: int, client: int = 1, **changes: Any) -> Binding:
+    fields: dict[str, Any] = {
+        "address": address,
+        "client_key": b"\x01" + client.to_bytes(4, "big"),
+        "client_id": client.to_bytes(4, "big"),
+        "hardware_type": 1,
+        "hardware_address": b"\x02\x00" + client.to_bytes(4, "big"),
+        "hostname": f"host-{client}",
+        "state": BindingState.BOUND,
+        "epoch": 1,
+        "grant": 1,
+        "expires_at": NOW + 3600,
+        "potential_expires_at": NOW + 7200,
+        "acknowledged_at": 0,
+        "transaction": Transaction.SELECTING,
+        "transaction_at": NOW,
+        "transaction_server": 1,
+        "options": b"\x01\x04\xff\xff\xff\x00",
+    }
+    return Binding(**(fields | changes))
+
+
+def address_range(first: int, last: int, **changes: Any) -> AddressRange:
+    fields: dict[str, Any] = {
+        "first": first,
+        "last": last,
+        "state": AddressState.BINDABLE,
+        "epoch": 1,
+        "member": 1,
+        "nonce": Nonce(1, 7),
+        "generation": 3,
+    }
+    return AddressRange(**(fields | changes))
+
+
+def group(generation: int = 1, **changes: Any) -> Group:
+    members = (
+        Member(1, "m1", BASE + 1, 161, b"\x80\x00\x7e\xd9\x01"),
+        Member(2, "m2", BASE + 2, 161, b"\x80\x00\x7e\xd9\x02", MemberState.JOINING),
+        Member(
+            3, "m3", BASE + 3, 10161, b"\x80\x00\x7e\xd9\x03", MemberState.REMOVED,
+            MemberRole.DATABASE, 4,
+        ),
+    )  # fmt: skip
+    fields: dict[str, Any] = {"name": "campus", "mul_s": 600, "lease_s": 3600, "members": members}
+    return Group(generation=generation, **(fields | changes))
