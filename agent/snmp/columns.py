@@ -411,3 +411,13 @@ TABLES: tuple[Table, ...] = (
     POLL,
     AUDIT,
 )
+
+_BY_OID: Mapping[Oid, Column] = {
+    column.oid: column for table in TABLES for column in table.columns.values()
+}
+_COLUMN_LENGTH = len(OBJECTS) + 4
+
+
+def column_of(oid: Oid) -> Column | None:
+    """The column that `oid` is, or is an instance of."""
+    return _BY_OID.get(oid[:_COLUMN_LENGTH])

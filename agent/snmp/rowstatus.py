@@ -1,7 +1,7 @@
 """RowStatus (RFC 2579 2) as one table: what a SET means for a row that is there or not.
 
-Our rows are complete as soon as they exist, so notReady never occurs; createAndWait makes a row that
-is notInService, and is refused like createAndGo where values are missing.
+Our rows are complete as soon as they exist, so notReady never occurs; createAndWait makes a row
+that is notInService, and is refused like createAndGo where values are missing.
 """
 
 from __future__ import annotations

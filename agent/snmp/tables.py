@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,6 +78,13 @@ class ReadingTransaction(StoreTransaction, Protocol):
         self, kind: ChangeKind, after: tuple[int, ...], limit: int
     ) -> list[ConfigRecord]: ...
     def audit_after(self, seq: int, limit: int) -> Sequence[Audited]: ...
+
+
+class AgentStore(Protocol):
+    """`agent.port.Store` whose transactions offer that."""
+
+    def read(self) -> AbstractContextManager[ReadingTransaction]: ...
+    def write(self) -> AbstractContextManager[ReadingTransaction]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +320,7 @@ class Tree:
 
 __all__ = [
     "NEVER_DATE",
+    "AgentStore",
     "Cell",
     "Column",
     "ColumnNode",

@@ -1,0 +1,198 @@
+"""The SNMP agent of a member: engine, responders and the client for peers, put together.
+
+Threads: everything here runs on the event loop, except what touches the store, which runs on the
+threads of `executor`. Reads and writes of one request are one transaction each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from agent.model import Group, MemberId
+from agent.snmp import cluster_tables, columns, lease_tables, standard, wire
+from agent.snmp.cluster_tables import Exchanges, ExchangeTables
+from agent.snmp.engine import (
+    SECURITY_MODEL_USM,
+    SECURITY_MODEL_V2C,
+    EngineIdentity,
+    add_user,
+    build_engine,
+    close_engine,
+    listen,
+)
+from agent.snmp.informs import InformReceiver
+from agent.snmp.keys import UserKeys
+from agent.snmp.peer import PeerClient
+from agent.snmp.reading import Bulk, Reader, decode_request
+from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
+from agent.snmp.session import Session
+from agent.snmp.status import ErrorStatus, RequestError
+from agent.snmp.tables import AgentStore, PeerStatus, Scope, column_nodes
+from agent.snmp.view import Role
+from agent.snmp.writing import Handle, Join, Writer
+from agent.sync.version import membership_hash
+
+log = logging.getLogger("dhcpsync.snmp")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUser:
+    """An SNMPv3 user of this agent. `localized` keys are for its engine; the user of role peer
+    has `master` keys too, which are localized to each peer's engine."""
+
+    name: str
+    role: Role
+    localized: UserKeys
+    master: UserKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Where to listen and what to say of oneself. `community` "": SNMPv3 only."""
+
+    address: int
+    port: int
+    identity: EngineIdentity
+    users: tuple[AgentUser, ...]
+    name: str = ""
+    version: str = ""
+    community: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHooks:
+    """What the agent calls: `handle` and `join` are the cluster, `peers` its live state for the
+    member table, `on_change` hears of committed configuration."""
+
+    handle: Handle
+    join: Join
+    peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
+    on_change: Callable[[], None] = lambda: None
+
+
+class SnmpAgent:
+    """Build it inside a running loop, then `await start()`; `peer_client` reaches the peers
+    through the same engine and socket once it has started."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        store: AgentStore,
+        hooks: AgentHooks,
+        clock: Callable[[], int],
+        executor: Executor,
+        hash_of: Callable[[Group], bytes] = membership_hash,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._hooks = hooks
+        self._clock = clock
+        self._executor = executor
+        self._users = {user.name: user for user in settings.users}
+        self._pending = Pending()
+        self._engine = build_engine(settings.identity, settings.community)
+        for user in settings.users:
+            add_user(self._engine, user.name, user.localized)
+        exchanges = ExchangeTables(Exchanges(), Exchanges())
+        self._reader = Reader(
+            [
+                *standard.nodes(self._engine, settings.version, settings.name),
+                *cluster_tables.scalars(settings.version),
+                *(
+                    node
+                    for provider in (
+                        *cluster_tables.providers(exchanges, hash_of),
+                        *lease_tables.providers(),
+                    )
+                    for node in column_nodes(provider)
+                ),
+            ]
+        )
+        writer = Writer(
+            store,
+            executor,
+            clock,
+            hooks.handle,
+            hooks.join,
+            {
+                columns.POLL.name: exchanges.polls,
+                columns.PROPOSAL.name: exchanges.proposals,
+            },
+            hooks.on_change,
+        )
+        self.informs = InformReceiver(hooks.handle, clock)
+        self._responder = CommandResponder(
+            self._engine,
+            {
+                wire.GET: self._read,
+                wire.GET_NEXT: self._read,
+                wire.GET_BULK: self._read,
+                wire.SET: writer.set,
+                wire.INFORM: self.informs.inform,
+            },
+            self._role_of,
+            self._pending,
+        )
+        self._session = Session(self._engine)
+        self.peer_client = PeerClient(self._session, self._peer_users())
+        self.loop_errors = 0
+        self._previous_handler: Any = None
+
+    async def start(self) -> tuple[str, int]:
+        """Bind the socket; returns host and port. Raises ConfigError if they cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._previous_handler = loop.get_exception_handler()
+        loop.set_exception_handler(self._note_loop_error)
+        bound = await listen(self._engine, self._settings.address, self._settings.port)
+        log.info("SNMP agent listens on %s:%d", *bound)
+        return bound
+
+    async def close(self) -> None:
+        await self._pending.drain()
+        self._session.close()
+        await close_engine(self._engine)
+        asyncio.get_running_loop().set_exception_handler(self._previous_handler)
+
+    def _note_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """pysnmp lets some exceptions of its decoder escape to the loop (a datagram that no SNMP
+        engine sends): count them, log them shortly, and go on."""
+        self.loop_errors += 1
+        log.warning("%s: %r", context.get("message", "error in the loop"), context.get("exception"))
+
+    def _peer_users(self) -> Iterable[tuple[str, UserKeys]]:
+        return [
+            (user.name, user.master)
+            for user in self._settings.users
+            if user.role is Role.PEER and user.master is not None
+        ]
+
+    def _role_of(self, security_model: int, user: str) -> Role | None:
+        if security_model == SECURITY_MODEL_V2C:
+            return Role.MONITOR
+        if security_model == SECURITY_MODEL_USM and user in self._users:
+            return self._users[user].role
+        return None
+
+    async def _read(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
+        role = asker.role
+        if role is None:
+            raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
+        varbinds = decode_request(pdu.varbinds)
+        peers = self._hooks.peers()
+
+        def answer() -> bytes:
+            with self._store.read() as tx:
+                scope = Scope(tx, self._clock(), peers)
+                if pdu.kind == wire.GET:
+                    return self._reader.get(scope, role, varbinds, room)
+                if pdu.kind == wire.GET_NEXT:
+                    return self._reader.get_next(scope, role, varbinds, room)
+                bulk = Bulk(pdu.first, pdu.second)
+                return self._reader.get_bulk(scope, role, varbinds, bulk, room)
+
+        return Reply(await asyncio.get_running_loop().run_in_executor(self._executor, answer))

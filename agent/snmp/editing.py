@@ -1,0 +1,160 @@
+"""What a SET makes of the configuration: rows in, rows out, nothing stored.
+
+`edit` turns row assignments into changes (row, deleted) against the present rows, and has
+`agent.config.validate_configuration` judge them all at once. Errors come out as RequestError that
+names the variable binding at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from agent.config import validate_configuration
+from agent.dhcp.options import parse_text
+from agent.errors import ConfigError
+from agent.model import (
+    ChangeKind,
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Subnet,
+    configuration_key,
+)
+from agent.snmp import columns
+from agent.snmp.assignment import RowAssignment
+from agent.snmp.lease_tables import ETHERNET_KEY
+from agent.snmp.oid import index_address
+from agent.snmp.rowstatus import RowState, Step, step_of
+from agent.snmp.status import ErrorStatus, RequestError, status_of
+
+KINDS = (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION)
+ETHERNET_OCTETS = 6
+
+
+def _subnet(row: RowAssignment) -> Subnet:
+    return Subnet(index_address(row.index[:4]), row.index[4])
+
+
+def _pool(row: RowAssignment) -> Pool:
+    return Pool(index_address(row.index[:4]), index_address(row.index[4:]))
+
+
+def _option(row: RowAssignment) -> Option:
+    return Option(index_address(row.index[:4]), row.index[4], row.index[5], b"")
+
+
+def _reservation(row: RowAssignment) -> Reservation:
+    return Reservation(index_address(row.index), b"")
+
+
+_EMPTY: Mapping[str, Callable[[RowAssignment], ConfigRow]] = {
+    columns.SUBNET.name: _subnet,
+    columns.POOL.name: _pool,
+    columns.OPTION.name: _option,
+    columns.RESERVATION.name: _reservation,
+}
+TABLES = frozenset(_EMPTY)
+"""Names of the tables that this file edits."""
+
+
+def edit(
+    present: Sequence[ConfigRow],
+    assignments: Sequence[RowAssignment],
+    live_bindings: Callable[[int, int], int],
+) -> list[tuple[ConfigRow, bool]]:
+    """The changes that the SET makes; rows that stay as they are, are not among them."""
+    rows = {configuration_key(row): row for row in present}
+    changes: list[tuple[ConfigRow, bool]] = []
+    numbers: dict[str, int] = {}
+    for assignment in assignments:
+        empty = _EMPTY[assignment.table.name](assignment)
+        key = configuration_key(empty)
+        numbers[f"{key[0].name.lower()} {key[1]}"] = assignment.number
+        old = rows.get(key)
+        step = step_of(_state(old), assignment.status, assignment.status_number or 1)
+        if step is Step.NOTHING:
+            continue
+        if step is Step.REMOVE:
+            changes.append((old or empty, True))
+            continue
+        new = replace(_with_values(old or empty, assignment), active=_active(step, old))
+        if new != old:
+            changes.append((new, False))
+    try:
+        validate_configuration(present, changes, live_bindings)
+    except ConfigError as error:
+        number = numbers.get(error.name, 1)
+        raise RequestError(status_of(error), number, str(error)) from error
+    return changes
+
+
+def _state(row: ConfigRow | None) -> RowState:
+    if row is None:
+        return RowState.ABSENT
+    return RowState.ACTIVE if row.active else RowState.NOT_IN_SERVICE
+
+
+def _active(step: Step, old: ConfigRow | None) -> bool:
+    if step is Step.KEEP:
+        return old is not None and old.active
+    return step in (Step.CREATE_ACTIVE, Step.ACTIVATE)
+
+
+def _with_values(row: ConfigRow, assignment: RowAssignment) -> ConfigRow:
+    if isinstance(row, Subnet):
+        return replace(
+            row,
+            name=assignment.text("Name", row.name),
+            interface=assignment.text("Interface", row.interface),
+            lease_s=assignment.integer("LeaseTime", row.lease_s),
+        )
+    if isinstance(row, Pool):
+        return replace(row, name=assignment.text("Name", row.name))
+    if isinstance(row, Option):
+        return replace(row, data=_option_data(row, assignment))
+    return replace(
+        row,
+        client_key=_client_key(row, assignment),
+        hostname=assignment.text("HostName", row.hostname),
+    )
+
+
+def _option_data(row: Option, assignment: RowAssignment) -> bytes:
+    """Value and Text are two ways to say the same."""
+    data = assignment.octets("Value", row.data)
+    text = assignment.values.get("Text")
+    if text is None:
+        return data
+    try:
+        parsed = parse_text(row.code, str(text.value))
+    except ConfigError as error:
+        raise RequestError(ErrorStatus.WRONG_VALUE, text.number, str(error)) from error
+    if "Value" in assignment.values and parsed != data:
+        raise RequestError(ErrorStatus.INCONSISTENT_VALUE, text.number, "value and text differ")
+    return parsed
+
+
+def _client_key(row: Reservation, assignment: RowAssignment) -> bytes:
+    """ClientKey and HardwareAddress are two ways to name the client."""
+    key = assignment.octets("ClientKey", row.client_key)
+    address = assignment.values.get("HardwareAddress")
+    if address is None:
+        given = assignment.values.get("ClientKey")
+        if given is not None and key[:1] not in (b"\x00", b"\x01"):
+            raise RequestError(
+                ErrorStatus.WRONG_VALUE, given.number, "a client key begins with octet 0 or 1"
+            )
+        return key
+    octets = assignment.octets("HardwareAddress", b"")
+    if len(octets) != ETHERNET_OCTETS:
+        raise RequestError(
+            ErrorStatus.WRONG_LENGTH, address.number, f"{len(octets)} octets, Ethernet has 6"
+        )
+    made = ETHERNET_KEY + octets
+    if "ClientKey" in assignment.values and made != key:
+        raise RequestError(
+            ErrorStatus.INCONSISTENT_VALUE, address.number, "it and the client key differ"
+        )
+    return made
