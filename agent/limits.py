@@ -159,3 +159,22 @@ WISHES_MAX = 16
 PUSH_BEHIND_MAX = 5_000
 """A peer that lacks more changes of mine is not pushed to but left to pull, many rows at a time
 and perhaps from somebody else: both at once would send everything twice."""
+
+STORE_BUSY_TIMEOUT_MS = 5000
+"""How long the store waits for a program that is not ours (a backup, an sqlite3 shell)."""
+
+STORE_CHECKPOINT_PAGES = 2000
+"""8 MB of log, then one commit of about 10 ms folds it into the database; four times as much makes
+renewals a tenth faster and that commit three times longer."""
+
+STORE_CACHE_KIB = 16_384
+"""Page cache of a connection: the engine's 120 MB leave room for a writer and a reader."""
+
+STORE_STATEMENTS_MAX = 512
+"""Prepared statements kept by a connection: all of ours, so that none is parsed twice."""
+
+STORE_CONNECTIONS_MAX = 8
+"""Transactions at one time in one process: one writes, others wait for it, some read."""
+
+STORE_KEYS_MAX = 512
+"""Keys of one IN list; more are asked for in several statements."""

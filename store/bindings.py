@@ -15,15 +15,12 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select
 
-from agent.limits import BLOCK_ADDRESSES
+from agent.limits import BLOCK_ADDRESSES, STORE_KEYS_MAX
 from agent.model import Binding, BindingState, ChangeKind, MemberId, Transaction
 from store.session import Row
 from store.sqlite import compile_statement, compile_upsert, limited
 from store.streams import StreamRows
 from store.tables import BINDING
-
-_KEYS_MAX = 512
-"""Keys of one IN list; more are asked for in several statements."""
 
 _PUT = compile_upsert(BINDING)
 _PUT_SAME_CLIENT = compile_upsert(BINDING, where_equal=BINDING.c.client_key)
@@ -252,7 +249,7 @@ _Key = TypeVar("_Key", int, bytearray)
 def _chunks(keys: Collection[_Key]) -> Iterator[list[_Key]]:
     """The keys in lists of a power of two, the last one filled up by repetition."""
     every = list(keys)
-    for start in range(0, len(every), _KEYS_MAX):
-        chunk = every[start : start + _KEYS_MAX]
+    for start in range(0, len(every), STORE_KEYS_MAX):
+        chunk = every[start : start + STORE_KEYS_MAX]
         size = 1 << (len(chunk) - 1).bit_length()
         yield chunk + chunk[-1:] * (size - len(chunk))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from agent.clock import ClockAnchor
@@ -259,6 +260,8 @@ def _errors_of(place: str) -> Iterator[None]:
     """Errors of SQLAlchemy or the driver as StoreError."""
     try:
         yield
+    except PoolTimeoutError as error:
+        raise StoreError(f"store {place}: every connection is in use: {error}") from error
     except (DBAPIError, *DRIVER_ERRORS) as error:
         origin = error.orig if isinstance(error, DBAPIError) else error
         raise store_error(place, origin or error) from error

@@ -82,7 +82,9 @@ class OwnershipRows(LocalRow):
     ) -> None:
         """Exchange ranges. What is removed must be there, as it is; what is added must overlap
         nothing that stays: anything else is a bug of the caller."""
+        touched = False
         for gone in removed:
+            touched = True
             count = self.change(_REMOVE, _row(gone))
             assert count == 1, f"{gone} is not in the store and cannot be removed"
         new = sorted(added, key=attrgetter("first"))
@@ -92,4 +94,5 @@ class OwnershipRows(LocalRow):
             others = self.address_ranges(one.first, one.last)
             assert not others, f"{one} overlaps {others[0]}"
         self.change_many(_ADD, [_row(one) for one in new])
-        self.ownership_changed()
+        if touched or new:
+            self.ownership_changed()

@@ -11,7 +11,7 @@ Writers begin with BEGIN IMMEDIATE: a transaction that reads first and writes la
 fail half-way because another process wrote in between.
 
 Durability: WAL with synchronous=FULL syncs the log at every commit. A checkpoint follows every
-`_CHECKPOINT_PAGES`; it is paid by the commit that crosses the mark.
+`STORE_CHECKPOINT_PAGES`; it is paid by the commit that crosses the mark.
 """
 
 from __future__ import annotations
@@ -37,23 +37,15 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from sqlalchemy.sql import ClauseElement, Executable
 
 from agent.errors import StoreError
+from agent.limits import (
+    STORE_BUSY_TIMEOUT_MS,
+    STORE_CACHE_KIB,
+    STORE_CHECKPOINT_PAGES,
+    STORE_CONNECTIONS_MAX,
+    STORE_STATEMENTS_MAX,
+)
 
 _DIALECT = sqlite.dialect(paramstyle="qmark")
-
-_BUSY_TIMEOUT_MS = 5000
-"""How long to wait for a program that is not ours (a backup, an sqlite3 shell)."""
-
-_CHECKPOINT_PAGES = 2000
-"""8 MB of log: about 40 ms of copying, every few thousand leases."""
-
-_CACHE_KIB = 16_384
-"""Page cache of a connection; the engine's 120 MB leave room for one writer and one reader."""
-
-_STATEMENTS_MAX = 512
-"""Prepared statements kept by the driver: all of ours, so that none is parsed twice."""
-
-_POOL_SIZE = 4
-"""Connections kept open: a process has one writer and rarely more than one reader."""
 
 
 def compile_statement(statement: Executable, *parameters: str) -> str:
@@ -111,11 +103,16 @@ def file_engine(path: Path) -> Engine:
     engine = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(
-            uri, uri=True, check_same_thread=False, cached_statements=_STATEMENTS_MAX, timeout=0
+            uri,
+            uri=True,
+            check_same_thread=False,
+            cached_statements=STORE_STATEMENTS_MAX,
+            timeout=0,
         ),
         isolation_level="AUTOCOMMIT",
         poolclass=QueuePool,
-        pool_size=_POOL_SIZE,
+        pool_size=STORE_CONNECTIONS_MAX,
+        max_overflow=0,
         pool_reset_on_return=None,
     )
     event.listen(engine, "connect", _set_up_file)
@@ -127,7 +124,7 @@ def memory_engine() -> Engine:
     return create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(
-            ":memory:", check_same_thread=False, cached_statements=_STATEMENTS_MAX
+            ":memory:", check_same_thread=False, cached_statements=STORE_STATEMENTS_MAX
         ),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
@@ -142,14 +139,14 @@ def _escaped(path: Path) -> str:
 
 def _set_up_file(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA trusted_schema = OFF")
-    cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * _CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
     cursor.close()
 
 

@@ -107,12 +107,13 @@ def test_who_waits_comes_before_who_asks_again(file_store: Store) -> None:
     with file_store.write():
         waiter.start()
         with open(file_store._place + ".turn") as turn:
-            while waiter.is_alive():
+            for _ in range(10_000):
                 try:
                     fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     break
                 fcntl.flock(turn, fcntl.LOCK_UN)
+                waiter.join(0.001)
     with file_store.write():
         order.append("again")
     waiter.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -18,7 +19,9 @@ from alembic.script import ScriptDirectory
 
 from agent.errors import StoreError, StoreVersionError
 from store import Store, create_store, open_store
+from store import schema as schema_module
 from store.schema import REVISIONS
+from store.sqlite import file_engine
 from store.tables import METADATA
 from tests.store.conftest import ENGINE_ID
 from tests.store.samples import BASE, binding
@@ -89,6 +92,11 @@ def test_settings_of_a_connection(file_store: Store) -> None:
             assert cursor.execute(f"PRAGMA {pragma}").fetchone() == (value,)
 
 
+def open_read_only(path: Path) -> Store:
+    """A store of whatever revision, to look at."""
+    return Store(file_engine(path), str(path), None)
+
+
 def set_revision(path: Path, revision: str) -> None:
     connection = sqlite3.connect(path)
     with connection:
@@ -105,6 +113,64 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     ) as caught:
         open_store(path)
     assert str(path) in str(caught.value)
+
+
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade():
+    op.add_column("local", sa.Column("colour", sa.Text(), nullable=True))
+    op.execute({statement!r})
+"""
+
+
+@pytest.fixture
+def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pretend that this code is one revision ahead; returns the file of that revision."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(ROOT / "store" / "migrations", scripts)
+    monkeypatch.setattr(schema_module, "_MIGRATIONS", scripts)
+    monkeypatch.setattr(schema_module, "REVISIONS", ("0001", "0002"))
+    return scripts / "versions" / "revision_0002.py"
+
+
+def make_old_store(path: Path) -> None:
+    """A store of revision 0001 with one binding."""
+    store = create_store(path, member=1, engine_id=ENGINE_ID)
+    with store.write() as tx:
+        tx.save_bindings([binding(BASE)])
+    store.close()
+    set_revision(path, "0001")
+
+
+def test_an_older_store_is_migrated_when_opened(tmp_path: Path, next_revision: Path) -> None:
+    path = tmp_path / "store.db"
+    make_old_store(path)
+    next_revision.write_text(NEXT.format(statement="UPDATE local SET colour = 'red'"))
+    for _ in range(2):
+        store = open_store(path)
+        with store._cursor() as cursor:
+            assert cursor.execute("SELECT colour FROM local").fetchall() == [("red",)]
+            assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [("0002",)]
+        with store.read() as tx:
+            assert BASE in tx.bindings_by_address([BASE])
+        store.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, next_revision: Path) -> None:
+    path = tmp_path / "store.db"
+    make_old_store(path)
+    before = schema(open_read_only(path))
+    next_revision.write_text(NEXT.format(statement="UPDATE local SET serving = 7"))
+    with pytest.raises(StoreError, match="ck_local_serving"):
+        open_store(path)
+    after = open_read_only(path)
+    assert schema(after) == before
+    with after._cursor() as cursor:
+        assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [("0001",)]
+    after.close()
 
 
 def test_an_existing_store_is_not_overwritten(tmp_path: Path) -> None:
