@@ -7,6 +7,7 @@ Every error is a `ConfigError` that names the option and shows a right value.
 
 from __future__ import annotations
 
+import difflib
 import enum
 import struct
 from collections.abc import Callable
@@ -225,8 +226,7 @@ def option_type(option: int | str) -> OptionType:
 
 
 def _nearest_names(name: str) -> str:
-    words = set(name.split("-"))
-    near = sorted(_BY_NAME, key=lambda known: (-len(words & set(known.split("-"))), known))[:3]
+    near = difflib.get_close_matches(name, _BY_NAME, 3, 0.5) or ["routers", "domain-name-servers"]
     return f"use a code 1..254 or a name such as {', '.join(near)}"
 
 

@@ -1,0 +1,218 @@
+"""One batch, one transaction: order, repetition, and a store that does not commit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.dhcp.packet import MessageType, Received
+from agent.limits import OFFER_HOLD_S
+from agent.model import BindingState
+from tests.dhcp.world import FIRST, LAST, ME, RELAY, Client, Said, World, bindable
+
+ACK = MessageType.ACK
+
+
+def test_a_batch_is_one_change_per_address_and_every_reply() -> None:
+    world = World()
+    clients = [Client(n) for n in range(1, 41)]
+    offers = world.say(*(c.discover() for c in clients))
+    assert len({o.address for o in offers}) == 40
+    acks = world.say(*(c.select(o) for c, o in zip(clients, offers, strict=True)))
+    assert [a.address for a in acks] == [o.address for o in offers]
+    assert world.server.committed == 1
+    assert world.server.counters() == {
+        "discovers": 40,
+        "offers": 40,
+        "requests": 40,
+        "acks": 40,
+    }
+
+
+def test_a_retransmission_in_one_batch_is_answered_alike() -> None:
+    world = World()
+    first, again = world.say(Client(1).discover(), Client(1).discover())
+    assert first.address == again.address
+    message = Client(1).select(first)
+    one, two = world.say(message, message)
+    assert one.reply == two.reply
+    row = world.known(first.address)
+    assert row.grant == 1
+    with world.store.read() as tx:
+        assert len(tx.changes(row.stream, 0, 1000)) == row.seq
+
+
+def test_two_clients_that_select_one_address_in_one_batch() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    one, two = world.say(Client(1).select(offer), Client(2).select(offer))
+    assert one.kind is ACK
+    assert two.kind is MessageType.NAK
+    assert world.known(offer.address).client_key == Client(1).key
+
+
+def test_release_then_discover_in_one_batch_are_handled_in_order() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    (offer,) = world.say(Client(1).release(address), Client(1).discover())
+    assert offer.address == address
+    assert world.known(address).state is BindingState.RELEASED
+
+
+def test_renew_then_release_leave_the_release() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    (ack,) = world.say(Client(1).renew(address), Client(1).release(address))
+    assert ack.kind is ACK
+    row = world.known(address)
+    assert (row.state, row.grant) == (BindingState.RELEASED, 2)
+
+
+def test_no_reply_of_a_batch_leaves_if_its_commit_fails() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    world.failing.failing = True
+    before = world.store.snapshot()
+    assert world.say(Client(1).select(offer), Client(2).discover()) == []
+    assert world.store.snapshot() == before
+    assert world.binding(offer.address) is None
+    assert world.server.counters()["store_failed"] == 2
+    assert world.server.committed == 0
+
+
+def test_service_goes_on_after_a_failed_commit() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    world.failing.failing = True
+    world.say(Client(1).select(offer))
+    # What needs no commit is still answered, and the offer still stands.
+    assert world.one(Client(2).discover()).address != offer.address
+    world.failing.failing = False
+    ack = world.one(Client(1).select(offer))
+    assert (ack.kind, ack.address) == (ACK, offer.address)
+
+
+def test_a_crash_after_the_commit_keeps_every_promise() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    ack = world.one(Client(1).select(offer))
+    world.restart()
+    assert world.known(ack.address).expires_at >= world.now + ack.lease_s
+    assert world.one(Client(2).discover()).address != ack.address
+    assert world.one(Client(1).reboot(ack.address)).kind is ACK
+
+
+def test_malformed_datagrams_are_counted_by_reason_and_the_rest_is_served() -> None:
+    world = World()
+    bad = [Received(data, RELAY, ME, 2) for data in (b"", b"x" * 300)]
+    assert len(world.say(bad[0], Client(1).discover(), bad[1])) == 1
+    assert world.server.counters() == {
+        "discovers": 1,
+        "offers": 1,
+        "dropped_truncated": 1,
+        "dropped_bad_cookie": 1,
+    }
+
+
+def test_counters_reach_the_store_once() -> None:
+    world = World()
+    world.one(Client(1).discover())
+    world.failing.failing = True
+    world.server.flush_counters()
+    world.failing.failing = False
+    world.server.flush_counters()
+    world.server.flush_counters()
+    with world.store.read() as tx:
+        counters = tx.counters()
+    assert counters["discovers"] == counters["offers"] == 1
+    assert world.server.counters() == {"store_failed": 1} or counters["store_failed"] == 1
+
+
+def test_events_are_dhcpd_style_lines() -> None:
+    world = World(log_packets=True)
+    address = world.bind(Client(1))
+    assert address == FIRST
+    events = world.server.take_events()
+    assert events == [
+        "DHCPDISCOVER from 02:00:00:00:00:01 via 198.18.15.1",
+        "DHCPOFFER on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
+        "DHCPREQUEST for 198.18.16.0 from 02:00:00:00:00:01 via 198.18.15.1",
+        "DHCPACK on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
+    ]
+    assert world.server.take_events() == []
+
+
+def test_a_pool_is_given_out_whole_across_chunks_ranges_and_restarts() -> None:
+    holes = [bindable(FIRST, FIRST + 20), bindable(FIRST + 30, FIRST + 60, 3), bindable(LAST, LAST)]
+    world = World(ranges=holes)
+    free = {a for r in holes for a in range(r.first, r.last + 1)}
+    given_out = set()
+    for number in range(1, len(free) + 1):
+        if number % 10 == 0:
+            world.restart()
+        given_out.add(world.bind(Client(number)))
+    assert given_out == free
+    world.silent(Client(999).discover(), "no_free_address")
+    assert world.known(FIRST + 40).epoch == 3
+
+
+def test_offers_that_lapse_after_an_ownership_change_are_found_again() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    assert world.one(Client(1).discover()).address == FIRST
+    world.set_ranges([bindable(FIRST, FIRST)], [bindable(FIRST, FIRST, epoch=2)])
+    world.silent(Client(2).discover(), "no_free_address")
+    world.wait(OFFER_HOLD_S)
+    assert world.one(Client(2).discover()).address == FIRST
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 4),
+            st.sampled_from(
+                ["discover", "select", "renew", "rebind", "reboot", "release", "decline", "other"]
+            ),
+            st.integers(0, 1),
+        ),
+        max_size=40,
+    )
+)
+def test_no_address_is_ever_held_by_two_clients(steps: list[tuple[int, str, int]]) -> None:
+    """Whatever four clients say about six addresses, in whatever batches: what one was told in
+    an ACK is recorded for it as long as it lasts, and nobody else is told the same."""
+    world = World(ranges=[bindable(FIRST, FIRST + 5)])
+    offers: dict[int, Said] = {}
+    holds: dict[int, tuple[int, int]] = {}
+    batch: list[tuple[int, Received]] = []
+    for number, verb, more in steps:
+        client = Client(number)
+        address = holds.get(number, (FIRST + number, 0))[0]
+        if verb in {"select", "other"}:
+            if number not in offers:
+                continue
+            server = ME if verb == "select" else ME + 7
+            batch.append((number, client.select(offers[number], server=server)))
+        elif verb == "discover":
+            batch.append((number, client.discover()))
+        else:
+            batch.append((number, getattr(client, verb)(address)))
+            if verb in {"release", "decline"}:
+                holds.pop(number, None)
+        if more:
+            continue
+        for said in world.say(*(received for _, received in batch)):
+            who = int.from_bytes(said.reply.data[30:34], "big")
+            if said.kind is MessageType.OFFER:
+                offers[who] = said
+            elif said.kind is ACK:
+                holds[who] = (said.address, world.now + said.lease_s)
+                others = [a for n, (a, end) in holds.items() if n != who and end > world.now]
+                assert said.address not in others
+                row = world.known(said.address)
+                if row.state is BindingState.BOUND:
+                    assert row.client_key == replace(client, number=who).key
+        batch = []
+        world.wait(1)

@@ -1,0 +1,78 @@
+"""Rule 3: a lease ends within MUL of what every other member has recorded."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.dhcp.lease import Terms, acknowledged_expiry, decide_grant, group_terms, wanted_duration
+from agent.model import INFINITE_S, NEVER, Binding, Member, MemberRole, MemberState, StreamHead
+from tests.dhcp.world import FIRST, NOW, Client, group_of, peer_row
+
+durations = st.integers(10, 10**6)
+instants = st.integers(0, NOW + 10**7)
+
+
+@given(durations, durations, instants, st.none() | instants)
+def test_the_lead_bound(
+    lease_s: int, mul_s: int, acknowledged: int, former_end: int | None
+) -> None:
+    former = None
+    if former_end is not None:
+        former = peer_row(FIRST, Client(1), expires_at=former_end)
+    grant = decide_grant(lease_s, Terms(lease_s, mul_s, False), former, acknowledged, NOW, NOW)
+    assert 0 < grant.duration_s <= lease_s
+    assert NOW + grant.duration_s <= max(NOW, acknowledged) + mul_s
+    assert grant.expires_at >= NOW + grant.duration_s
+    assert grant.potential_expires_at >= NOW + lease_s + lease_s // 2
+    if former is not None:
+        assert grant.expires_at >= former.expires_at
+        assert grant.potential_expires_at >= former.potential_expires_at
+
+
+@given(durations, durations)
+def test_alone_there_is_nobody_to_wait_for(lease_s: int, mul_s: int) -> None:
+    grant = decide_grant(lease_s, Terms(lease_s, mul_s, True), None, 0, NOW, NOW + 1)
+    assert grant.duration_s == lease_s
+    assert grant.expires_at == NOW + 1 + lease_s
+
+
+def test_an_infinite_lease_waits_for_an_infinite_acknowledgement() -> None:
+    terms = Terms(INFINITE_S, 600, False)
+    assert decide_grant(INFINITE_S, terms, None, 0, NOW, NOW).duration_s == 600
+    grant = decide_grant(INFINITE_S, terms, None, NEVER, NOW, NOW)
+    assert (grant.duration_s, grant.expires_at) == (INFINITE_S, NEVER)
+
+
+def row(seq: int) -> Binding:
+    return peer_row(FIRST, Client(1), seq=seq)
+
+
+def test_acknowledged_is_what_the_streams_number_proves() -> None:
+    one = row(seq=7)
+    below = {one.stream: StreamHead(one.stream, 9, 0, 6)}
+    reached = {one.stream: StreamHead(one.stream, 9, 0, 7)}
+    assert acknowledged_expiry(one, below) == one.acknowledged_at == 0
+    assert acknowledged_expiry(one, reached) == one.potential_expires_at
+    assert acknowledged_expiry(one, {}) == 0
+    assert acknowledged_expiry(None, reached) == 0
+
+
+def test_members_that_join_or_only_store_count_and_removed_ones_do_not() -> None:
+    def alone(other: Member) -> bool:
+        group = group_of(1)
+        return group_terms(type(group)("g", 1, 600, 60, (*group.members, other)), 1).alone
+
+    def other(state: MemberState, role: MemberRole = MemberRole.SERVER) -> Member:
+        return Member(2, "m2", 1, 161, b"engine-02", state, role)
+
+    assert not alone(other(MemberState.JOINING))
+    assert not alone(other(MemberState.ACTIVE, MemberRole.DATABASE))
+    assert alone(other(MemberState.REMOVED))
+
+
+@given(st.integers(0, 2**32 - 1), durations)
+def test_wishes_only_shorten(wish: int, lease_s: int) -> None:
+    given_s = wanted_duration(lease_s, wish.to_bytes(4, "big"))
+    assert min(60, lease_s) <= given_s <= lease_s
+    assert wanted_duration(lease_s, None) == wanted_duration(lease_s, b"\0") == lease_s

@@ -1,0 +1,120 @@
+"""Options between people's text and octets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.dhcp.options import (
+    EXAMPLES,
+    OPTION_TYPES,
+    ValueKind,
+    format_text,
+    option_type,
+    parse_text,
+)
+from agent.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "data"),
+    [
+        ("routers", "198.18.0.1, 198.18.0.2", "c6120001c6120002"),
+        (3, "198.18.0.1 198.18.0.2", "c6120001c6120002"),
+        ("3", "198.18.0.1", "c6120001"),
+        ("Domain_Name_Servers", "8.8.8.8", "08080808"),
+        ("time-offset", "-3600", "fffff1f0"),
+        ("default-ip-ttl", "64", "40"),
+        ("interface-mtu", "1500", "05dc"),
+        ("arp-cache-timeout", "600", "00000258"),
+        ("ip-forwarding", "yes", "01"),
+        ("ip-forwarding", "false", "00"),
+        ("domain-name", "example.org", "6578616d706c652e6f7267"),
+        ("static-routes", "10.0.0.1 198.18.0.1, 10.0.0.2 198.18.0.1",
+         "0a000001c61200010a000002c6120001"),
+        ("path-mtu-plateau-table", "68, 1492", "004405d4"),
+        # RFC 3442, examples of the encoding: 10/8, 10.17/16, 10.27.129/24, default
+        ("classless-static-routes", "10.0.0.0/8 via 198.18.0.1", "080ac6120001"),
+        (121, "10.17.0.0/16 198.18.0.1, 10.27.129.0/24 via 198.18.0.1",
+         "100a11c6120001180a1b81c6120001"),
+        (121, "0.0.0.0/0 via 198.18.0.1", "00c6120001"),
+        # RFC 3397 2: eng.apple.com. marketing.apple.com. with a pointer to apple.com
+        (
+            "domain-search",
+            "eng.apple.com, marketing.apple.com",
+            "03656e67056170706c6503636f6d00096d61726b6574696e67c004",
+        ),
+        ("option-224", "01:02:ff", "0102ff"),
+        (224, "0102FF", "0102ff"),
+        ("captive-portal", "https://portal.example/",
+         "68747470733a2f2f706f7274616c2e6578616d706c652f"),
+        ("ipv6-only-preferred", "1800", "00000708"),
+    ],
+)  # fmt: skip
+def test_text_to_octets_and_back(option: int | str, text: str, data: str) -> None:
+    octets = bytes.fromhex(data)
+    assert parse_text(option, text) == octets
+    assert parse_text(option, format_text(option, octets)) == octets
+
+
+def test_rfc3397_names_are_read_through_pointers_and_shown_whole() -> None:
+    data = bytes.fromhex("03656e67056170706c6503636f6d00096d61726b6574696e67c004")
+    assert format_text(119, data) == "eng.apple.com, marketing.apple.com"
+
+
+@pytest.mark.parametrize("kind", list(ValueKind))
+def test_every_kinds_example_is_right(kind: ValueKind) -> None:
+    code = next(row.code for row in OPTION_TYPES.values() if row.kind is kind)
+    assert parse_text(code, EXAMPLES[kind])
+
+
+def test_every_option_of_rfc2132_is_named_once() -> None:
+    assert set(range(1, 77)) <= OPTION_TYPES.keys()
+    assert len({row.name for row in OPTION_TYPES.values()}) == len(OPTION_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("routers", "198.18.0", ["routers (3)", "'198.18.0' is no IPv4", "198.18.0.1, 198.18.0.2"]),
+        ("routers", " ", ["routers (3)", "empty"]),
+        ("interface-mtu", "70000", ["interface-mtu (26)", "out of range", "0..65535"]),
+        ("interface-mtu", "big", ["'big' is no number"]),
+        ("static-routes", "10.0.0.1", ["odd number"]),
+        ("ip-forwarding", "maybe", ["neither true nor false"]),
+        ("domain-name", "a\nb", ["cannot be printed"]),
+        ("domain-search", "a..b", ["'a..b' is no domain name"]),
+        (121, "10.0.0.1/8 via 198.18.0.1", ["host bits set"]),
+        (121, "10.0.0.0/8", ["is no route"]),
+        (224, "xyz", ["option-224 (224)", "not hexadecimal"]),
+        ("router", "198.18.0.1", ["is no known option", "routers"]),
+        (0, "x", ["is no option code", "1..254"]),
+        (255, "x", ["1..254"]),
+        ("option-999", "00", ["1..254"]),
+    ],
+)
+def test_errors_name_the_option_and_what_is_right(
+    option: int | str, text: str, words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_text(option, text)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@given(st.integers(1, 254), st.binary(min_size=1, max_size=300))
+def test_any_octets_can_be_shown(code: int, data: bytes) -> None:
+    text = format_text(code, data)
+    assert text
+    if option_type(code).kind is ValueKind.HEX:
+        assert parse_text(code, text) == data
+
+
+@given(st.text(max_size=40), st.integers(1, 254))
+def test_any_text_gives_octets_or_a_config_error(text: str, code: int) -> None:
+    try:
+        data = parse_text(code, text)
+    except ConfigError:
+        return
+    assert data

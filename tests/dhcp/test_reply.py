@@ -1,0 +1,237 @@
+"""The octets of replies and whereto they go (RFC 2131 4.1, 4.3.1, RFC 2132, 3046, 3442, 6842)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.dhcp.packet import MessageType
+from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
+from agent.model import Option, Reservation, Subnet
+from tests.dhcp.world import FIRST, LEASE, ME, PRL, RELAY, ROUTER, A, Client, World
+
+LAN = (A("198.18.0.0"), 15)
+
+
+def test_golden_offer_field_by_field() -> None:
+    world = World()
+    said = world.one(Client(1, identifier=b"\x01id", flags=0x8000).discover())
+    expected = bytes.fromhex(
+        "02"  # op: BOOTREPLY
+        "01"  # htype
+        "06"  # hlen
+        "00"  # hops
+        "12345678"  # xid of the client
+        "0000"  # secs
+        "8000"  # flags of the client
+        "00000000"  # ciaddr
+        "c6121000"  # yiaddr: the offered 198.18.16.0
+        "00000000"  # siaddr
+        "c6120f01"  # giaddr of the relay
+        "020000000001"
+        + "00" * 10  # chaddr
+        + "00" * 192  # sname, file
+        + "63825363"  # magic cookie
+        "350102"  # 53: OFFER
+        "3604c6120001"  # 54: our address
+        "330400000fa0"  # 51: 4000 s
+        "3a04000007d0"  # 58: T1 = 2000 s
+        "3b0400000dac"  # 59: T2 = 3500 s
+        "0104fffe0000"  # 1: mask of the /15
+        "0304c61200fe"  # 3: router of the subnet
+        "0f0b6578616d706c652e6f7267"  # 15: example.org
+        "060408080808"  # 6: DNS, last as the client asks
+        "3d03016964"  # 61: echoed (RFC 6842)
+        "ff"  # end
+    )
+    assert said.reply.data == expected.ljust(300, b"\0")
+
+
+# --- whereto: RFC 2131 4.1
+
+
+def test_rfc2131_4_1_giaddr_goes_to_the_relay_on_the_server_port() -> None:
+    reply = World().one(Client(1).discover()).reply
+    assert (reply.address, reply.port, reply.hardware_address) == (RELAY, 67, None)
+    assert reply.source == ME
+
+
+def test_rfc2131_4_1_without_address_it_goes_to_the_hardware_address() -> None:
+    client = Client(1, relay=0)
+    reply = World().one(client.discover()).reply
+    assert (reply.address, reply.port) == (FIRST, 68)
+    assert reply.hardware_address == client.hardware_address
+    assert reply.interface == 2
+
+
+def test_rfc2131_4_1_the_broadcast_flag_is_honoured() -> None:
+    reply = World().one(Client(1, relay=0, flags=0x8000).discover()).reply
+    assert (reply.address, reply.port, reply.hardware_address) == (0xFFFF_FFFF, 68, None)
+    assert reply.interface == 2
+
+
+def test_rfc2131_4_1_ciaddr_goes_to_the_client_itself() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    local = replace(Client(1), relay=0, flags=0x8000)
+    reply = world.one(local.rebind(address)).reply
+    assert (reply.address, reply.port, reply.hardware_address) == (address, 68, None)
+    assert reply.data[12:16] == address.to_bytes(4, "big")
+
+
+def test_rfc2131_4_1_nak_is_broadcast() -> None:
+    reply = World().one(Client(1, relay=0).rebind(A("10.0.0.1"))).reply
+    assert (reply.address, reply.port, reply.hardware_address) == (0xFFFF_FFFF, 68, None)
+
+
+def test_rfc2131_4_3_2_nak_through_a_relay_sets_the_broadcast_flag() -> None:
+    said = World().one(Client(1).reboot(A("10.0.0.1")))
+    assert said.kind is MessageType.NAK
+    assert (said.reply.address, said.reply.port) == (RELAY, 67)
+    assert said.reply.data[10:12] == b"\x80\x00"
+    assert said.reply.data[12:24] == bytes(12)  # ciaddr, yiaddr, siaddr
+
+
+# --- which options, in which order
+
+
+def test_options_come_in_the_order_of_the_request_list_with_the_mask_first() -> None:
+    said = World().one(Client(1, request_list=bytes([15, 3, 3, 6, 1, 99])).discover())
+    assert said.order == (53, 54, 51, 58, 59, 1, 15, 3, 6)
+
+
+def test_only_requested_options_are_sent_and_all_without_a_list() -> None:
+    world = World()
+    assert 15 not in world.one(Client(1, request_list=b"\x03").discover()).options
+    assert {1, 3, 6, 15} <= world.one(Client(2, request_list=None).discover()).options.keys()
+
+
+def test_options_of_the_protocol_are_not_taken_from_the_table() -> None:
+    world = World()
+    world.configure(Option(0, 0, 51, b"\0\0\0\x01"), Option(0, 0, 54, b"\x0a\0\0\1"))
+    said = world.one(Client(1, request_list=bytes([51, 54, 53, 3])).discover())
+    assert said.lease_s == LEASE
+    assert said.order.count(54) == said.order.count(51) == 1
+
+
+def test_the_longest_scope_wins() -> None:
+    world = World()
+    own = FIRST + 9
+    world.configure(
+        Reservation(own, Client(1).key),
+        Option(0, 0, 3, b"\x01\x01\x01\x01"),
+        Option(own, 32, 15, b"host.example"),
+    )
+    reserved = world.one(Client(1).discover())
+    assert reserved.options[15] == b"host.example"
+    assert reserved.options[3] == ROUTER
+    assert world.one(Client(2).discover()).options[15] == b"example.org"
+
+
+def test_rfc3442_routers_are_left_out_beside_classless_routes() -> None:
+    world = World()
+    world.configure(Option(*LAN, 121, b"\x00" + ROUTER))
+    both = world.one(Client(1, request_list=bytes([1, 3, 121])).discover())
+    assert 3 not in both.options
+    assert both.options[121] == b"\x00" + ROUTER
+    assert 3 in world.one(Client(2, request_list=bytes([1, 3])).discover()).options
+
+
+def test_rfc6842_the_client_identifier_is_echoed_in_every_reply() -> None:
+    world = World()
+    client = Client(1, identifier=b"\xff\x01\x02\x03")
+    offer = world.one(client.discover())
+    ack = world.one(client.select(offer))
+    nak = world.one(client.reboot(A("10.0.0.1")))
+    assert [r.options[61] for r in (offer, ack, nak)] == [b"\xff\x01\x02\x03"] * 3
+    assert 61 not in world.one(Client(2).discover()).options
+
+
+def test_rfc3046_2_2_option_82_is_echoed_exactly_and_last() -> None:
+    relay_information = b"\x01\x04\0\0\0\x01\x02\x06\x02\0\0\0\0\x09\xfe\x00"
+    world = World()
+    client = Client(1, identifier=b"\x01\x02")
+    offer = world.one(client.discover(o82=relay_information))
+    assert offer.options[82] == relay_information
+    assert offer.order[-2:] == (61, 82)
+    nak = world.one(client.message(3, {50: A("10.0.0.1").to_bytes(4, "big"), 82: b"\x01\x01x"}))
+    assert nak.order[-1] == 82
+
+
+def test_boot_server_fields_follow_options_66_and_67() -> None:
+    world = World()
+    world.configure(Option(*LAN, 66, b"198.18.0.9"), Option(*LAN, 67, b"boot/ipxe.efi"))
+    data = world.one(Client(1).discover()).reply.data
+    assert data[20:24] == A("198.18.0.9").to_bytes(4, "big")
+    assert data[44:108].rstrip(b"\0") == b"198.18.0.9"
+    assert data[108:236].rstrip(b"\0") == b"boot/ipxe.efi"
+
+
+# --- size
+
+
+def test_replies_have_at_least_300_octets() -> None:
+    assert len(World().one(Client(1).discover()).reply.data) == 300
+
+
+def big_world() -> World:
+    world = World()
+    world.configure(*(Option(*LAN, code, bytes([code]) * 90) for code in range(224, 234)))
+    return world
+
+
+EVERYTHING = PRL + bytes(range(224, 234))
+
+
+def test_rfc2132_9_3_what_does_not_fit_spills_into_file_and_sname() -> None:
+    world = big_world()
+    said = world.one(Client(1, request_list=EVERYTHING).discover(o82=b"\x01\x01x"))
+    assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
+    assert said.options[52] == b"\x01"  # sname is too short for a 92-octet option
+    assert said.options[224] == bytes([224]) * 90
+    assert said.order.index(1) < said.order.index(3)
+    sent = [code for code in said.order if code >= 224]
+    assert sent == [224, 225, 226]
+    # 82 is the last option of the options field, never overloaded
+    main = [code for code in said.order if code < 226]
+    assert main[-1] == 82
+
+
+def test_overload_uses_sname_for_short_options() -> None:
+    world = World()
+    world.configure(*(Option(*LAN, code, bytes([code]) * 40) for code in range(224, 236)))
+    said = world.one(Client(1, request_list=PRL + bytes(range(224, 236))).discover())
+    assert said.options[52] == b"\x03"
+    # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname.
+    assert sum(code >= 224 for code in said.order) == 9
+    assert all(said.options[code] == bytes([code]) * 40 for code in said.order if code >= 224)
+
+
+@pytest.mark.parametrize(
+    ("wish", "room"), [(0, 548), (576, 548), (1000, 972), (1500, 1472), (65535, REPLY_SIZE_MAX)]
+)
+def test_rfc2132_9_10_the_maximum_message_size_is_kept(wish: int, room: int) -> None:
+    world = big_world()
+    client = Client(1, request_list=EVERYTHING)
+    said = world.one(client.discover(o57=wish.to_bytes(2, "big")))
+    assert room - 92 < len(said.reply.data) <= room or len(said.options) == 9 + 10
+
+
+def test_rfc3396_a_long_option_is_split() -> None:
+    world = World()
+    long = bytes(range(256)) + b"tail"
+    world.configure(Option(*LAN, 121, long))
+    said = world.one(Client(1, request_list=bytes([121])).discover(o57=b"\x05\xdc"))
+    assert said.options[121] == long
+    assert said.order.count(121) == 2
+
+
+def test_templates_are_not_mixed_up_between_subnets() -> None:
+    world = World()
+    world.configure(Subnet(A("10.1.0.0"), 24), Option(A("10.1.0.0"), 24, 15, b"far.example"))
+    near = world.one(Client(1).inform(A("198.18.15.9")))
+    far = world.one(Client(1, relay=A("10.1.0.1")).inform(A("10.1.0.9")))
+    assert near.options[15] == b"example.org"
+    assert far.options[15] == b"far.example"
+    assert far.options[1] == b"\xff\xff\xff\0"

@@ -1,0 +1,669 @@
+"""What clients are told, by the section that says so (RFC 2131 4.3, the draft's 6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.dhcp.packet import Interface, MessageType
+from agent.limits import (
+    DECLINE_HOLD_S,
+    DECLINES_PER_CLIENT_MAX,
+    EXPIRY_GRACE_S,
+    OFFER_HOLD_S,
+    RELAY_HOPS_MAX,
+    RELEASE_HOLD_S,
+)
+from agent.model import (
+    AddressRange,
+    AddressState,
+    BindingState,
+    Nonce,
+    Option,
+    Pool,
+    Reservation,
+    Subnet,
+    Transaction,
+)
+from tests.dhcp.world import (
+    CONFIGURATION,
+    ETH0,
+    FAR_RELAY,
+    FIRST,
+    LAST,
+    LEASE,
+    ME,
+    MUL,
+    NOW,
+    A,
+    Client,
+    World,
+    bindable,
+    group_of,
+    peer_row,
+    promised,
+)
+
+NOBODYS = A("198.18.17.1")
+POOLS_17 = [*CONFIGURATION, Pool(A("198.18.17.0"), A("198.18.17.255"))]
+OFFER, ACK, NAK = MessageType.OFFER, MessageType.ACK, MessageType.NAK
+
+
+# --- DISCOVER
+
+
+def test_rfc2131_4_3_1_discover_is_offered_a_free_address_and_nothing_is_written() -> None:
+    world = World()
+    before = world.store.snapshot()
+    offer = world.one(Client().discover())
+    assert offer.kind is OFFER
+    assert FIRST <= offer.address <= LAST
+    assert world.store.snapshot() == before
+
+
+def test_rfc2131_4_3_1_the_same_client_gets_the_same_offer() -> None:
+    world = World()
+    first = world.one(Client(1).discover())
+    world.one(Client(2).discover())
+    world.wait(OFFER_HOLD_S - 1)
+    assert world.one(Client(1).discover()).address == first.address
+
+
+def test_different_clients_get_different_offers_until_there_are_none() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 3)])
+    offers = {world.one(Client(n).discover()).address for n in range(4)}
+    assert offers == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3}
+    world.silent(Client(9).discover(), "no_free_address")
+    world.wait(OFFER_HOLD_S)
+    assert world.one(Client(9).discover()).address in offers
+
+
+def test_rfc2131_4_3_1_the_former_address_comes_first() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.say(Client(1).release(address))
+    for n in range(2, 6):
+        world.bind(Client(n))
+    assert world.one(Client(1).discover()).address == address
+
+
+def test_rfc2131_4_3_1_the_former_address_after_expiry() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.wait(LEASE + 100)
+    assert world.one(Client(1).discover()).address == address
+
+
+def test_former_address_is_not_offered_once_it_is_promised_to_a_peer() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 100))
+    assert world.one(Client(1).discover()).address == NOBODYS
+    world.set_ranges([], [promised(NOBODYS, NOBODYS, epoch=2)])
+    assert world.one(Client(1).discover()).address != NOBODYS
+
+
+def test_an_offer_is_void_once_its_address_is_promised_to_a_peer() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 100))
+    offer = world.one(Client(1).discover())
+    world.set_ranges([], [promised(NOBODYS, NOBODYS, epoch=2)])
+    assert world.one(Client(1).select(offer)).kind is NAK
+    assert world.known(NOBODYS).epoch == 1
+
+
+def test_a_spent_promise_does_not_hold_against_the_client_that_came_of_it() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.set_ranges([], [promised(NOBODYS, NOBODYS, epoch=2)])
+    world.merge(peer_row(NOBODYS, Client(1), epoch=2))
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+
+
+def test_transferred_addresses_are_not_offered() -> None:
+    given = AddressRange(FIRST, FIRST + 9, AddressState.TRANSFERRING, 2, 2, Nonce(1, 1), 1)
+    world = World(ranges=[given, bindable(FIRST + 10, LAST)])
+    assert world.one(Client(1).discover(o50=FIRST.to_bytes(4, "big"))).address >= FIRST + 10
+
+
+def test_rfc2131_4_3_1_the_requested_address_if_it_is_free() -> None:
+    world = World()
+    wish = FIRST + 77
+    assert world.one(Client(1).discover(o50=wish.to_bytes(4, "big"))).address == wish
+    other = world.one(Client(2).discover(o50=wish.to_bytes(4, "big")))
+    assert other.address != wish
+
+
+def test_requested_address_of_nobody_is_not_offered() -> None:
+    world = World(rows=POOLS_17)
+    assert world.one(Client(1).discover(o50=NOBODYS.to_bytes(4, "big"))).address != NOBODYS
+
+
+def test_a_requested_address_taken_once_is_not_offered_again() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1)])
+    taken = world.one(Client(1).discover(o50=FIRST.to_bytes(4, "big")))
+    world.say(Client(1).select(taken))
+    assert world.one(Client(2).discover()).address == FIRST + 1
+    world.silent(Client(3).discover(), "no_free_address")
+
+
+def test_draft_6_1_discover_of_a_live_binding_is_offered_it_by_any_member() -> None:
+    world = World(members=(1, 2), rows=POOLS_17, ranges=[])
+    world.merge(peer_row(NOBODYS, Client(1)))
+    assert world.one(Client(1).discover()).address == NOBODYS
+
+
+def test_members_and_own_addresses_are_never_offered() -> None:
+    world = World(
+        rows=[CONFIGURATION[0], Pool(ME, ME + 3)],
+        ranges=[bindable(ME, ME + 3)],
+        members=(1, 2),
+    )
+    assert world.one(Client(1).discover()).address == ME + 2
+
+
+def test_a_live_lease_of_an_older_epoch_is_stepped_around() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1, epoch=5)], members=(1, 2))
+    world.merge(peer_row(FIRST, Client(7), epoch=1, expires_at=NOW + 50))
+    assert world.one(Client(1).discover()).address == FIRST + 1
+
+
+def test_a_dead_lease_of_an_older_epoch_leaves_its_address_free() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST, epoch=5)], members=(1, 2))
+    world.merge(peer_row(FIRST, Client(7), epoch=1, expires_at=NOW - 50))
+    assert world.bind(Client(1)) == FIRST
+    row = world.known(FIRST)
+    assert (row.epoch, row.grant, row.client_key) == (5, 1, Client(1).key)
+
+
+# --- REQUEST in SELECTING
+
+
+def test_rfc2131_4_3_2_selecting_our_offer_is_bound_and_acknowledged() -> None:
+    world = World()
+    client = Client(identifier=b"\x01abc")
+    offer = world.one(client.discover(o12=b"host-1"))
+    ack = world.one(client.select(offer, o12=b"host-1"))
+    assert ack.kind is ACK
+    row = world.known(offer.address)
+    assert row.state is BindingState.BOUND
+    assert (row.client_key, row.client_id) == (client.key, b"\x01abc")
+    assert row.hardware_address == client.hardware_address
+    assert (row.epoch, row.grant) == (1, 1)
+    assert row.transaction is Transaction.SELECTING
+    assert (row.transaction_at, row.transaction_server) == (NOW, 1)
+    assert row.hostname == "host-1"
+    assert row.options.startswith(b"\x01\x04\xff\xfe\0\0\x03\x04")
+
+
+def test_rfc2131_4_3_2_selecting_another_server_withdraws_our_offer_and_no_more() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    offer = world.one(Client(1).discover())
+    assert world.say(Client(1).select(offer, server=A("198.18.0.2"))) == []
+    assert world.binding(offer.address) is None
+    assert world.one(Client(2).discover()).address == offer.address
+
+
+def test_rfc2131_4_3_2_an_offer_that_cannot_be_honoured_is_refused_with_nak() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    offer = world.one(Client(1).discover())
+    world.set_ranges([bindable(FIRST, FIRST)], [])
+    nak = world.one(Client(1).select(offer))
+    assert nak.kind is NAK
+    assert nak.address == 0
+    assert 51 not in nak.options
+    assert world.binding(FIRST) is None
+
+
+def test_selecting_after_a_restart_of_the_engine_is_bound() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    world.restart()
+    assert world.one(Client(1).select(offer)).kind is ACK
+    assert world.one(Client(2).discover()).address != offer.address
+
+
+def test_selecting_an_address_on_offer_to_another_is_refused() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    assert world.one(Client(2).select(offer)).kind is NAK
+    assert world.one(Client(1).select(offer)).kind is ACK
+
+
+def test_selecting_outside_of_the_clients_network_is_refused() -> None:
+    world = World()
+    offer = replace(world.one(Client(1).discover()), address=A("10.9.9.9"))
+    assert world.one(Client(1).select(offer)).kind is NAK
+
+
+def test_a_lost_ack_is_repeated_for_the_same_request() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    first = world.one(Client(1).select(offer))
+    again = world.one(Client(1).select(offer))
+    assert again.kind is ACK
+    assert again.address == first.address
+    assert world.known(offer.address).epoch == 1
+
+
+# --- REQUEST in INIT-REBOOT
+
+
+def test_rfc2131_4_3_2_init_reboot_of_a_known_binding_is_acknowledged() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    ack = world.one(Client(1).reboot(address))
+    assert (ack.kind, ack.address) == (ACK, address)
+    row = world.known(address)
+    assert (row.epoch, row.grant, row.transaction) == (1, 2, Transaction.INIT_REBOOT)
+
+
+def test_rfc2131_4_3_2_init_reboot_on_the_wrong_network_gets_nak() -> None:
+    world = World()
+    assert world.one(Client(1).reboot(A("10.0.0.5"))).kind is NAK
+
+
+def test_rfc2131_4_3_2_init_reboot_without_a_record_is_met_with_silence() -> None:
+    world = World()
+    world.silent(Client(1).reboot(FIRST + 3), "unknown_binding")
+    assert world.binding(FIRST + 3) is None
+
+
+def test_init_reboot_of_another_clients_address_is_met_with_silence() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.silent(Client(2).reboot(address), "bound_to_other")
+
+
+def test_init_reboot_from_an_unknown_network_is_met_with_silence() -> None:
+    world = World()
+    world.silent(Client(1, relay=FAR_RELAY).reboot(FIRST), "no_subnet")
+
+
+def test_init_reboot_is_silent_where_another_address_is_reserved() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.configure(Reservation(FIRST + 200, Client(1).key))
+    world.silent(Client(1).reboot(address), "reserved_elsewhere")
+    assert world.bind(Client(1)) == FIRST + 200
+
+
+# --- REQUEST in RENEWING and REBINDING
+
+
+def test_rfc2131_4_3_2_renewing_is_unicast_and_answered_to_ciaddr() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    ack = world.one(Client(1).renew(address))
+    assert (ack.kind, ack.address) == (ACK, address)
+    assert (ack.reply.address, ack.reply.port) == (address, 68)
+    assert world.known(address).transaction is Transaction.RENEWING
+    assert world.known(address).grant == 2
+
+
+def test_rfc2131_4_3_2_rebinding_comes_by_broadcast_or_relay() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    assert world.one(Client(1).rebind(address)).kind is ACK
+    assert world.known(address).transaction is Transaction.REBINDING
+    local = replace(Client(1), relay=0)
+    assert world.one(local.rebind(address)).kind is ACK
+    assert world.known(address).grant == 3
+
+
+def test_a_peers_binding_is_renewed_by_any_member() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), epoch=7, grant=3))
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+    row = world.known(NOBODYS)
+    assert (row.epoch, row.grant, row.transaction_server) == (7, 4, 1)
+
+
+def test_an_expired_binding_is_renewed_for_its_client() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 500))
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+    assert world.known(NOBODYS).expires_at > NOW
+
+
+def test_an_expired_binding_under_our_own_poll_is_not_renewed() -> None:
+    polling = AddressRange(NOBODYS, NOBODYS, AddressState.POLLING, 0, 1, Nonce(1, 1), 1)
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 500))
+    world.set_ranges([], [polling])
+    world.silent(Client(1).rebind(NOBODYS), "promised_to_other")
+
+
+def test_an_expired_binding_in_our_new_range_is_bound_under_the_ranges_epoch() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST, epoch=4)], members=(1, 2))
+    world.merge(peer_row(FIRST, Client(1), epoch=3, grant=9, expires_at=NOW - 500))
+    assert world.one(Client(1).rebind(FIRST)).kind is ACK
+    row = world.known(FIRST)
+    assert (row.epoch, row.grant) == (4, 1)
+
+
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_unknown_bindings_are_met_with_silence_and_never_with_nak(form: str) -> None:
+    world = World(rows=POOLS_17)
+    client = Client(1)
+    message = client.renew(NOBODYS) if form == "renew" else client.rebind(NOBODYS)
+    world.silent(message, "unknown_binding")
+
+
+def test_a_live_lease_of_another_is_met_with_silence() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.silent(Client(2).rebind(address), "bound_to_other")
+    assert world.known(address).client_key == Client(1).key
+
+
+def test_rebinding_on_the_wrong_network_gets_nak() -> None:
+    world = World()
+    assert world.one(Client(1).rebind(A("10.0.0.5"))).kind is NAK
+
+
+def test_renewing_an_address_of_no_subnet_is_met_with_silence() -> None:
+    world = World()
+    world.silent(Client(1).renew(A("10.0.0.5")), "no_subnet")
+
+
+def test_draft_6_5_a_client_that_uses_an_address_of_our_own_stock_is_bound() -> None:
+    world = World()
+    assert world.one(Client(1).rebind(FIRST)).kind is ACK
+    assert world.known(FIRST).grant == 1
+    assert world.one(Client(2).discover()).address != FIRST
+
+
+def test_a_pool_taken_out_of_use_renews_nobody() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.configure(Pool(FIRST, LAST, active=False))
+    world.silent(Client(1).renew(address), "not_in_pool")
+
+
+# --- the length of a lease (rule 3)
+
+
+def test_alone_in_the_group_the_full_lease_is_given_at_once() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    row = world.known(address)
+    assert (row.expires_at, row.potential_expires_at) == (NOW + LEASE, NOW + LEASE + LEASE // 2)
+
+
+def test_a_new_lease_is_bounded_by_mul_while_no_peer_has_recorded_it() -> None:
+    world = World(members=(1, 2))
+    offer = world.one(Client(1).discover())
+    ack = world.one(Client(1).select(offer))
+    assert offer.lease_s == ack.lease_s == MUL
+    row = world.known(offer.address)
+    assert row.expires_at == NOW + MUL
+    assert row.potential_expires_at == NOW + LEASE + LEASE // 2
+
+
+def test_renewal_without_acknowledgement_stays_within_mul() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    world.wait(MUL // 2)
+    assert world.one(Client(1).renew(address)).lease_s == MUL
+
+
+def test_renewal_after_acknowledgement_has_the_full_lease() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    row = world.known(address)
+    with world.store.write() as tx:
+        tx.set_acknowledged({row.stream: row.seq})
+    world.wait(MUL // 2)
+    ack = world.one(Client(1).renew(address))
+    assert ack.lease_s == LEASE
+    renewed = world.known(address)
+    assert renewed.acknowledged_at == row.potential_expires_at
+    assert renewed.expires_at <= max(world.now, renewed.acknowledged_at) + MUL
+
+
+def test_a_known_acknowledgement_outlives_the_next_change() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    row = world.known(address)
+    with world.store.write() as tx:
+        tx.set_acknowledged({row.stream: row.seq})
+    world.one(Client(1).renew(address))
+    # The renewal itself is not acknowledged; what was known before still counts.
+    assert world.one(Client(1).renew(address)).lease_s == LEASE
+
+
+def test_a_renewal_never_shortens_what_was_promised() -> None:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW + 50_000))
+    ack = world.one(Client(1).rebind(NOBODYS))
+    assert ack.lease_s == MUL
+    assert world.known(NOBODYS).expires_at == NOW + 50_000
+
+
+def test_expiry_is_rounded_to_the_safe_side() -> None:
+    world = World()
+    world.now_ms += 1
+    address = world.bind(Client(1))
+    assert world.known(address).expires_at == NOW + 1 + LEASE
+
+
+def test_rfc2131_4_4_5_t1_and_t2() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    assert offer.seconds(58) == LEASE // 2
+    assert offer.seconds(59) == LEASE * 7 // 8
+
+
+@pytest.mark.parametrize(("asked", "given"), [(900, 900), (5, 60), (99_999, LEASE)])
+def test_rfc2132_9_2_the_clients_wish_is_an_upper_bound(asked: int, given: int) -> None:
+    world = World()
+    assert world.one(Client(1).discover(o51=asked.to_bytes(4, "big"))).lease_s == given
+
+
+def test_the_subnets_lease_time_comes_before_the_groups() -> None:
+    world = World(rows=[replace(CONFIGURATION[0], lease_s=120), *CONFIGURATION[1:]])
+    assert world.one(Client(1).discover()).lease_s == 120
+
+
+def test_rfc2131_3_3_an_infinite_lease_has_no_timers() -> None:
+    world = World(lease_s=0xFFFF_FFFF)
+    offer = world.one(Client(1).discover())
+    assert offer.lease_s == 0xFFFF_FFFF
+    assert not {58, 59} & offer.options.keys()
+    world.one(Client(1).select(offer))
+    world.wait(10**9)
+    assert world.known(offer.address).is_live(world.now)
+
+
+# --- reservations
+
+
+def test_a_reservation_is_given_to_its_client_and_to_nobody_else() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1)])
+    world.configure(Reservation(FIRST, Client(5).key, hostname="printer"))
+    assert world.one(Client(1).discover(o50=FIRST.to_bytes(4, "big"))).address == FIRST + 1
+    world.silent(Client(2).discover(), "no_free_address")
+    offer = world.one(Client(5).discover())
+    assert offer.address == FIRST
+    assert offer.options[12] == b"printer"
+    world.one(Client(5).select(offer))
+    assert world.known(FIRST).hostname == "printer"
+
+
+def test_a_reservation_outside_of_every_pool_is_bound_by_any_member() -> None:
+    world = World(ranges=[], members=(1, 2))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    assert world.bind(Client(5)) == NOBODYS
+    assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (1, 1)
+    assert world.one(Client(5).rebind(NOBODYS)).kind is ACK
+
+
+def test_a_reservation_waits_for_the_lease_of_another_and_takes_the_next_epoch() -> None:
+    world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW + 100))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    world.silent(Client(5).discover())
+    world.silent(Client(1).renew(NOBODYS), "reserved_for_other")
+    world.wait(100 + EXPIRY_GRACE_S - 1)
+    world.silent(Client(5).discover())
+    world.wait(1)
+    assert world.bind(Client(5)) == NOBODYS
+    assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (4, 1)
+
+
+def test_a_reservation_waits_for_the_hold_down_of_a_release() -> None:
+    world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    world.silent(Client(5).discover())
+    world.wait(RELEASE_HOLD_S)
+    assert world.bind(Client(5)) == NOBODYS
+
+
+# --- DECLINE
+
+
+def test_rfc2131_4_3_3_decline_by_the_holder_makes_the_address_unavailable() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    assert world.say(Client(1).decline(address)) == []
+    row = world.known(address)
+    assert row.state is BindingState.UNAVAILABLE
+    assert row.expires_at == NOW + DECLINE_HOLD_S
+    assert row.transaction is Transaction.DECLINE
+    assert world.one(Client(1).discover(o50=address.to_bytes(4, "big"))).address != address
+
+
+def test_decline_by_a_stranger_or_to_another_server_changes_nothing() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.silent(Client(2).decline(address), "not_holder")
+    world.silent(Client(1).decline(address, server=A("198.18.0.9")))
+    assert world.known(address).state is BindingState.BOUND
+
+
+def test_declines_of_one_client_are_capped() -> None:
+    world = World()
+    for _ in range(DECLINES_PER_CLIENT_MAX):
+        world.say(Client(1).decline(world.bind(Client(1))))
+    address = world.bind(Client(1))
+    world.silent(Client(1).decline(address), "too_many_declines")
+    assert world.known(address).state is BindingState.BOUND
+    world.wait(DECLINE_HOLD_S)
+    world.say(Client(1).decline(address))
+    assert world.known(address).state is BindingState.UNAVAILABLE
+
+
+# --- RELEASE
+
+
+def test_rfc2131_4_3_4_release_by_its_client_is_remembered() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    before = world.known(address)
+    assert world.say(Client(1).release(address)) == []
+    row = world.known(address)
+    assert row.state is BindingState.RELEASED
+    assert (row.epoch, row.grant) == (before.epoch, before.grant)
+    assert row.client_key == Client(1).key
+    assert row.seq > before.seq
+
+
+@pytest.mark.parametrize("wrong", ["client", "source", "server", "hardware"])
+def test_release_must_match_client_hardware_address_and_source(wrong: str) -> None:
+    world = World()
+    holder = Client(1, identifier=b"\x00me")
+    address = world.bind(holder)
+    if wrong == "client":
+        message = replace(holder, identifier=b"\x00you").release(address)
+    elif wrong == "hardware":
+        message = replace(holder, number=2).release(address)
+    elif wrong == "source":
+        message = holder.release(address, source=address + 1)
+    else:
+        message = holder.release(address, server=A("198.18.0.9"))
+    world.silent(message)
+    assert world.known(address).state is BindingState.BOUND
+
+
+# --- INFORM
+
+
+def test_rfc2131_4_3_5_inform_gives_options_and_no_lease() -> None:
+    world = World()
+    ack = world.one(Client(1, relay=0).inform(A("198.18.15.9")))
+    assert ack.kind is ACK
+    assert ack.address == 0
+    assert not {51, 58, 59} & ack.options.keys()
+    assert ack.options[15] == b"example.org"
+    assert (ack.reply.address, ack.reply.port) == (A("198.18.15.9"), 68)
+
+
+def test_inform_without_an_address_or_from_nowhere_is_dropped() -> None:
+    world = World()
+    world.silent(Client(1).inform(0), "no_address")
+    world.silent(Client(1, relay=0).inform(A("10.0.0.9")), "no_subnet")
+
+
+# --- who is served at all
+
+
+def test_a_member_that_does_not_serve_is_silent() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    with world.store.write() as tx:
+        tx.set_serving(False)
+    world.silent(Client(2).discover(), "not_serving")
+    world.silent(Client(1).renew(address), "not_serving")
+    world.silent(Client(1).inform(address), "not_serving")
+
+
+def test_relays_in_circles_are_dropped() -> None:
+    world = World()
+    assert world.say(Client(1).message(1, {}, hops=RELAY_HOPS_MAX))
+    world.silent(Client(1).message(1, {}, hops=RELAY_HOPS_MAX + 1), "hops")
+
+
+def test_an_interface_that_does_not_serve_hears_nothing() -> None:
+    other = Interface(3, "eth1", b"\x02\0\0\0\0\x02", (A("198.18.0.77"),), served=False)
+    world = World(interfaces=[ETH0, other])
+    world.silent(Client(1, interface=3).discover(), "interface_not_served")
+    world.silent(Client(1, interface=9).discover(), "interface_not_served")
+
+
+def test_each_interface_serves_its_own_subnet_under_its_own_address() -> None:
+    eth1 = Interface(3, "eth1", b"\x02\0\0\0\0\x02", (A("10.1.0.2"),))
+    rows = [*CONFIGURATION, Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.100"), A("10.1.0.200"))]
+    ranges = [bindable(FIRST, LAST), bindable(A("10.1.0.100"), A("10.1.0.200"))]
+    world = World(rows=rows, interfaces=[ETH0, eth1], ranges=ranges)
+    here = world.one(Client(1, relay=0).discover())
+    there = world.one(Client(2, relay=0, interface=3).discover())
+    assert FIRST <= here.address <= LAST
+    assert A("10.1.0.100") <= there.address <= A("10.1.0.200")
+    assert here.options[54] == ME.to_bytes(4, "big")
+    assert there.options[54] == A("10.1.0.2").to_bytes(4, "big")
+    assert world.one(Client(2, relay=0, interface=3).select(there)).kind is ACK
+
+
+def test_a_subnet_bound_to_an_interface_is_not_served_to_relays() -> None:
+    world = World(rows=[replace(CONFIGURATION[0], interface="eth0"), *CONFIGURATION[1:]])
+    world.silent(Client(1).discover(), "no_subnet")
+    assert world.one(Client(1, relay=0).discover()).kind is OFFER
+
+
+def test_configuration_and_ownership_are_followed_from_batch_to_batch() -> None:
+    world = World(ranges=[])
+    world.silent(Client(1).discover(), "no_free_address")
+    world.set_ranges([], [bindable(FIRST, FIRST + 9)])
+    offer = world.one(Client(1).discover())
+    assert offer.options[3] == A("198.18.0.254").to_bytes(4, "big")
+    world.configure(Option(A("198.18.0.0"), 15, 3, ME.to_bytes(4, "big")))
+    assert world.one(Client(1).discover()).options[3] == ME.to_bytes(4, "big")
+
+
+def test_a_grown_group_shortens_new_leases_at_once() -> None:
+    world = World()
+    assert world.one(Client(1).discover()).lease_s == LEASE
+    with world.store.write() as tx:
+        tx.put_group(replace(group_of(1, 2), generation=2))
+    assert world.one(Client(1).discover()).lease_s == MUL
