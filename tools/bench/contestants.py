@@ -24,6 +24,7 @@ from tools.target import Target
 
 LEASE_S = 86_400
 _READY_WITHIN_S = 60
+_SMALLER_POOL_LAST = "10.19.255.255"
 _FREE_ENOUGH = 400_000
 """Addresses that a member must own before its run: more than a run of a minute can give away."""
 
@@ -166,7 +167,8 @@ class Kea(_Foreign):
 
 
 class IscDhcpd(_Foreign):
-    """ISC dhcpd; it syncs before each ACK."""
+    """ISC dhcpd; it syncs before each ACK. Without its ping of an address before each offer, and
+    with a smaller pool, every address of which it keeps in memory from the start."""
 
     name = "ISC dhcpd"
     durable = True
@@ -177,8 +179,8 @@ class IscDhcpd(_Foreign):
         file, leases = self.folder / "dhcpd.conf", self.folder / "dhcpd.leases"
         file.write_text(
             f"default-lease-time {LEASE_S};\nmax-lease-time {LEASE_S};\nlog-facility local7;\n"
-            "subnet 10.0.0.0 netmask 255.0.0.0 {\n"
-            f"  range {rig.POOL[0]} {rig.POOL[1]};\n}}\n",
+            "ping-check false;\nsubnet 10.0.0.0 netmask 255.0.0.0 {\n"
+            f"  range {rig.POOL[0]} {_SMALLER_POOL_LAST};\n}}\n",
             encoding="utf-8",
         )
         leases.touch()

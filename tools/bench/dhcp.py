@@ -11,6 +11,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from tools.errors import ToolError
 _FIRST_RATE = 250
 _LAST_RATE = 32_000
 _PRECISION = 0.05
+_GENTLE_RATE = 25
+_SETTLE_WITHIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def _measure(kind: type[Contestant], seconds: int) -> Result:
             contestant = kind(Path(place) / "server")
             contestant.start()
             try:
-                _run(_FIRST_RATE, 2)  # warm-up: ARP, caches, first allocation
+                _settle(contestant.name)
                 rate = _find_rate(contestant.name, seconds)
                 report = _run(rate, seconds, timestamps=True)
                 resident_mb = contestant.resident_mb()
@@ -111,12 +114,22 @@ def _find_rate(name: str, seconds: int) -> int:
             served = rate
         else:
             too_much = rate
+            _settle(name)
         rate = (served + too_much) // 2 if too_much else min(2 * rate, _LAST_RATE)
         if served == _LAST_RATE or rate <= 10:
             break
     if not served:
         raise ToolError(f"{name} serves no rate at {perfdhcp.DROPS_MAX:.1%} drops")
     return served
+
+
+def _settle(name: str) -> None:
+    """Wait until the server answers a gentle load: it has started, or has worked off what an
+    earlier step left in its queues."""
+    until = time.monotonic() + _SETTLE_WITHIN_S
+    while not _run(_GENTLE_RATE, 1).is_served:
+        if time.monotonic() > until:
+            raise ToolError(f"{name} does not answer {_GENTLE_RATE}/s")
 
 
 def _run(rate: int, seconds: int, *, timestamps: bool = False) -> perfdhcp.Report:

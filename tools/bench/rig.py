@@ -33,6 +33,8 @@ def two_namespaces() -> Iterator[None]:
         for name, address in ((SERVER, SERVER_ADDRESS), (CLIENT, CLIENT_ADDRESS)):
             network.run("ip", "-n", name, "addr", "add", f"{address}/8", "dev", "eth0")
             network.run("ip", "-n", name, "link", "set", "eth0", "up")
+            with network.inside(name):
+                network.disable_checksum_offload("eth0")
         yield
     finally:
         _remove()
