@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from store.bindings import BindingRows
+from store.columns import BindingColumns
 from store.configuration import ConfigurationRows
 from store.group import GroupRows
 from store.ownership import OwnershipRows
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from agent.port import StoreTransaction
 
 
-class Transaction(BindingRows, OwnershipRows, ConfigurationRows, GroupRows):
+class Transaction(BindingRows, BindingColumns, OwnershipRows, ConfigurationRows, GroupRows):
     """Everything that can be asked of the store and written to it, in one transaction."""
 
 

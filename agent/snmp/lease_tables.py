@@ -16,7 +16,6 @@ from agent.model import (
     NEVER,
     AddressRange,
     AddressState,
-    Binding,
     BindingState,
     ChangeKind,
     ConfigRow,
@@ -34,6 +33,7 @@ from agent.snmp.tables import (
     NEVER_DATE,
     Cell,
     ListProvider,
+    NarrowProvider,
     Provider,
     QueryProvider,
     Scope,
@@ -50,37 +50,43 @@ ETHERNET_KEY = b"\x00\x01"
 # --- bindings
 
 
-def _binding_state(scope: Scope, row: Binding) -> int:
-    if row.state is BindingState.BOUND and row.expires_at <= scope.now:
+def _binding_state(scope: Scope, row: tuple[Any, ...]) -> int:
+    _, state, expires_at = row
+    if state == BindingState.BOUND and expires_at <= scope.now:
         return 4
-    return row.state
+    return int(state)
 
 
-def _expires_at(_: Scope, row: Binding) -> bytes:
-    return NEVER_DATE if row.expires_at >= NEVER else date_and_time(row.expires_at)
+def _expires_at(_: Scope, row: tuple[Any, ...]) -> bytes:
+    return NEVER_DATE if row[1] >= NEVER else date_and_time(row[1])
 
 
-BINDING_CELLS: Mapping[str, Cell] = {
-    "State": _binding_state,
-    "HardwareType": lambda _, row: row.hardware_type,
-    "HardwareAddress": lambda _, row: row.hardware_address,
-    "ClientId": lambda _, row: row.client_id or b"",
-    "HostName": lambda _, row: row.hostname,
-    "ExpiresAt": _expires_at,
-    "Epoch": lambda _, row: row.epoch,
-    "Grant": lambda _, row: row.grant,
-    "TransactionType": lambda _, row: row.transaction + 1,
-    "TransactionAt": lambda _, row: date_and_time(row.transaction_at),
-    "TransactionServer": lambda _, row: row.transaction_server,
-    "StreamServer": lambda _, row: stream_member(row.stream),
-    "StreamIncarnation": lambda _, row: stream_incarnation(row.stream),
-    "StreamSeq": lambda _, row: row.seq,
+def _first(_: Scope, row: tuple[Any, ...]) -> Any:
+    return row[1]
+
+
+BINDING_COLUMNS: Mapping[str, tuple[tuple[str, ...], Cell]] = {
+    "State": (("state", "expires_at"), _binding_state),
+    "HardwareType": (("hardware_type",), _first),
+    "HardwareAddress": (("hardware_address",), _first),
+    "ClientId": (("client_id",), lambda _, row: row[1] or b""),
+    "HostName": (("hostname",), _first),
+    "ExpiresAt": (("expires_at",), _expires_at),
+    "Epoch": (("epoch",), _first),
+    "Grant": (("grant",), _first),
+    "TransactionType": (("transaction",), lambda _, row: row[1] + 1),
+    "TransactionAt": (("transaction_at",), lambda _, row: date_and_time(row[1])),
+    "TransactionServer": (("transaction_server",), _first),
+    "StreamServer": (("stream",), lambda _, row: stream_member(row[1])),
+    "StreamIncarnation": (("stream",), lambda _, row: stream_incarnation(row[1])),
+    "StreamSeq": (("seq",), _first),
 }
+"""For each column of dhcpSyncBindingTable what it is made of, and how."""
 
 
-def _bindings(scope: Scope, first: Oid, limit: int) -> list[Row]:
-    rows = scope.tx.bindings_in_range(index_address(first), 0xFFFF_FFFF, limit)
-    return [(address_index(row.address), row) for row in rows]
+def _bindings(scope: Scope, fields: tuple[str, ...], first: Oid, limit: int) -> list[Row]:
+    rows = scope.tx.binding_columns(fields, index_address(first), limit)
+    return [(address_index(row[0]), row) for row in rows]
 
 
 def _blocks(scope: Scope, first: Oid, limit: int) -> list[Row]:
@@ -274,7 +280,12 @@ def _config_records(scope: Scope) -> list[Row]:
 def providers() -> list[Provider]:
     """Every table of this file."""
     return [
-        QueryProvider(columns.BINDING, BINDING_CELLS, _bindings),
+        NarrowProvider(
+            columns.BINDING,
+            {short: fields for short, (fields, _) in BINDING_COLUMNS.items()},
+            {short: cell for short, (_, cell) in BINDING_COLUMNS.items()},
+            _bindings,
+        ),
         QueryProvider(
             columns.BINDING_BLOCK,
             {"Records": lambda scope, rows: pack_records(rows, scope.now_ms)},

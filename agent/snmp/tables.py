@@ -72,6 +72,9 @@ class ReadingTransaction(StoreTransaction, Protocol):
     """What the store offers management beyond the port of the rules."""
 
     def count_bindings(self, first: int, last: int, now: int) -> BindingCount: ...
+    def binding_columns(
+        self, names: tuple[str, ...], first: int, limit: int
+    ) -> list[tuple[Any, ...]]: ...
     def binding_blocks(self, after_block: int, limit: int) -> list[tuple[int, list[Binding]]]: ...
     def address_ranges_after(self, first: int, limit: int) -> list[AddressRange]: ...
     def configuration_after(
@@ -163,12 +166,14 @@ class QueryProvider:
     cells: Mapping[str, Cell]
     query: Callable[[Scope, Oid, int], Sequence[tuple[Oid, Any]]]
     page: int = SNMP_ROWS_MAX
+    fields: tuple[str, ...] = ()
+    """What a row of this provider holds, where it is not whole: see NarrowProvider."""
 
     def rows_after(self, scope: Scope, after: Oid, limit: int) -> Sequence[tuple[Oid, Any]]:
         first = first_index_after(after, self.table.limits)
         if first is None:
             return ()
-        key = (self.table.name, first, limit)
+        key = (self.table.name, self.fields, first, limit)
         found: Sequence[tuple[Oid, Any]] = scope.keep(key, lambda: self.query(scope, first, limit))
         return found
 
@@ -188,7 +193,26 @@ def _index(row: tuple[Oid, Any]) -> Oid:
     return row[0]
 
 
-Provider = ListProvider | QueryProvider
+@dataclass(frozen=True)
+class NarrowProvider:
+    """A large table of which each column is read by itself. `fields` names what the store must
+    read for a column; `query(scope, fields, first, limit)` gives rows of just that."""
+
+    table: Table
+    fields: Mapping[str, tuple[str, ...]]
+    cells: Mapping[str, Cell]
+    query: Callable[[Scope, tuple[str, ...], Oid, int], Sequence[tuple[Oid, Any]]]
+
+    def of_column(self, short: str) -> QueryProvider:
+        fields = self.fields[short]
+
+        def query(scope: Scope, first: Oid, limit: int) -> Sequence[tuple[Oid, Any]]:
+            return self.query(scope, fields, first, limit)
+
+        return QueryProvider(self.table, self.cells, query, fields=fields)
+
+
+Provider = ListProvider | QueryProvider | NarrowProvider
 """The rows of one table, in order of index. `page` is how many are worth reading at once: fewer
 where they are long."""
 
@@ -227,6 +251,8 @@ class ColumnNode:
     def __init__(self, provider: Provider, short: str) -> None:
         column = provider.table[short]
         self.oid = column.oid
+        if isinstance(provider, NarrowProvider):
+            provider = provider.of_column(short)
         self._provider = provider
         self._cell = provider.cells[short]
         self._encode = ENCODERS[column.syntax.base]
@@ -325,6 +351,7 @@ __all__ = [
     "Column",
     "ColumnNode",
     "ListProvider",
+    "NarrowProvider",
     "Node",
     "PeerStatus",
     "Provider",
