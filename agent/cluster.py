@@ -11,8 +11,9 @@ answer, or its failure, goes back into the node in a transaction of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from agent.limits import STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import Store, StoreTransaction
 from agent.sync.messages import Request, Response
-from agent.sync.node import Node
+from agent.sync.node import Node, PeerStatus
 
 log = logging.getLogger("dhcpsync.cluster")
 T = TypeVar("T")
@@ -34,119 +35,103 @@ class PeerTransport(Protocol):
 
 
 class Cluster:
-    """Runs a `Node`. `handle` serves peers' requests, `run` everything else.
-
-    `on_commit` is called after every transaction that may concern the engine."""
+    """Runs a `Node`: `handle` and `join` serve others, `run` does everything else."""
 
     def __init__(
         self,
         make_node: Callable[[], Node],
         store: Store,
-        transport: PeerTransport,
         clock: Callable[[], int],
         executor: Executor,
-        on_commit: Callable[[], None],
     ) -> None:
         self._make_node = make_node
         self._node = make_node()
         self._store = store
-        self._transport = transport
         self._clock = clock
         self._executor = executor
-        self._on_commit = on_commit
+        self._transport: PeerTransport | None = None
         self._wake = asyncio.Event()
+        self._due_ms = 0
+        self._changed = False
         self._exchanges: set[asyncio.Task[None]] = set()
         self._members: dict[MemberId, Member] = {}
-        self._store_changed = False
+        self.peers: Sequence[PeerStatus] = ()
+        """What the node knew of its peers after its last transaction."""
 
     def notice_store_change(self) -> None:
         """The engine, or a SET, has committed something."""
-        self._store_changed = True
+        self._changed = True
         self._wake.set()
 
     async def handle(self, request: Request) -> Response:
         """Answer a peer. When this returns, what the answer promises is on disk."""
-        response = await self.call(lambda node, tx: node.handle_request(tx, request, self._clock()))
-        self._on_commit()
-        return response
+        return await self._call(lambda node, tx: node.handle_request(tx, request, self._clock()))
 
-    async def call(self, act: Callable[[Node, StoreTransaction], T]) -> T:
-        """Run `act` in a transaction on the node's thread, then send what the node wants sent."""
+    async def join(self, member: Member) -> None:
+        """An operator's wish; raises PeerError where it cannot be."""
+        await self._call(lambda node, tx: node.propose_join(tx, member, self._clock()))
 
-        def transact() -> T:
-            try:
-                with self._store.write() as tx:
-                    result = act(self._node, tx)
-                    group = tx.group()
-            except StoreError:
-                self._node = self._make_node()
-                raise
-            self._members = {m.member: m for m in group.members} if group else {}
-            return result
-
-        loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._executor, transact)
-        await self._dispatch()
-        return result
-
-    async def run(self) -> None:
+    async def run(self, transport: PeerTransport) -> None:
         """Until cancelled: timers, the engine's commits, and the answers of peers."""
+        self._transport = transport
         while True:
+            self._wake.clear()
+            delay_ms = self._due_ms - self._clock()
+            if delay_ms > 0 and not self._changed:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(delay_ms / 1000):
+                        await self._wake.wait()
+                continue
+            self._changed = False
             try:
-                await self._tick()
+                await self._call(lambda node, tx: node.handle_timer(tx, self._clock()))
             except StoreError as error:
                 log.error("the store does not commit, the cluster waits: %s", error)
                 await asyncio.sleep(STORE_RETRY_S)
-                continue
-            delay_s = max(0, self._node.next_timer() - self._clock()) / 1000
-            try:
-                async with asyncio.timeout(delay_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
 
-    async def _tick(self) -> None:
-        self._wake.clear()
-        changed, self._store_changed = self._store_changed, False
-
-        def act(node: Node, tx: StoreTransaction) -> None:
-            if changed:
-                node.notice_store_change()
-            node.handle_timer(tx, self._clock())
-
-        await self.call(act)
-
-    async def _dispatch(self) -> None:
+    async def _call(self, act: Callable[[Node, StoreTransaction], T]) -> T:
+        """Run `act` in a transaction on the node's thread, then send what the node wants sent."""
         loop = asyncio.get_running_loop()
-        requests = await loop.run_in_executor(self._executor, lambda: self._node.take_requests())
-        for member_id, request in requests:
-            task = asyncio.create_task(self._exchange(member_id, request))
-            self._exchanges.add(task)
-            task.add_done_callback(self._exchanges.discard)
-        if requests:
-            self._wake.set()
+        result, requests = await loop.run_in_executor(self._executor, self._transact, act)
+        self._wake.set()
+        if self._transport is not None:
+            for to, request in requests:
+                task = loop.create_task(self._exchange(self._transport, to, request))
+                self._exchanges.add(task)
+                task.add_done_callback(self._exchanges.discard)
+        return result
 
-    async def _exchange(self, member_id: MemberId, request: Request) -> None:
+    def _transact(
+        self, act: Callable[[Node, StoreTransaction], T]
+    ) -> tuple[T, list[tuple[MemberId, Request]]]:
+        try:
+            with self._store.write() as tx:
+                result = act(self._node, tx)
+                group = tx.group()
+        except StoreError:
+            self._node = self._make_node()
+            self._due_ms = 0
+            raise
+        self._members = {m.member: m for m in group.members} if group else {}
+        self.peers = self._node.peer_status()
+        self._due_ms = self._node.next_timer()
+        return result, self._node.take_requests()
+
+    async def _exchange(self, transport: PeerTransport, to: MemberId, request: Request) -> None:
         response: Response | PeerError | None
-        member = self._members.get(member_id)
+        member = self._members.get(to)
         if member is None:
-            response = PeerError("unknown_member", f"member {member_id} has left the group")
+            response = PeerError("unknown_member", f"member {to} has left the group")
         else:
             try:
-                response = await self._transport.exchange(member, request, self._clock())
+                response = await transport.exchange(member, request, self._clock())
             except PeerError as error:
                 response = error
             except TimeoutError:
                 response = None
         try:
-            await self.call(
-                lambda node, tx: node.handle_response(
-                    tx, member_id, request, response, self._clock()
-                )
+            await self._call(
+                lambda node, tx: node.handle_response(tx, to, request, response, self._clock())
             )
         except StoreError as error:
-            log.error(
-                "an answer of member %d is lost, it will be asked again: %s", member_id, error
-            )
-        self._wake.set()
-        self._on_commit()
+            log.error("an answer of member %d is lost, it will be asked again: %s", to, error)

@@ -178,3 +178,6 @@ STORE_CONNECTIONS_MAX = 8
 
 STORE_KEYS_MAX = 512
 """Keys of one IN list; more are asked for in several statements."""
+
+SNMP_THREADS = 2
+"""Threads that answer SNMP reads and SETs from the store: one long GETBULK does not delay a GET."""

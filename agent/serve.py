@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -43,19 +44,36 @@ def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock]:
 
 def run_engine_process(folder: Path) -> int:
     from agent.dhcp.engine import DhcpServer
-    from agent.engine import run_engine
+    from agent.engine import EngineSockets, StopSignal, run_engine
+    from agent.net.wake import WakeSocket
 
     member, store, clock = open_member(folder)
-    return run_engine(member, folder, store, clock, DhcpServer)
+    wake = WakeSocket(folder / ENGINE_SOCKET, folder / AGENT_SOCKET)
+    sockets = EngineSockets(member.interfaces, member.dhcp_port)
+    server = DhcpServer(store, sockets.interfaces, log_packets=member.log_packets)
+    stop = StopSignal()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.request())
+    log.info("engine of %s serves on port %d", member.name, member.dhcp_port)
+    run_engine(server, sockets, wake, clock, stop)
+    sockets.close()
+    wake.close()
+    store.close()
+    return 0
 
 
 def run_agent_process(folder: Path) -> int:
     import asyncio
 
     from agent.agent import run_agent
+    from agent.net.wake import WakeSocket
 
     member, store, clock = open_member(folder)
-    return asyncio.run(run_agent(member, folder, store, clock))
+    wake = WakeSocket(folder / AGENT_SOCKET, folder / ENGINE_SOCKET)
+    code = asyncio.run(run_agent(member, store, clock, wake))
+    wake.close()
+    store.close()
+    return code
 
 
 def configure_logging(level: str) -> None:

@@ -45,6 +45,7 @@ class PeerStatus:
     """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged."""
 
     member: MemberId
+    incarnation: int
     link: LinkState
     align: AlignState
     serving: bool
@@ -266,6 +267,7 @@ class Node:
         return [
             PeerStatus(
                 peer.member,
+                peer.incarnation,
                 peer.link,
                 peer.align,
                 peer.serving,
