@@ -91,7 +91,7 @@ class DhcpSocket:
         try:
             self._socket.sendmsg([reply.data], self._control_of(reply), 0, target)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL):
+            if error.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH):
                 raise
             # The server identifier is no address of this machine (any more).
             control = self._control_of(reply._replace(source=0))
