@@ -11,6 +11,7 @@ import logging
 import os
 import select
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
@@ -46,11 +47,13 @@ class EngineSockets:
 
     def __init__(self, served: Sequence[str] = (), port: int = 67) -> None:
         self._served = tuple(served)
-        self.monitor = InterfaceMonitor()
-        self.interfaces: dict[int, Interface] = load_interfaces(self._served)
-        check_served(self.interfaces, self._served)
-        self.udp = DhcpSocket(port)
-        self.link = LinkSocket(port)
+        with ExitStack() as undo:
+            self.monitor = undo.enter_context(closing(InterfaceMonitor()))
+            self.interfaces: dict[int, Interface] = load_interfaces(self._served)
+            check_served(self.interfaces, self._served)
+            self.udp = undo.enter_context(closing(DhcpSocket(port)))
+            self.link = undo.enter_context(closing(LinkSocket(port)))
+            undo.pop_all()
 
     def reload(self) -> None:
         """Read the interfaces anew."""
