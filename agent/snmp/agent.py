@@ -98,8 +98,8 @@ class SnmpAgent:
         self._engine = build_engine(settings.identity, settings.community)
         for user in settings.users:
             add_user(self._engine, user.name, user.localized)
-        exchanges = ExchangeTables(Exchanges(), Exchanges())
-        self._reader = Reader(
+        self.exchanges = exchanges = ExchangeTables(Exchanges(), Exchanges())
+        self.reader = Reader(
             [
                 *standard.nodes(self._engine, settings.version, settings.name),
                 *cluster_tables.scalars(settings.version),
@@ -189,10 +189,10 @@ class SnmpAgent:
             with self._store.read() as tx:
                 scope = Scope(tx, self._clock(), peers)
                 if pdu.kind == wire.GET:
-                    return self._reader.get(scope, role, varbinds, room)
+                    return self.reader.get(scope, role, varbinds, room)
                 if pdu.kind == wire.GET_NEXT:
-                    return self._reader.get_next(scope, role, varbinds, room)
+                    return self.reader.get_next(scope, role, varbinds, room)
                 bulk = Bulk(pdu.first, pdu.second)
-                return self._reader.get_bulk(scope, role, varbinds, bulk, room)
+                return self.reader.get_bulk(scope, role, varbinds, bulk, room)
 
         return Reply(await asyncio.get_running_loop().run_in_executor(self._executor, answer))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -206,6 +209,14 @@ async def net_snmp(world: World, tool: str, *arguments: str, user: str = "monito
     return await run(world, tool, credentials, arguments)
 
 
+@cache
+def scratch() -> str:
+    """Where net-snmp's tools may keep their state; gone with the test run."""
+    folder = tempfile.mkdtemp(prefix="dhcpsync-snmp-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 async def run(
     world: World, tool: str, credentials: list[str], arguments: tuple[str, ...]
 ) -> Outcome:
@@ -227,7 +238,7 @@ async def run(
         *rest,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": "/usr/bin:/bin", "SNMP_PERSISTENT_DIR": "/nonexistent", "HOME": "/nonexistent"},
+        env={"PATH": "/usr/bin:/bin", "SNMP_PERSISTENT_DIR": scratch(), "HOME": scratch()},
     )
     out, err = await process.communicate()
     return Outcome(process.returncode or 0, out.decode(), err.decode())

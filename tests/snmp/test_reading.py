@@ -1,0 +1,263 @@
+"""GET, GETNEXT and GETBULK (RFC 3416 4.2) by net-snmp's tools and by our own reader."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.model import (
+    AddressRange,
+    AddressState,
+    BindingState,
+    Nonce,
+    Option,
+    Reservation,
+)
+from agent.snmp import ber, columns, view
+from agent.snmp.ber import Varbind
+from agent.snmp.oid import Oid, format_oid
+from agent.snmp.reading import Bulk
+from agent.snmp.status import ErrorStatus, RequestError
+from agent.snmp.tables import PeerStatus, Scope
+from agent.snmp.view import Role
+from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, running
+
+ROOM = 60_000
+OWNED = AddressRange(FIRST + 100, FIRST + 199, AddressState.BINDABLE, 1, 1, Nonce(1, 1), 3)
+OPTION = Option(0, 0, 6, bytes([9, 9, 9, 9]))
+RESERVATION = Reservation(FIRST + 7, b"\x00\x01\x02\x00\x00\x00\x00\x07", "seven")
+
+
+def everything(world: World, role: Role) -> list[Varbind]:
+    """The whole view by GETNEXT, one by one."""
+    found: list[Varbind] = []
+    oid: Oid = (1, 3)
+    with world.store.read() as tx:
+        while True:
+            answer = world.agent.reader.get_next(
+                Scope(tx, NOW_MS, world.peers), role, [Varbind(oid, ber.NULL, None)], ROOM
+            )
+            (one,) = ber.decode_varbinds(answer)
+            if one.tag == ber.END_OF_MIB_VIEW:
+                return found
+            assert one.oid > oid, "GETNEXT must go on"
+            found.append(one)
+            oid = one.oid
+
+
+def bulk(
+    world: World, names: list[Oid], non_repeaters: int, repetitions: int, room: int = ROOM
+) -> list[Varbind]:
+    asked = [Varbind(name, ber.NULL, None) for name in names]
+    with world.store.read() as tx:
+        return ber.decode_varbinds(
+            world.agent.reader.get_bulk(
+                Scope(tx, NOW_MS, world.peers),
+                Role.PEER,
+                asked,
+                Bulk(non_repeaters, repetitions),
+                room,
+            )
+        )
+
+
+def test_getnext_getbulk_and_get_agree() -> None:
+    async def check() -> None:
+        async with running(bindings=40) as world:
+            for role in Role:
+                walked = everything(world, role)
+                assert [one.oid for one in walked] == sorted(one.oid for one in walked)
+                assert all(view.may(role, view.Operation.READ, one.oid) for one in walked)
+                with world.store.read() as tx:
+                    answer = world.agent.reader.get(
+                        Scope(tx, NOW_MS, world.peers),
+                        role,
+                        [one._replace(value=None) for one in walked],
+                        ROOM,
+                    )
+                got = ber.decode_varbinds(answer)
+                steady = [one for one in walked if one.oid[:7] != view.SYSTEM]
+                assert [one for one in got if one.oid[:7] != view.SYSTEM] == steady
+            assert (
+                bulk(world, [columns.OBJECTS], 0, 2000)[:50]
+                == [one for one in everything(world, Role.PEER) if one.oid > columns.OBJECTS][:50]
+            )
+
+    asyncio.run(check())
+
+
+def test_every_column_of_the_mib_is_served() -> None:
+    async def check() -> None:
+        async with running() as world:
+            world.agent.exchanges.polls.put((2, 1, 1), b"q", b"a")
+            world.agent.exchanges.proposals.put((4, 2), b"q", b"a")
+            with world.store.write() as tx:
+                tx.add_counters({"dhcp.drop.truncated": 3, "dhcp.discovers": 5})
+                tx.audit("operator", "set", "x", NOW_MS // 1000)
+                tx.replace_address_ranges([], [OWNED])
+                tx.save_configuration([(OPTION, False), (RESERVATION, False)])
+            seen = {
+                columns.column_of(one.oid)
+                for role in Role
+                for one in everything(world, role)
+                if columns.column_of(one.oid)
+            }
+            served = {column.name for column in seen if column}
+            wanted = {c.name for table in columns.TABLES for c in table.columns.values()}
+            assert served == wanted
+
+    asyncio.run(check())
+
+
+def test_any_oid_may_be_asked_what_follows() -> None:
+    async def check() -> None:
+        async with running(bindings=5) as world:
+            column = columns.BINDING["HardwareType"].oid
+            first = (*column, 198, 18, 16, 0)
+            for tail, wanted in (
+                ((), first),
+                ((198,), first),
+                ((198, 18, 16, 0), (*column, 198, 18, 16, 1)),
+                ((198, 18, 16, 0, 0), (*column, 198, 18, 16, 1)),
+                ((198, 18, 15, 4_000_000_000), first),
+                ((198, 300), (*columns.BINDING["HardwareAddress"].oid, 198, 18, 16, 0)),
+                ((4_000_000_000,), (*columns.BINDING["HardwareAddress"].oid, 198, 18, 16, 0)),
+            ):
+                assert bulk(world, [(*column, *tail)], 0, 1)[0].oid == wanted, tail
+
+    asyncio.run(check())
+
+
+def test_repeaters_take_turns_and_end_by_themselves() -> None:
+    async def check() -> None:
+        async with running(bindings=3) as world:
+            last = columns.POLL["RowStatus"].oid
+            state, host = columns.BINDING["State"].oid, columns.BINDING["HostName"].oid
+            rows = bulk(world, [columns.GROUP["Name"].oid, state, host], 1, 2)
+            assert [one.oid[:-4] for one in rows[1:]] == [state, host] * 2
+            assert rows[0].value == b"lab"
+            ended = bulk(world, [last], 0, 10)
+            assert [one.tag for one in ended] == [ber.END_OF_MIB_VIEW]
+            assert ended[0].oid == last
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("non_repeaters", "repetitions", "count"),
+    [(0, 0, 0), (-5, -1, 0), (9, 5, 2), (2, 0, 2), (1, 4, 5)],
+)
+def test_numbers_of_a_getbulk(non_repeaters: int, repetitions: int, count: int) -> None:
+    async def check() -> None:
+        async with running() as world:
+            names = [columns.GROUP["Name"].oid, columns.BINDING["State"].oid]
+            assert len(bulk(world, names, non_repeaters, repetitions)) == count
+
+    asyncio.run(check())
+
+
+def test_getbulk_is_cut_to_the_room() -> None:
+    """RFC 3416 4.2.3: variable bindings are taken off the end."""
+
+    async def check() -> None:
+        async with running(bindings=40) as world:
+            names = [columns.BINDING["HostName"].oid]
+            whole = bulk(world, names, 0, 40)
+            for room in (4, 30, 31, 400, 900):
+                cut = bulk(world, names, 0, 40, room)
+                assert cut == whole[: len(cut)]
+                assert len(ber.encode_varbinds(cut)) <= room
+                assert len(ber.encode_varbinds(whole[: len(cut) + 1])) > room - 4
+
+    asyncio.run(check())
+
+
+def test_a_get_that_does_not_fit_is_too_big() -> None:
+    async def check() -> None:
+        async with running() as world:
+            asked = [Varbind((*view.SYSTEM, 1, 0), ber.NULL, None)] * 10
+            with world.store.read() as tx, pytest.raises(RequestError) as caught:
+                world.agent.reader.get(Scope(tx, NOW_MS, world.peers), Role.MONITOR, asked, 100)
+            assert caught.value.status is ErrorStatus.TOO_BIG
+
+    asyncio.run(check())
+
+
+def test_readable_values() -> None:
+    """What people see of a binding: state, dates, the lease that never ends."""
+
+    async def check() -> None:
+        async with running(bindings=2) as world:
+            past = NOW_MS // 1000 - 1
+            with world.store.write() as tx:
+                tx.save_bindings(
+                    [
+                        binding(FIRST + 5, expires_at=past, potential_expires_at=past),
+                        binding(FIRST + 6, state=BindingState.UNAVAILABLE),
+                    ]
+                )
+            base = format_oid(columns.BINDING.entry)
+            out = await net_snmp(
+                world,
+                "snmpget",
+                *(f".{base}.{arc}.198.18.16.{host}" for arc, host in ((2, 0), (2, 5), (2, 6))),
+                f".{base}.7.198.18.16.0",
+                f".{base}.7.198.18.16.1",
+                f".{base}.4.198.18.16.1",
+                f".{base}.2.198.18.16.99",
+                f".{base}.99.198.18.16.1",
+            )
+            values = [line.partition(" = ")[2].strip() for line in out.lines]
+            assert values == [
+                "INTEGER: 1",
+                "INTEGER: 4",
+                "INTEGER: 3",
+                "Hex-STRING: 27 0F 0C 1F 17 3B 3B 00 2B 00 00",
+                "Hex-STRING: 07 EA 09 15 0F 0D 14 00 2B 00 00",
+                "Hex-STRING: 02 00 C6 12 10 01",
+                "No Such Instance currently exists at this OID",
+                "No Such Object available on this agent at this OID",
+            ], out.err
+
+    asyncio.run(check())
+
+
+def test_usage_of_pools_and_health() -> None:
+    async def check() -> None:
+        async with running(bindings=50) as world:
+            world.peers[2] = PeerStatus(4, 1, 2, NOW_MS // 1000, -1500, 17)
+            with world.store.write() as tx:
+                tx.replace_address_ranges([], [OWNED])
+                tx.save_bindings([binding(FIRST + 100), binding(FIRST + 101, epoch=0)])
+            (free,) = bulk(world, [columns.POOL["Free"].oid], 0, 1)
+            (in_use,) = bulk(world, [columns.POOL["InUse"].oid], 0, 1)
+            assert (free.value, in_use.value) == (99, 52)
+            scalars = ("PeersDown", "PoolsLow", "MaxBacklog", "Bindings")
+            names = [columns.SCALARS[f"dhcpSyncServer{word}"].oid for word in scalars]
+            assert [one.value for one in bulk(world, names, 4, 0)] == [1, 1, 17, 52]
+            offset = (*columns.MEMBER["ClockOffset"].oid, 1)
+            assert bulk(world, [offset], 0, 1)[0].value == -1500
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("repetitions", [1, 7, 100, 5000])
+def test_snmpbulkwalk_sees_every_row(repetitions: int) -> None:
+    async def check() -> None:
+        async with running(bindings=150) as world:
+            oid = "." + format_oid(columns.BINDING.entry)
+            out = await net_snmp(world, "snmpbulkwalk", f"-Cr{repetitions}", oid)
+            assert len(out.lines) == 150 * len(columns.BINDING.columns), out.err
+
+    asyncio.run(check())
+
+
+def test_snmpbulkget_of_no_repetitions() -> None:
+    async def check() -> None:
+        async with running() as world:
+            oid = "." + format_oid(columns.BINDING.entry)
+            out = await net_snmp(world, "snmpbulkget", "-Cn0", "-Cr0", oid)
+            assert out.code == 0, out.err
+
+    asyncio.run(check())
