@@ -181,3 +181,6 @@ STORE_KEYS_MAX = 512
 
 SNMP_THREADS = 2
 """Threads that answer SNMP reads and SETs from the store: one long GETBULK does not delay a GET."""
+
+REFUSALS_MAX = 4_096
+"""Refused ranges that a poller remembers for a while: more than one poll of a full pool gives."""

@@ -93,6 +93,10 @@ class Keeper:
         if self._poll.gained:
             stock.failures = 0
             stock.not_before_ms = now_ms
+        elif self._poll.refused(now_ms):
+            stock.not_before_ms = now_ms + self._situation.random.randrange(
+                self._situation.settings.poll_retry_ms
+            )
         else:
             self._back_off(stock, now_ms)
 
@@ -144,13 +148,14 @@ class Keeper:
         epoch = 0
         budget = POLL_BINDINGS_MAX
         nonce = Nonce(situation.incarnation, 0)
+        left_out = ranges.union([*self._served.reserved, *self._poll.refused(now_ms)])
         while stock.cursor < len(stock.order) and budget > 0 and need > 0:
             block = stock.order[stock.cursor]
             question = Question(*block, situation.me, nonce, now_ms // 1000)
             verdicts, read = judge_span(tx, question, POLL_BINDINGS_MAX)
             budget -= read
             agreed = [(v.first, v.last) for v in verdicts if v.agreed]
-            spans = ranges.take(ranges.subtract(agreed, list(self._served.reserved)), need)
+            spans = ranges.take(ranges.subtract(agreed, left_out), need)
             if spans:
                 epoch = max([epoch, *(v.epoch for v in verdicts)])
                 need -= ranges.size(spans)

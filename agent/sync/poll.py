@@ -18,7 +18,7 @@ import enum
 from dataclasses import dataclass, field
 
 from agent.errors import PeerError
-from agent.limits import POLL_ANSWER_MAX_AGE_S, POLL_BINDINGS_MAX, POLL_RANGES_MAX
+from agent.limits import POLL_ANSWER_MAX_AGE_S, POLL_BINDINGS_MAX, POLL_RANGES_MAX, REFUSALS_MAX
 from agent.model import AddressRange, AddressState, MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import messages as m
@@ -32,6 +32,8 @@ PollRequest = m.PollAsk | m.PollReserve | m.PollAbort
 
 _VERIFIED_MAX = 64
 _IDLE_MS = 60_000
+_OWNED_MS = 30_000
+_BUSY_MS = 3_000
 
 
 class Phase(enum.Enum):
@@ -118,6 +120,7 @@ class Poll:
         self._contested: dict[MemberId, list[Span]] = {}
         self._verifying: dict[MemberId, tuple[m.PollAsk, list[AddressRange]]] = {}
         self._verify_at_ms = 0
+        self._refused: list[tuple[int, Span]] = []
 
     @property
     def is_idle(self) -> bool:
@@ -227,10 +230,24 @@ class Poll:
             return
         yes = [(verdict.first, verdict.last) for verdict in response.verdicts if verdict.agreed]
         attempt.agreed[to] = (sent_ms, ranges.union(yes))
+        self._note_refused(response, now_ms)
         if attempt.phase is Phase.ASK:
             attempt.epoch = max([attempt.epoch, *(v.epoch for v in response.verdicts)])
         if all(peer in attempt.agreed for peer in self._situation.peers):
             self._round_complete(tx, attempt, now_ms)
+
+    def _note_refused(self, answer: m.PollAnswer, now_ms: int) -> None:
+        """A hint: what an owner keeps is not asked for again at once. A member that joined later
+        has promised nothing and knows of no owner before it has asked."""
+        self._refused = [(until, span) for until, span in self._refused if until > now_ms]
+        for verdict in answer.verdicts:
+            if not verdict.agreed and len(self._refused) < REFUSALS_MAX:
+                until = now_ms + (_OWNED_MS if verdict.owner else _BUSY_MS)
+                self._refused.append((until, (verdict.first, verdict.last)))
+
+    def refused(self, now_ms: int) -> list[Span]:
+        """What was refused to me a short while ago."""
+        return ranges.union(span for until, span in self._refused if until > now_ms)
 
     def _ask_again(self, attempt: Attempt, to: MemberId, request: PollRequest, now_ms: int) -> None:
         """The answer was lost; the same question may be put again while the attempt lasts."""

@@ -121,4 +121,5 @@ class Situation:
 
 
 def vector_of(heads: dict[StreamId, StreamHead]) -> dict[StreamId, int]:
-    return {stream: head.applied for stream, head in heads.items()}
+    """Streams of which nothing is held are left out, so that equal holdings are equal vectors."""
+    return {stream: head.applied for stream, head in heads.items() if head.applied}

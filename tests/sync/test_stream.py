@@ -1,0 +1,223 @@
+"""Push, pull, relay, full pull and repair, with real nodes on real stores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.errors import PeerError
+from agent.model import Change, ChangeKind, stream_id
+from agent.sync import messages as m
+from agent.sync.hello import AlignState, LinkState
+from agent.sync.stream import logged_changes
+from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
+
+
+def make_lan(members: int = 3) -> Lan:
+    numbers = range(1, members + 1)
+    return Lan(numbers, make_group(numbers))
+
+
+def converged(lan: Lan) -> bool:
+    first, *others = (lan.told(member) for member in lan.nodes)
+    return all(other == first for other in others)
+
+
+def test_a_change_is_pushed_at_once_and_acknowledged() -> None:
+    lan = make_lan()
+    lan.run(3_000)
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(1_200)])
+    assert lan.run(2_000, until=lambda: converged(lan)) < 100
+    lan.run(1_000)
+    with lan.stores[1].read() as tx:
+        assert tx.streams()[stream_id(1, 1)].acknowledged == 1_200
+    assert {s.align for s in lan.nodes[1].peer_status()} == {AlignState.ALIGNED}
+
+
+def test_what_is_acknowledged_is_what_the_slowest_member_has() -> None:
+    lan = make_lan()
+    lan.run(3_000)
+    lan.cut(3)
+    lan.save(1, [make_binding(POOL_FIRST, lan.now_s)])
+    lan.run(1_000)
+    with lan.stores[1].read() as tx:
+        assert tx.streams()[stream_id(1, 1)].acknowledged == 0
+    lan.run(10_000)
+    status = {s.member: s.link for s in lan.nodes[1].peer_status()}
+    assert status == {2: LinkState.BIDIRECTIONAL, 3: LinkState.WAITING}
+    lan.heal()
+    assert lan.run(20_000, until=lambda: converged(lan)) < 5_000
+
+
+def test_a_gap_is_refused_and_pulled() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(3)])
+    with lan.stores[1].read() as tx:
+        rows = tx.bindings_in_range(0, 2**32 - 1, 10)
+        group = tx.group()
+    assert group is not None
+    hello = next(r for s, _, r, _ in lan.log if s == 1 and isinstance(r, m.Hello))
+    update = m.BindingUpdate(hello.header, stream_id(1, 1), 2, 3, (rows[2],))
+    answer = lan.ask(2, update, lan.now_ms)
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "gap"
+    assert lan.rows(2) == []
+    lan.run(5_000)
+    assert converged(lan)
+
+
+def test_only_the_author_pushes_a_stream() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    hello = next(r for s, _, r, _ in lan.log if s == 1 and isinstance(r, m.Hello))
+    answer = lan.ask(2, m.BindingUpdate(hello.header, stream_id(2, 1), 0, 1, ()), lan.now_ms)
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "author"
+
+
+def test_records_travel_through_a_third_member() -> None:
+    """protocol.md 9: the link between 1 and 2 is cut, 3 hears both."""
+    lan = make_lan()
+    lan.run(3_000)
+    lan.passes = lambda sender, to, _: {sender, to} != {1, 2}
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(700)])
+    lan.save(2, [make_binding(POOL_FIRST + 800 + i, lan.now_s, 2) for i in range(700)])
+    lan.run(15_000)
+    assert converged(lan)
+    assert len(lan.rows(3)) == 1_400
+
+
+def test_a_row_that_moved_to_another_stream_still_reaches_a_puller_of_the_first() -> None:
+    """architecture.md, "A change log beside the rows": 3 pulls stream 1 from 2, who has written
+    the same address since."""
+    lan = make_lan()
+    lan.run(3_000)
+    lan.cut(3)
+    row = make_binding(POOL_FIRST, lan.now_s)
+    lan.save(1, [row, make_binding(POOL_FIRST + 1, lan.now_s)])
+    lan.run(1_000)
+    lan.save(2, [replace(lan.rows(2)[0], grant=2, transaction_server=2)])
+    lan.run(1_000)
+    lan.passes = lambda sender, to, _: {sender, to} in ({1, 2}, {2, 3})
+    lan.run(10_000)
+    assert converged(lan)
+    assert lan.rows(3)[0].grant == 2
+
+
+def test_a_member_that_was_away_pulls_by_address_when_the_log_is_trimmed() -> None:
+    lan = make_lan()
+    lan.run(3_000)
+    lan.cut(3)
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(300)])
+    lan.run(1_000)
+    for member in (1, 2):
+        with lan.stores[member].write() as tx:
+            tx.trim_changes(stream_id(1, 1), 300)
+    lan.heal()
+    lan.run(10_000)
+    assert converged(lan)
+    assert any(isinstance(r, m.BlockPull) for s, _, r, _ in lan.log if s == 3)
+    with lan.stores[3].read() as tx:
+        head = tx.streams()[stream_id(1, 1)]
+    assert (head.applied, head.log_from) == (300, 300)
+
+
+def test_configuration_follows_the_same_streams() -> None:
+    lan = make_lan()
+    lan.run(3_000)
+    other = Lan([9], make_group([9]), pool_size=10)
+    with other.stores[9].read() as tx:
+        rows = [(r.row, False) for kind in (2, 3) for r in tx.configuration(ChangeKind(kind))]
+    with lan.stores[2].write() as tx:
+        tx.save_configuration(rows)
+    lan.nodes[2].notice_store_change()
+    lan.run(1_000)
+    for store in lan.stores.values():
+        with store.read() as tx:
+            assert len(tx.configuration(ChangeKind.POOL)) == 1
+
+
+def test_a_row_that_got_lost_is_found_by_the_digests_and_repaired() -> None:
+    lan = make_lan()
+    lan.run(3_000)
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(5)])
+    lan.run(1_000)
+    broken = lan.rows(2)[3]
+    with lan.stores[2].write() as tx:
+        tx.put_bindings([replace(broken, epoch=0, hostname="lost", seq=77)])
+    assert not converged(lan)
+    lan.run(60_000, until=lambda: converged(lan))
+    assert converged(lan)
+
+
+def test_members_with_clocks_apart_fall_silent() -> None:
+    """No change may answer a change for ever, whatever rounding does to expiries."""
+    lan = make_lan()
+    lan.offset_ms.update({2: 86_400_700, 3: -3_599_400})
+    lan.run(3_000)
+    for step in range(6):
+        member = step % 3 + 1
+        now_s = lan.clock(member) // 1000
+        lan.save(
+            member,
+            [make_binding(POOL_FIRST + i, now_s, member, grant=step + 1) for i in range(20)],
+        )
+        lan.run(3_333)
+    lan.run(20_000)
+    before = [lan.rows(member) for member in lan.nodes]
+    del lan.log[:]
+    lan.run(20_000)
+    assert [lan.rows(member) for member in lan.nodes] == before
+    assert not [r for _, _, r, _ in lan.log if isinstance(r, m.BindingUpdate)]
+    names = [[(row.stream, row.seq) for row in rows] for rows in before]
+    assert names[0] == names[1] == names[2]
+
+
+def test_what_the_author_knows_to_be_recorded_travels_with_the_row() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    row = make_binding(POOL_FIRST, lan.now_s, acknowledged_at=lan.now_s + 300)
+    lan.save(1, [row])
+    lan.run(1_000)
+    assert lan.rows(2)[0].acknowledged_at == lan.now_s - 1 + 300
+
+
+def test_a_row_of_a_peer_is_never_acknowledged_here() -> None:
+    """Counterexample to "PUSHED by the vectors of any stream": 2 heard of the lease late, holds it
+    longer than 1 does, and would lease past what 1 recorded."""
+    lan = make_lan(2)
+    lan.run(3_000)
+    lan.save(1, [make_binding(POOL_FIRST, lan.now_s)])
+    lan.run(5_000)
+    with lan.stores[2].read() as tx:
+        assert tx.streams()[stream_id(1, 1)].acknowledged == 0
+
+
+ROW = make_binding(5, 1_000)
+S = 7
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([(S, 11), (S, 12)], [11, 12]),
+        ([(S, 11), (8, 3), (S, 14)], [11, 13, 14]),
+        ([(8, 3), (8, 4)], [19, 20]),
+        ([(8, 3), (S, 12), (8, 4)], [11, 12, 20]),
+        ([(S, 40), (S, 12)], [11, 12]),
+    ],
+)
+def test_numbers_of_received_changes_are_as_high_as_the_order_allows(
+    names: list[tuple[int, int]], expected: list[int]
+) -> None:
+    rows = [replace(ROW, address=i, stream=s, seq=q) for i, (s, q) in enumerate(names)]
+    changes = logged_changes(S, 10, 20, rows)
+    assert changes == [Change(S, seq, ChangeKind.BINDING, i) for i, seq in enumerate(expected)]
+
+
+def test_more_records_than_changes_are_refused() -> None:
+    rows = [replace(ROW, address=i, stream=8, seq=i + 1) for i in range(3)]
+    with pytest.raises(PeerError, match="order"):
+        logged_changes(S, 10, 12, rows)
