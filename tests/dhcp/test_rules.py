@@ -139,10 +139,12 @@ def test_requested_address_of_nobody_is_not_offered() -> None:
 
 
 def test_a_requested_address_taken_once_is_not_offered_again() -> None:
-    world = World(ranges=[bindable(FIRST, FIRST + 1)])
-    taken = world.one(Client(1).discover(o50=FIRST.to_bytes(4, "big")))
-    world.say(Client(1).select(taken))
-    assert world.one(Client(2).discover()).address == FIRST + 1
+    world = World(ranges=[bindable(FIRST, FIRST + 3)])
+    assert world.one(Client(8).discover()).address == FIRST  # reads the others ahead
+    taken = world.one(Client(1).discover(o50=(FIRST + 1).to_bytes(4, "big")))
+    assert world.one(Client(1).select(taken)).address == FIRST + 1
+    assert world.one(Client(9).rebind(FIRST + 2)).kind is ACK  # in use, without any offer
+    assert world.one(Client(2).discover()).address == FIRST + 3
     world.silent(Client(3).discover(), "no_free_address")
 
 
@@ -173,6 +175,15 @@ def test_a_dead_lease_of_an_older_epoch_leaves_its_address_free() -> None:
     assert world.bind(Client(1)) == FIRST
     row = world.known(FIRST)
     assert (row.epoch, row.grant, row.client_key) == (5, 1, Client(1).key)
+
+
+def test_an_address_bound_in_this_epoch_is_nobodys_again_until_it_is_polled_anew() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    address = world.bind(Client(1))
+    world.wait(LEASE + EXPIRY_GRACE_S + 100)
+    world.silent(Client(2).discover(o50=address.to_bytes(4, "big")), "no_free_address")
+    world.silent(Client(2).rebind(address), "unknown_binding")
+    assert world.known(address).client_key == Client(1).key
 
 
 # --- REQUEST in SELECTING
