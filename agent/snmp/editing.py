@@ -73,7 +73,8 @@ def edit(
         key = configuration_key(empty)
         numbers[f"{key[0].name.lower()} {key[1]}"] = assignment.number
         old = rows.get(key)
-        step = step_of(_state(old), assignment.status, assignment.status_number or 1)
+        at = assignment.status_number or assignment.number
+        step = step_of(_state(old), assignment.status, at)
         if step is Step.NOTHING:
             continue
         if step is Step.REMOVE:
