@@ -208,7 +208,8 @@ class FreeStock:
             rows = tx.bindings_by_address(older).values() if older else ()
             taken = current | {row.address for row in rows if keeps_address(row, now)}
         for address in range(first, last + 1):
-            if address not in taken and not self._is_kept(address):
+            # An offered address is not read: if its offer lapses it is given back.
+            if not (address in taken or self._is_kept(address) or self._offers.is_offered(address)):
                 stock.free[address] = None
 
 

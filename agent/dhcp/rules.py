@@ -238,11 +238,11 @@ def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
 def _offer(c: Context, m: Message, subnet: Subnet, address: int, right: Claim | None) -> Answer:
     """Hold the address for the client in memory, and say what the lease would be."""
     key = m.packet.client_key
-    held = c.offers.of_client(key)
-    from_stock = right is None or right.former is None
-    if from_stock and right is not None and (held is None or held.address != address):
+    version = c.ownership_version
+    if right is not None:
         _discard(c, address)
-    version = c.ownership_version if from_stock else -1
+        if right.grant > 1 or (right.former is not None and right.former.is_live(c.now)):
+            version = -1  # the client's own: nobody else gets it when the offer lapses
     for gone in c.offers.put(key, address, version, c.now_ms):
         return_offer(c, gone)
     former = right.former if right is not None else None
@@ -331,7 +331,7 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:
     """The binding becomes part of the batch; the ACK waits for its commit."""
     packet, former = m.packet, right.former
-    if former is None:
+    if right.grant == 1:
         offer = c.offers.of_client(packet.client_key)
         if offer is None or offer.address != m.address:
             _discard(c, m.address)

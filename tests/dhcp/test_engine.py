@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from agent.dhcp.packet import MessageType, Received
 from agent.limits import OFFER_HOLD_S
-from agent.model import BindingState
-from tests.dhcp.world import FIRST, LAST, ME, RELAY, Client, Said, World, bindable
+from agent.model import BindingState, Option
+from tests.dhcp.world import FIRST, LAST, ME, NOW, RELAY, Client, Said, World, bindable, peer_row
 
 ACK = MessageType.ACK
 
@@ -162,6 +162,37 @@ def test_offers_that_lapse_after_an_ownership_change_are_found_again() -> None:
     world = World(ranges=[bindable(FIRST, FIRST)])
     assert world.one(Client(1).discover()).address == FIRST
     world.set_ranges([bindable(FIRST, FIRST)], [bindable(FIRST, FIRST, epoch=2)])
+    world.silent(Client(2).discover(), "no_free_address")
+    world.wait(OFFER_HOLD_S)
+    assert world.one(Client(2).discover()).address == FIRST
+
+
+def test_an_offer_that_outlives_a_change_of_configuration_is_not_made_twice() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1)])
+    offer = world.one(Client(1).discover())
+    world.configure(Option(0, 0, 42, ME.to_bytes(4, "big")))
+    other = world.one(Client(2).discover())  # reads the range anew
+    assert other.address != offer.address
+    world.one(Client(1).select(offer))
+    world.one(Client(2).select(other))
+    world.silent(Client(3).discover(), "no_free_address")
+
+
+def test_an_old_clients_address_in_a_new_range_is_given_to_one_client_only() -> None:
+    world = World(members=(1, 2), ranges=[bindable(FIRST, FIRST + 2, epoch=5)])
+    world.merge(peer_row(FIRST + 1, Client(1), epoch=1, expires_at=NOW - 50))
+    assert world.one(Client(8).discover()).address == FIRST  # reads the others ahead
+    own = world.one(Client(1).discover())
+    assert own.address == FIRST + 1
+    world.one(Client(1).select(own))
+    assert world.one(Client(2).discover()).address == FIRST + 2
+    world.silent(Client(3).discover(), "no_free_address")
+
+
+def test_an_old_clients_address_returns_to_the_stock_when_its_offer_lapses() -> None:
+    world = World(members=(1, 2), ranges=[bindable(FIRST, FIRST, epoch=5)])
+    world.merge(peer_row(FIRST, Client(1), epoch=1, expires_at=NOW - 50))
+    assert world.one(Client(1).discover()).address == FIRST
     world.silent(Client(2).discover(), "no_free_address")
     world.wait(OFFER_HOLD_S)
     assert world.one(Client(2).discover()).address == FIRST
