@@ -10,6 +10,7 @@ from agent.errors import ConfigError
 from tools.apply.file import parse_file
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
+from tools.errors import ToolError
 from tools.target import Target
 
 _STYLES = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
@@ -24,7 +25,8 @@ def apply_file(path: Path, target: Target, *, only_plan: bool, as_json: bool) ->
         try:
             remote.check(plan)
         except ConfigError as error:
-            raise explain(error, str(path)) from None
+            # The file is right in itself; it is what the members have that stands against it.
+            raise ToolError(str(explain(error, str(path)))) from None
         if not only_plan:
             remote.write(plan, lambda _step: None)
     _show(plan, len(wanted), only_plan=only_plan, as_json=as_json)

@@ -53,7 +53,11 @@ def execute(
     """Run a command in a member's or a client's network; its exit code is this one's."""
     from tools.lab import lab as rig
 
-    rig.execute(node, command)
+    # What follows the node is taken as it stands, the dashes in between included.
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise typer.BadParameter("no command is given")
+    rig.execute(node, words)
 
 
 @lab.command()

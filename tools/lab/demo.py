@@ -38,7 +38,7 @@ _EVENT_WITHIN_S = 30
 _EQUAL_WITHIN_S = 20
 _POLL_S = 0.1
 
-_SCRIPT = """#!/bin/sh
+CLIENT_SCRIPT = """#!/bin/sh
 # Called by udhcpc ($1 says what happened) and by dhclient ($reason does): sets the address inside
 # this namespace and notes what was granted, by whom. Touches nothing else.
 if [ -n "$reason" ]; then
@@ -149,7 +149,7 @@ def _bring_up(story: Story, root: Path) -> LabState:
         told(f"each serves from its own store; {len(report['members'])} are in step")
         told(f"pool {status.pools[0].first}-{status.pools[0].last}")
     script = root / "client-script"
-    script.write_text(_SCRIPT, encoding="utf-8")
+    script.write_text(CLIENT_SCRIPT, encoding="utf-8")
     script.chmod(0o755)
     return state
 

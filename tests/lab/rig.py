@@ -1,0 +1,226 @@
+"""What lab tests share: the command, a DHCP client of a few lines, waiting for a condition."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.snmp.columns import BINDING
+from agent.snmp.oid import Oid
+from tools.lab import lab as verbs
+from tools.lab import network
+from tools.lab.layout import Node, load_state
+from tools.manager import Row
+
+REPOSITORY = Path(__file__).parents[2]
+CLIENT_ADDRESS = "198.18.15.1"
+"""Kept for tools by the lab's contract."""
+
+
+class Lab:
+    """The lab that is up, by its command line."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(
+        self, *arguments: str, check: bool = True, timeout_s: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.main", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            cwd=REPOSITORY,
+        )
+        assert not check or done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def exec(
+        self, node: str, *command: str, check: bool = True, timeout_s: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run("lab", "exec", node, "--", *command, check=check, timeout_s=timeout_s)
+
+    def start_exec(self, node: str, *command: str) -> subprocess.Popen[str]:
+        """The same, in the background; its output is in its stdout."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tools.main", "lab", "exec", node, "--", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=REPOSITORY,
+        )
+
+    def credentials(self) -> dict[str, str]:
+        lines = (self.root / "credentials.env").read_text().splitlines()
+        pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+        return {name: value for name, _, value in pairs}
+
+    def snmp(
+        self, tool: str, role: str, member: str, *arguments: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """A net-snmp tool at a member's agent, from that member's own namespace."""
+        users, node = self.credentials(), Node.parse(member)
+        user, auth, priv = (users[f"{role.upper()}_{part}"] for part in ("USER", "AUTH", "PRIV"))
+        v3 = ["-v3", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-u", user]
+        words = [tool, *v3, "-A", auth, "-X", priv, "-t", "5", "-r", "1", *arguments]
+        at = words.index(arguments[0]) if arguments else len(words)
+        options = [word for word in arguments if word.startswith("-")]
+        assert not options or arguments[: len(options)] == tuple(options), "options come first"
+        words[at + len(options) : at + len(options)] = [node.address]
+        return self.exec(member, *words, check=check)
+
+    def bindings(self, member: str) -> dict[Oid, Row]:
+        """The binding table, without what depends on the reader's clock."""
+        state, node = load_state(), Node.parse(member)
+        with verbs.target(state, node, "monitor").open() as manager:
+            table = manager.table(BINDING)
+        for row in table.values():
+            for name in ("State", "ExpiresAt", "TransactionAt"):
+                row.pop(name, None)
+        return table
+
+    def wait_equal(self, members: list[str], within_s: float) -> dict[Oid, Row]:
+        """Wait until the members' binding tables are equal; returns the table."""
+        found: list[dict[Oid, Row]] = []
+
+        def equal() -> bool:
+            found[:] = [self.bindings(member) for member in members]
+            return all(table == found[0] for table in found)
+
+        wait_until(equal, within_s, lambda: f"sizes {[len(table) for table in found]}")
+        return found[0]
+
+    @contextmanager
+    def address(self, node: str, address: str = CLIENT_ADDRESS, length: int = 15) -> Iterator[None]:
+        """A fixed address for a client's eth0."""
+        self.exec(node, "ip", "addr", "add", f"{address}/{length}", "dev", "eth0")
+        try:
+            yield
+        finally:
+            self.exec(node, "ip", "addr", "del", f"{address}/{length}", "dev", "eth0")
+
+
+def wait_until(
+    condition: Callable[[], bool], within_s: float, words: Callable[[], str] = lambda: ""
+) -> None:
+    until = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < until, f"not within {within_s} s: {words()}"
+        time.sleep(0.05)
+
+
+# --- a client behind a relay, so that it needs no raw socket ----------------------------------
+
+_COOKIE = bytes.fromhex("63825363")
+DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said: message type, address, and the options by code."""
+
+    kind: int
+    address: str
+    options: dict[int, bytes]
+
+    @property
+    def server(self) -> str:
+        return socket.inet_ntoa(self.options[54])
+
+
+class RelayedClient:
+    """Speaks for clients behind the relay address `relay`, from inside a client's namespace."""
+
+    def __init__(self, node: str, relay: str) -> None:
+        self._relay = relay
+        with network.inside(Node.parse(node).namespace):
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((relay, 67))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(
+        self,
+        server: str,
+        hardware_address: bytes,
+        options: dict[int, bytes],
+        *,
+        client_address: str = "0.0.0.0",
+        within_s: float = 2.0,
+    ) -> Answer | None:
+        """Send one message to `server`, again if need be; the answer, or None for silence."""
+        transaction = os.urandom(4)
+        fixed = struct.pack(
+            "!4B4sHH4s4s4s4s16s192x",
+            1,
+            1,
+            6,
+            1,
+            transaction,
+            0,
+            0,
+            socket.inet_aton(client_address),
+            bytes(4),
+            bytes(4),
+            socket.inet_aton(self._relay),
+            hardware_address,
+        )
+        pairs = b"".join(bytes((code, len(data))) + data for code, data in options.items())
+        datagram = fixed + _COOKIE + pairs + b"\xff"
+        until = time.monotonic() + within_s
+        while (left := until - time.monotonic()) > 0:
+            self._socket.sendto(datagram, (server, 67))
+            self._socket.settimeout(min(left, 0.5))
+            try:
+                while True:
+                    answer = self._socket.recv(4096)
+                    if answer[4:8] == transaction and answer[0] == 2:
+                        return _parse(answer)
+            except TimeoutError:
+                continue
+        return None
+
+    def lease(self, server: str, hardware_address: bytes) -> Answer:
+        """DISCOVER, OFFER, REQUEST, ACK with one server."""
+        offer = self.ask(server, hardware_address, {53: bytes((DISCOVER,)), 55: bytes((1, 3, 51))})
+        assert offer is not None, f"{server} offers nothing"
+        assert offer.kind == OFFER
+        wanted = {
+            53: bytes((REQUEST,)),
+            50: socket.inet_aton(offer.address),
+            54: offer.options[54],
+            55: bytes((1, 3, 51)),
+        }
+        answer = self.ask(server, hardware_address, wanted)
+        assert answer is not None, f"{server} does not acknowledge {offer.address}"
+        assert answer.kind == ACK
+        return answer
+
+    def rebind(self, server: str, hardware_address: bytes, address: str) -> Answer | None:
+        """A REQUEST in REBINDING (RFC 2131 4.3.2), heard by one server only."""
+        wanted = {53: bytes((REQUEST,)), 55: bytes((1, 3, 51))}
+        return self.ask(server, hardware_address, wanted, client_address=address)
+
+
+def _parse(datagram: bytes) -> Answer:
+    options: dict[int, bytes] = {}
+    at = 240
+    while at < len(datagram) and datagram[at] != 255:
+        if datagram[at] == 0:
+            at += 1
+            continue
+        code, length = datagram[at], datagram[at + 1]
+        options[code] = options.get(code, b"") + datagram[at + 2 : at + 2 + length]
+        at += 2 + length
+    return Answer(options[53][0], socket.inet_ntoa(datagram[16:20]), options)
