@@ -52,23 +52,35 @@ def owned(store: Store) -> list[tuple[int, int, int]]:
         ]
 
 
-def check_one_owner(names: Sequence[str], owned_by: Sequence[list[tuple[int, int, int]]]) -> None:
-    """I2: no address is BINDABLE at two members under one epoch."""
+def check_one_owner(
+    names: Sequence[str], stores: Sequence[Store], owned_by: Sequence[list[tuple[int, int, int]]]
+) -> None:
+    """I2: no address is BINDABLE at two members, except where one of them has used it up: a
+    binding of its epoch or later stands there in its own store."""
     runs = sorted(
-        (first, last, epoch, name)
-        for name, ranges in zip(names, owned_by, strict=True)
+        (first, last, epoch, index)
+        for index, ranges in enumerate(owned_by)
         for first, last, epoch in ranges
     )
-    open_runs: list[tuple[int, int, int, str]] = []
-    for first, last, epoch, name in runs:
-        open_runs = [run for run in open_runs if run[1] >= first]
-        for _, _, other_epoch, other in open_runs:
-            if other_epoch == epoch:
+    open_runs: list[tuple[int, int, int, int]] = []
+    for run in runs:
+        first, last, epoch, index = run
+        open_runs = [other for other in open_runs if other[1] >= first]
+        for _, other_last, other_epoch, other in open_runs:
+            both_last = min(last, other_last)
+            free = _free(stores[index], first, both_last, epoch)
+            free &= _free(stores[other], first, both_last, other_epoch)
+            if free:
                 raise ViolationError(
-                    f"I2: {format_address(first)} is BINDABLE at {other} and at {name} "
-                    f"under epoch {epoch}"
+                    f"I2: {format_address(min(free))} is free at {names[other]} under epoch "
+                    f"{other_epoch} and at {names[index]} under epoch {epoch}"
                 )
-        open_runs.append((first, last, epoch, name))
+        open_runs.append(run)
+
+
+def _free(store: Store, first: int, last: int, epoch: int) -> set[int]:
+    with store.read() as tx:
+        return set(range(first, last + 1)) - set(tx.bound_addresses(first, last, epoch))
 
 
 def check_free_is_free(

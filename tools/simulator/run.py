@@ -119,7 +119,9 @@ class Simulation:
             return
         self._ownership_seen[index] = version
         self._owned[index] = checkers.owned(member.store)
-        checkers.check_one_owner([m.name for m in self.members], self._owned)
+        checkers.check_one_owner(
+            [m.name for m in self.members], [m.store for m in self.members], self._owned
+        )
         checkers.check_free_is_free(
             member.name, member.store, self._owned[index], self.clients, self.world.now_ms
         )

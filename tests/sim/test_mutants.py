@@ -1,0 +1,128 @@
+"""Take one rule out and see the judges miss it: a simulation that cannot fail proves nothing.
+
+Each mutant weakens one rule of the production code in place; within a bounded number of seeds an
+invariant must break. The complete set of mutants belongs to the protocol's own issue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from agent.dhcp import lease, rules
+from agent.dhcp.engine import DhcpServer
+from agent.sync import poll, stream, verdict
+from tools.simulator.run import Parameters, run
+
+SEEDS_MAX = 12
+CROWDED = Parameters(members=3, seconds=400, pool_size=32, clients=20)
+"""Few addresses for many clients, so that members have to fight for them."""
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def promises_do_not_bind(patch: pytest.MonkeyPatch) -> None:
+    """A "yes" to one poller is forgotten when the next one asks."""
+    patch.setattr(verdict, "_refuses", lambda question, row: False)
+
+
+def live_leases_do_not_count(patch: pytest.MonkeyPatch) -> None:
+    """A poll is agreed to although a client has the address."""
+    patch.setattr(verdict, "is_dead", lambda binding, now: True)
+
+
+def one_answer_is_enough(patch: pytest.MonkeyPatch) -> None:
+    """A poll is complete with the first answer instead of all."""
+    complete = poll.Poll.answered
+
+    def answered(self: poll.Poll, tx, to, request, response, now_ms):  # type: ignore[no-untyped-def]
+        complete(self, tx, to, request, response, now_ms)
+        attempt = self.attempt
+        if attempt is not None and attempt.agreed:
+            self._round_complete(tx, attempt, now_ms)
+
+    patch.setattr(poll.Poll, "answered", answered)
+
+
+def leases_run_ahead(patch: pytest.MonkeyPatch) -> None:
+    """The full lease at once, whatever the others have recorded."""
+    decide = lease.decide_grant
+
+    def decide_grant(wanted_s, terms, former, acknowledged_at, now, issued):  # type: ignore[no-untyped-def]
+        alone = replace_alone(terms)
+        return decide(wanted_s, alone, former, acknowledged_at, now, issued)
+
+    patch.setattr(rules, "decide_grant", decide_grant)
+
+
+def replace_alone(terms: lease.Terms) -> lease.Terms:
+    return terms._replace(alone=True)
+
+
+def unknown_is_acknowledged(patch: pytest.MonkeyPatch) -> None:
+    """What was pushed counts as recorded by everybody."""
+    patch.setattr(
+        rules, "acknowledged_expiry", lambda row, streams: row.potential_expires_at if row else 0
+    )
+
+
+def replies_leave_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """The engine answers and its transaction is rolled back now and then: a lost write."""
+    handle = DhcpServer._handle
+    calls = [0]
+
+    class LostError(Exception):
+        pass
+
+    def handle_batch(self, datagrams, now_ms):  # type: ignore[no-untyped-def]
+        from agent.dhcp.packet import parse_packet
+
+        packets = [(parse_packet(d.data), d) for d in datagrams]
+        handled = None
+        calls[0] += 1
+        try:
+            with self._store.write() as tx:
+                handled = handle(self, tx, packets, now_ms)
+                if calls[0] % 3 == 0:
+                    raise LostError
+        except LostError:
+            pass
+        return self._finish(handled)
+
+    patch.setattr(DhcpServer, "handle_batch", handle_batch)
+
+
+def a_record_is_lost_on_the_way_in(patch: pytest.MonkeyPatch) -> None:
+    """What a member claims by its vector it does not always hold."""
+    apply = stream.apply_records
+
+    def apply_records(tx, records, own):  # type: ignore[no-untyped-def]
+        return apply(tx, records[1:] if len(records) % 3 == 0 else records, own)
+
+    patch.setattr(stream, "apply_records", apply_records)
+
+
+MUTANTS: list[tuple[Patch, int]] = [
+    (promises_do_not_bind, 6),
+    (live_leases_do_not_count, 1),
+    (one_answer_is_enough, 17),
+    (leases_run_ahead, 1),
+    (unknown_is_acknowledged, 1),
+    (replies_leave_before_the_commit, 1),
+    (a_record_is_lost_on_the_way_in, 5),
+]
+"""Each with the first seed that killed it when this was written."""
+
+
+@pytest.mark.parametrize(("mutant", "seed"), MUTANTS, ids=lambda v: getattr(v, "__name__", ""))
+def test_mutant_is_killed(mutant: Patch, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    for tried in range(seed, seed + SEEDS_MAX):
+        if run(tried, CROWDED).violation:
+            return
+    pytest.fail(f"{SEEDS_MAX} seeds from {seed} did not notice it")
+
+
+@pytest.mark.parametrize("seed", sorted({seed for _, seed in MUTANTS}))
+def test_the_same_seeds_are_good_without_mutation(seed: int) -> None:
+    assert run(seed, CROWDED).violation == ""
