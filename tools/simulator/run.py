@@ -182,14 +182,16 @@ class Simulation:
         link.delay_ms = r.choice([(1, 5), (1, 50), (10, 400)])
         link.tail = r.choice([0.0, 0.0, 0.01])
         end_ms = start_ms + self.parameters.seconds * 1000
+        faults = ["crash", "crash", "client-side"]
+        if len(self.members) > 1:
+            faults += ["cut", "one-way", "alone"]
         at = start_ms
         while True:
             at += int(r.expovariate(1 / 45_000)) + 1_000
             if at >= end_ms:
                 return
             lasts = int(r.expovariate(1 / 40_000)) + 500
-            fault = r.choice(["crash", "crash", "cut", "one-way", "alone", "client-side"])
-            self._plan_fault(fault, at, lasts)
+            self._plan_fault(r.choice(faults), at, lasts)
 
     def _plan_fault(self, fault: str, at: int, lasts: int) -> None:
         member = self._random.choice(self.members)
