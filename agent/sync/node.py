@@ -213,11 +213,15 @@ class Node:
                 self._digest.tick(tx, heads, now_ms),
             ]
             self._say_hello(heads, now_ms)
+            due.append(self._hello_at_ms)
+        changed = self._membership.changed
         self._after_membership(tx)
+        if changed:
+            due.append(now_ms)
         if situation.counters:
             tx.add_counters({f"cluster_{k}": v for k, v in situation.counters.items()})
             situation.counters.clear()
-        self._due_ms = min([self._hello_at_ms, *due])
+        self._due_ms = min(due)
 
     def _say_hello(self, heads: dict[StreamId, StreamHead], now_ms: int) -> None:
         if now_ms < self._hello_at_ms:
