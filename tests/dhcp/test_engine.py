@@ -169,13 +169,19 @@ def test_offers_that_lapse_after_an_ownership_change_are_found_again() -> None:
 
 def test_an_offer_that_outlives_a_change_of_configuration_is_not_made_twice() -> None:
     world = World(ranges=[bindable(FIRST, FIRST + 1)])
-    offer = world.one(Client(1).discover())
+    offer = world.one(Client(1).discover(o50=(FIRST + 1).to_bytes(4, "big")))
     world.configure(Option(0, 0, 42, ME.to_bytes(4, "big")))
-    other = world.one(Client(2).discover())  # reads the range anew
-    assert other.address != offer.address
-    world.one(Client(1).select(offer))
-    world.one(Client(2).select(other))
+    assert world.one(Client(2).discover()).address == FIRST  # reads the range anew
+    assert world.one(Client(1).select(offer)).kind is ACK
     world.silent(Client(3).discover(), "no_free_address")
+
+
+def test_a_clients_own_address_goes_to_nobody_when_its_offer_lapses() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    world.bind(Client(1))
+    assert world.one(Client(1).discover()).address == FIRST
+    world.wait(OFFER_HOLD_S)
+    world.silent(Client(2).discover(), "no_free_address")
 
 
 def test_an_old_clients_address_in_a_new_range_is_given_to_one_client_only() -> None:
