@@ -129,6 +129,9 @@ class Cluster:
                 response = error
             except TimeoutError:
                 response = None
+            if response is None or isinstance(response, PeerError):
+                why = "no answer" if response is None else response
+                log.debug("%s to member %d: %s", type(request).__name__, to, why)
         try:
             await self._call(
                 lambda node, tx: node.handle_response(tx, to, request, response, self._clock())
