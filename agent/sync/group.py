@@ -333,5 +333,9 @@ class Membership:
         if group is None or group.generation < mine.generation:
             self._tell.setdefault(to, 0)
         elif group.generation > mine.generation:
-            self._check_foreign(group)
+            try:
+                self._check_foreign(group)
+            except PeerError as error:
+                self._situation.count(f"refused_{error.reason}")
+                return
             self._take(tx, group)

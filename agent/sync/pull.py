@@ -180,7 +180,11 @@ class Pull:
             return
         del self._outstanding[to]
         if isinstance(request, m.ChangePull) and isinstance(response, m.ChangePage):
-            self._take_page(tx, to, request, response)
+            try:
+                self._take_page(tx, to, request, response)
+            except PeerError as error:
+                self._situation.count(f"refused_{error.reason}")
+                self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
         elif isinstance(request, m.StreamQuery) and isinstance(response, m.StreamAnswer):
             self._take_streams(tx, to, response)
         elif isinstance(request, m.BlockPull) and isinstance(response, m.BlockPage):

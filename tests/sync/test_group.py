@@ -284,6 +284,20 @@ def test_a_member_without_a_group_takes_only_one_that_names_it() -> None:
     assert lan.generation(1) == 3
 
 
+def test_a_foreign_answer_to_my_own_question_changes_nothing() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    query = m.GroupQuery(header(lan, 1))
+    for foreign in (
+        replace(make_group((1, 2, 3), generation=5), name="other"),
+        make_group((2, 3), generation=5),
+    ):
+        lan.respond(1, 2, query, m.GroupAnswer(foreign))
+        assert lan.generation(1) == 1
+    lan.run(3_000)
+    assert [lan.generation(member) for member in lan.nodes] == [1, 1]
+
+
 def test_a_ballot_for_any_other_generation_is_refused() -> None:
     lan = make_lan(2)
     lan.run(3_000)

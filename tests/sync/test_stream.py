@@ -195,6 +195,28 @@ def test_a_row_of_a_peer_is_never_acknowledged_here() -> None:
         assert tx.streams()[stream_id(1, 1)].acknowledged == 0
 
 
+def test_a_page_with_more_records_than_changes_is_dropped_and_asked_for_again() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    lan.passes = lambda _sender, _to, r: isinstance(r, m.Hello)
+    lan.save(1, [make_binding(POOL_FIRST + i, lan.now_s) for i in range(3)])
+    asked: list[m.ChangePull] = []
+
+    def passes(sender: int, _to: int, request: m.Request) -> bool:
+        if isinstance(request, m.ChangePull) and sender == 2:
+            asked.append(request)
+        return isinstance(request, m.Hello)
+
+    lan.passes = passes
+    lan.run(5_000, until=lambda: bool(asked))
+    rows = tuple(replace(row, stream=9 << 32, seq=5) for row in lan.rows(1))
+    lan.respond(2, 1, asked[0], m.ChangePage(asked[0].stream, 0, 2, rows, True))
+    assert lan.rows(2) == []
+    lan.heal()
+    lan.run(5_000)
+    assert converged(lan)
+
+
 ROW = make_binding(5, 1_000)
 S = 7
 
