@@ -151,8 +151,12 @@ SNMP_AUDIT_DETAIL_MAX = 4_096
 BLOCK_POLLED_MAX = 4_096
 """Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""
 
-POLL_BINDINGS_MAX = 20_000
-"""Bindings read to answer one poll: about 100 ms; what lies behind them is not agreed to."""
+POLL_BINDINGS_MAX = 8_192
+"""Bindings read to answer one poll: about 40 ms, for which the engine waits, and two whole blocks;
+what lies behind them is not agreed to."""
+
+CHOOSE_BINDINGS_MAX = 4_096
+"""Bindings read at a time in the search for addresses to poll for: about 20 ms."""
 
 WISHES_MAX = 16
 """Membership changes that wait for their ballot: no more than a group has members."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.limits import POLL_BINDINGS_MAX, POLL_RANGES_MAX
+from agent.limits import CHOOSE_BINDINGS_MAX, POLL_RANGES_MAX
 from agent.model import AddressState, Nonce
 from agent.port import StoreTransaction
 from agent.sync import ranges
@@ -26,7 +26,8 @@ _IDLE_MS = 10_000
 
 @dataclass(slots=True)
 class _Stock:
-    """One pool. `free` was counted when the own stream stood at `counted_at`."""
+    """One pool. `free` was counted when the own stream stood at `counted_at`. The search for
+    addresses has come to block `cursor` of `order`, and to address `inside` in it."""
 
     pool: Span
     order: list[Span]
@@ -35,8 +36,17 @@ class _Stock:
     counted_at: int = -1
     count_again_ms: int = 0
     cursor: int = 0
+    inside: int = 0
     not_before_ms: int = 0
     failures: int = 0
+
+    def move_on(self, judged_to: int) -> None:
+        """The block has been judged up to that address, perhaps not to its end."""
+        if judged_to < self.order[self.cursor][1]:
+            self.inside = judged_to + 1
+        else:
+            self.cursor += 1
+            self.inside = 0
 
 
 class Keeper:
@@ -135,7 +145,7 @@ class Keeper:
             self._finished_seen = self._poll.finished
             self._polled = stock
             self._poll.begin(tx, spans, epoch, now_ms)
-        elif stock.cursor == 0:
+        elif stock.cursor == stock.inside == 0:
             self._back_off(stock, now_ms)
 
     def _choose(
@@ -143,16 +153,16 @@ class Keeper:
     ) -> tuple[list[Span], int]:
         """Addresses that I could agree to give myself, and the highest epoch known of them. An
         empty answer with a cursor in the middle of the pool means: go on from there."""
-        situation = self._situation
         chosen: list[Span] = []
         epoch = 0
-        budget = POLL_BINDINGS_MAX
-        nonce = Nonce(situation.incarnation, 0)
+        budget = CHOOSE_BINDINGS_MAX
+        nonce = Nonce(self._situation.incarnation, 0)
         left_out = ranges.union([*self._served.reserved, *self._poll.refused(now_ms)])
         while stock.cursor < len(stock.order) and budget > 0 and need > 0:
-            block = stock.order[stock.cursor]
-            question = Question(*block, situation.me, nonce, now_ms // 1000)
-            verdicts, read = judge_span(tx, question, POLL_BINDINGS_MAX)
+            first, last = stock.order[stock.cursor]
+            first = max(first, stock.inside)
+            question = Question(first, last, self._situation.me, nonce, now_ms // 1000)
+            verdicts, read = judge_span(tx, question, CHOOSE_BINDINGS_MAX)
             budget -= read
             agreed = [(v.first, v.last) for v in verdicts if v.agreed]
             spans = ranges.take(ranges.subtract(agreed, left_out), need)
@@ -164,9 +174,9 @@ class Keeper:
             if len(chosen) >= POLL_RANGES_MAX:
                 chosen = chosen[:POLL_RANGES_MAX]
                 break
-            stock.cursor += 1
+            stock.move_on(verdicts[-1].last)
         if chosen or stock.cursor >= len(stock.order):
-            stock.cursor = 0
+            stock.cursor = stock.inside = 0
         return chosen, epoch
 
     def _note_promises(self, verdicts: list[Verdict]) -> None:

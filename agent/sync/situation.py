@@ -34,7 +34,7 @@ class Settings:
     ballot_ms: int = 5_000
     wish_ms: int = 60_000
     digest_ms: int = 10_000
-    digest_rows: int = 1_000
+    digest_rows: int = 500
     repair_ms: int = 30_000
     trim_ms: int = 60_000
 

@@ -112,6 +112,17 @@ def test_stock_is_replenished_below_half_of_the_high_mark() -> None:
     assert_owned_once(lan)
 
 
+def test_the_search_goes_on_behind_more_bindings_than_are_read_at_a_time() -> None:
+    """Alone, a block has 65,536 addresses; the only ones left lie behind 5,000 live bindings."""
+    size = 5_010
+    lan = Lan([1], make_group([1]), pool_size=size)
+    live = [make_binding(POOL_FIRST + i, lan.now_s + 10_000, epoch=1) for i in range(5_000)]
+    lan.save(1, live)
+    lan.run(5_000)
+    free = sum(r.last - r.first + 1 for r in lan.ranges(1, BINDABLE))
+    assert free == 10
+
+
 def dead(row: Binding, now_s: int) -> Binding:
     return replace(row, expires_at=now_s - 10, potential_expires_at=now_s - 10)
 
