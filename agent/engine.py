@@ -115,6 +115,8 @@ def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, n
             log.debug("a reply cannot be sent: %s", error)
     if server.committed != committed:
         wake.notify()
+    for line in server.take_alarms():
+        log.error("%s", line)
     for line in server.take_events():
         log.info("%s", line)
 

@@ -100,6 +100,8 @@ class DhcpServer:
         self._server_identifier = server_identifier
         self._log_packets = log_packets
         self._events: list[str] = []
+        self._alarms: list[str] = []
+        self._store_failing = False
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
@@ -143,9 +145,15 @@ class DhcpServer:
             self._counters = {}
 
     def take_events(self) -> list[str]:
-        """The log lines since the last call."""
+        """The log lines since the last call, if they are kept at all."""
         events, self._events = self._events, []
         return events
+
+    def take_alarms(self) -> list[str]:
+        """What an operator must hear of, since the last call: once when it begins, once when it
+        is over."""
+        alarms, self._alarms = self._alarms, []
+        return alarms
 
     # --- the batch
 
@@ -168,8 +176,10 @@ class DhcpServer:
                 handled = self._handle(tx, packets, now_ms)
         except StoreError as error:
             self.count("store_failed", len(packets))
-            self._note(f"{len(packets)} messages are not answered, the store failed: {error}")
+            self._tell_store_state(error)
             return []
+        if writing:
+            self._tell_store_state(None)
         return self._finish(handled)
 
     def _may_write(self, packet: Packet) -> bool:
@@ -330,6 +340,13 @@ class DhcpServer:
         return frozenset(own | ({self._server_identifier} if self._server_identifier else set()))
 
     # --- the log
+
+    def _tell_store_state(self, error: StoreError | None) -> None:
+        if error is not None and not self._store_failing:
+            self._alarms.append(f"the store fails, no binding is acknowledged: {error}")
+        elif error is None and self._store_failing:
+            self._alarms.append("the store commits again, bindings are acknowledged")
+        self._store_failing = error is not None
 
     def _drop(self, reason: str, received: Received) -> None:
         self.count(f"dropped_{reason}")

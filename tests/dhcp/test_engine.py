@@ -94,6 +94,21 @@ def test_service_goes_on_after_a_failed_commit() -> None:
     assert (ack.kind, ack.address) == (ACK, offer.address)
 
 
+def test_the_operator_hears_of_a_failing_store_once_and_of_its_end() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    world.failing.failing = True
+    world.say(Client(1).select(offer))
+    world.say(Client(2).discover())  # needs no commit, and proves nothing
+    world.say(Client(1).select(offer))
+    alarms = world.server.take_alarms()
+    assert alarms == ["the store fails, no binding is acknowledged: disk full"]
+    world.failing.failing = False
+    world.one(Client(1).select(offer))
+    world.one(Client(1).renew(offer.address))
+    assert world.server.take_alarms() == ["the store commits again, bindings are acknowledged"]
+
+
 def test_a_crash_after_the_commit_keeps_every_promise() -> None:
     world = World()
     offer = world.one(Client(1).discover())
