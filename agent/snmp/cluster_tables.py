@@ -62,7 +62,7 @@ CHANGE_REFERENCE_OCTETS = 8
 packed record is always longer."""
 
 _UNKNOWN_PEER = PeerStatus()
-_SELF = PeerStatus(hello_state=1, align_state=1)
+_SELF = PeerStatus(hello_state=4, align_state=5)
 
 
 # --- scalars
@@ -116,7 +116,7 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerState": _server_state,
         "dhcpSyncServerConfigVersion": lambda scope: scope.local().configuration_version,
         "dhcpSyncServerBindings": _binding_count,
-        "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state > 2 for p in _peers(scope)),
+        "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state <= 2 for p in _peers(scope)),
         "dhcpSyncServerPoolsLow": pools_low,
         "dhcpSyncServerMaxBacklog": lambda scope: max([0, *(p.backlog for p in _peers(scope))]),
     }

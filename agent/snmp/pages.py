@@ -111,8 +111,9 @@ def change_page(
         through = max(through, applied)
     elif not inside:
         raise PacketError("truncated", "not even one change fits the answer")
+    rows_in_order = tuple(records[seq] for seq in sorted(records))
     return m.ChangePage(
-        pull.stream, log_from, through, tuple(records[seq] for seq in sorted(records)), complete
+        pull.stream, log_from, through, rows_in_order, complete or through >= applied
     )
 
 

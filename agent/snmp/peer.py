@@ -54,7 +54,7 @@ class PeerClient:
     ) -> None:
         self._session = session
         self._user = next(iter(users), None)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._known_engines: set[bytes] = set()
         self._turns: dict[MemberId, asyncio.Semaphore] = {}
         self._started = time.monotonic()
@@ -118,7 +118,7 @@ class PeerClient:
                 second = max(1, second // 2)
             try:
                 answer = await self._session.ask(
-                    target, kind, varbinds, self._timeout_s, first=first, second=second
+                    target, kind, varbinds, self.timeout_s, first=first, second=second
                 )
             except SnmpTimeout:
                 if attempt + 1 == _ATTEMPTS:

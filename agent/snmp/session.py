@@ -17,7 +17,7 @@ from typing import Any
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity.engine import SnmpEngine
 from pysnmp.error import PySnmpError
-from pysnmp.proto import errind
+from pysnmp.proto import errind, rfc1902
 
 from agent.errors import DhcpSyncError, PacketError
 from agent.model import format_address
@@ -135,7 +135,7 @@ class Session:
                 address,
                 SNMP_V3,
                 SECURITY_MODEL_USM,
-                target.user,
+                rfc1902.OctetString(target.user.encode()),
                 AUTH_PRIV,
                 target.engine_id,
                 b"",

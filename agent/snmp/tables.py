@@ -97,8 +97,8 @@ class PeerStatus:
     `hello_state` and `align_state` are the numbers of the MIB; `last_heard_at` 0 is never."""
 
     incarnation: int = 0
-    hello_state: int = 3
-    align_state: int = 5
+    hello_state: int = 2
+    align_state: int = 1
     last_heard_at: int = 0
     clock_offset_ms: int = 0
     backlog: int = 0

@@ -224,7 +224,7 @@ def test_readable_values() -> None:
 def test_usage_of_pools_and_health() -> None:
     async def check() -> None:
         async with running(bindings=50) as world:
-            world.peers[2] = PeerStatus(4, 1, 2, NOW_MS // 1000, -1500, 17)
+            world.peers[2] = PeerStatus(4, 4, 5, NOW_MS // 1000, -1500, 17)
             with world.store.write() as tx:
                 tx.replace_address_ranges([], [OWNED])
                 tx.save_bindings([binding(FIRST + 100), binding(FIRST + 101, epoch=0)])
