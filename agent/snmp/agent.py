@@ -126,7 +126,7 @@ class SnmpAgent:
             hooks.on_change,
         )
         self.informs = InformReceiver(hooks.handle, clock)
-        self._responder = CommandResponder(
+        self.responder = CommandResponder(
             self._engine,
             {
                 wire.GET: self._read,

@@ -2,8 +2,7 @@
 
 pysnmp answers an INFORM before its application has seen it. Here the response means "committed in
 my store" (draft 8.3), or says by its error-status why not (`status.PEER_STATUS`). Only users of
-role peer at authPriv are heard. INFORMs of one peer are handled in the order of their arrival;
-Traps can be replayed (RFC 3414 does not protect them here), so they change nothing and are counted.
+role peer at authPriv are heard. INFORMs of one peer are handled in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ class InformReceiver:
         self._handle = handle
         self._clock = clock
         self._turns: dict[int, asyncio.Lock] = {}
-        self.traps_ignored = 0
 
     async def inform(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
         """One InformRequest. Raises PeerError, StoreError, RequestError."""
@@ -50,10 +48,6 @@ class InformReceiver:
         request = self._message(name, varbinds)
         async with self._turns.setdefault(request.header.sender, asyncio.Lock()):
             await self._handle(request)
-        return Reply()
-
-    async def trap(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
-        self.traps_ignored += 1
         return Reply()
 
     def _message(self, name: Oid, varbinds: list[Varbind]) -> Request:

@@ -95,9 +95,13 @@ class CommandResponder:
         self._role_of = role_of
         self._pending = pending
         self._silent_drops = symbol(engine, "SNMPv2-MIB", "snmpSilentDrops")
-        engine.message_dispatcher.register_context_engine_id(
-            engine.snmpEngineID, tuple(services), self.process_pdu
-        )
+        commands = tuple(kind for kind in services if kind != wire.INFORM)
+        register = engine.message_dispatcher.register_context_engine_id
+        register(engine.snmpEngineID, commands, self.process_pdu)
+        # The context of a notification is its sender's (RFC 3413 3.3): any engine.
+        register(b"", (wire.INFORM,), self.process_pdu)
+        register(b"", (wire.TRAP,), self._ignore_trap)
+        self.traps_ignored = 0
 
     def process_pdu(
         self,
@@ -153,12 +157,18 @@ class CommandResponder:
             return
         self._pending.start(self._serve(asker, parsed, octets, respond))
 
+    def _ignore_trap(self, *_: Any) -> None:
+        """Traps can be replayed, or sent by anybody who knows a user's name: they change nothing
+        here, they are only counted."""
+        self.traps_ignored += 1
+
     async def _serve(
         self, asker: Asker, pdu: wire.Pdu, room: int, respond: Callable[[Reply], None]
     ) -> None:
         try:
             reply = await self._services[pdu.kind](asker, pdu, room)
         except RequestError as error:
+            log.info("a request of %s was refused: %s", asker.user, error)
             empty = wire.NO_VARBINDS if error.status is ErrorStatus.TOO_BIG else None
             reply = Reply(empty, error.status, error.index)
         except DhcpSyncError as error:

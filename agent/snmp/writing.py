@@ -68,7 +68,6 @@ class Writer:
         try:
             await self._apply(asker, varbinds)
         except RequestError as error:
-            log.info("a SET of %s was refused: %s", asker.user, error)
             if asker.role is not Role.PEER:
                 await self._audit_refusal(asker, varbinds, error)
             raise

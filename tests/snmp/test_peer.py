@@ -313,11 +313,14 @@ def test_a_member_that_has_another_engine_is_not_talked_to() -> None:
 def test_people_cannot_speak_as_members(user: Role) -> None:
     async def check(world: World, client: PeerClient) -> None:
         poll = m.PollAsk(world.header(), NONCE, (m.RangeEpoch(FIRST, FIRST + 9),))
-        pull = m.BlockPull(world.header(), -1, 10)
-        for request in (hello(world), poll, pull):
+        for request in (hello(world), poll):
             with pytest.raises(PeerError):
                 await client.exchange(world.member(), request, NOW_MS)
         assert world.requests == []
+        pull = m.BlockPull(world.header(), -1, 10)
+        page = await client.exchange(world.member(), pull, NOW_MS)
+        assert isinstance(page, m.BlockPage)
+        assert page.records == ()
 
     meeting(check, user=user)
 

@@ -1,0 +1,214 @@
+"""What should not come from outside: the agent counts it, answers where it can, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from agent.errors import ConfigError
+from agent.model import ChangeKind, Subnet
+from agent.snmp import columns, view
+from agent.snmp.engine import EngineIdentity, build_engine, close_engine, listen
+from agent.snmp.oid import format_oid
+from tests.snmp.world import (
+    LOOPBACK,
+    NETWORK,
+    Outcome,
+    World,
+    engine_id,
+    make_group,
+    net_snmp,
+    run,
+    running,
+)
+
+NAME = "." + format_oid((*view.SYSTEM, 5, 0))
+SUBNET = "." + format_oid((*columns.SUBNET["Name"].oid, 198, 18, 0, 0, 15))
+STATISTICS = {word: (*view.USM_STATISTICS, arc, 0) for arc, word in enumerate(
+    ("levels", "windows", "users", "engines", "digests", "decryption"), 1)}  # fmt: skip
+
+
+def inside(check: Callable[[World], Awaitable[None]], *, community: str = "") -> None:
+    async def enter() -> None:
+        async with running(community=community) as world:
+            await check(world)
+            good = await net_snmp(world, "snmpget", NAME)
+            assert "m1" in good.out, f"the agent does not go on: {good.err}"
+
+    asyncio.run(enter())
+
+
+async def counted(world: World, word: str) -> int:
+    out = await net_snmp(world, "snmpget", "-Oqv", "." + format_oid(STATISTICS[word]))
+    return int(out.out)
+
+
+def credentials(**changes: str) -> list[str]:
+    values = {
+        "-l": "authPriv",
+        "-u": "monitor",
+        "-a": "SHA-256",
+        "-A": "monitor-authentication",
+        "-x": "AES",
+        "-X": "monitor-privacy",
+    }
+    values |= {f"-{key}": value for key, value in changes.items()}
+    return ["-v3", *(part for pair in values.items() for part in pair)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "counter"),
+    [
+        ({"u": "nobody"}, "Unknown user name", "users"),
+        ({"A": "wrong-authentication"}, "Authentication failure", "digests"),
+        ({"l": "noAuthNoPriv"}, "Unsupported security level", "levels"),
+        ({"l": "authNoPriv"}, "Unsupported security level", "levels"),
+        ({"X": "wrong-privacy"}, "", "decryption"),
+    ],
+)
+def test_users_and_keys(changes: dict[str, str], words: str, counter: str) -> None:
+    async def check(world: World) -> None:
+        out = await run(world, "snmpget", credentials(**changes), (NAME,))
+        assert out.code != 0
+        assert "m1" not in out.out
+        assert words in out.err
+        assert await counted(world, counter) >= 1
+
+    inside(check)
+
+
+def test_no_community_unless_configured() -> None:
+    async def check(world: World) -> None:
+        for version in ("-v1", "-v2c"):
+            out = await run(world, "snmpget", [version, "-c", "public"], (NAME,))
+            assert "Timeout" in out.err
+
+    inside(check)
+
+
+def test_a_configured_community_reads_what_a_monitor_reads(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def check(world: World) -> None:
+        async def ask(tool: str, *parts: str, name: str = "public") -> Outcome:
+            return await run(world, tool, ["-v2c", "-c", name], parts)
+
+        assert "m1" in (await ask("snmpget", NAME)).out
+        walked = await ask("snmpbulkwalk", "." + format_oid(columns.BINDING.entry))
+        assert len(walked.lines) == 20 * len(columns.BINDING.columns)
+        refused = await ask("snmpset", SUBNET, "s", "new")
+        assert "authorizationError" in refused.err
+        assert "Timeout" in (await ask("snmpget", NAME, name="private")).err
+        assert (await ask("snmpwalk", "." + format_oid(columns.CHANGE.entry))).code == 0
+        with world.store.read() as tx:
+            rows = [record.row for record in tx.configuration(ChangeKind.SUBNET)]
+        assert rows == [Subnet(NETWORK, 15, name="lan")]
+
+    with caplog.at_level(logging.WARNING, "dhcpsync.snmp"):
+        inside(check, community="public")
+    assert "SNMPv2c is on" in caplog.text
+
+
+async def capture(world: World) -> list[bytes]:
+    """Datagrams of real exchanges, to be mutated."""
+    loop = asyncio.get_running_loop()
+    found: list[bytes] = []
+
+    class Tap(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            found.append(data)
+
+    transport, _ = await loop.create_datagram_endpoint(Tap, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    engine = ["-e", engine_id(1).hex(), "-Z", "1,1"]
+    where = f"udp:127.0.0.1:{port}"
+    process = await asyncio.create_subprocess_exec(
+        "snmpget", *credentials(), *engine, "-t", "0.1", "-r", "0", "-m", "", where, NAME,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await process.wait()
+    transport.close()
+    assert found, "the tool has sent nothing"
+    return found
+
+
+def test_five_hundred_mutated_datagrams() -> None:
+    async def check(world: World) -> None:
+        samples = await capture(world)
+        samples += [bytes.fromhex("302902010104067075626c6963a01c02")]
+        chance = random.Random(20_261_121)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(500):
+                datagram = bytearray(chance.choice(samples))
+                for _ in range(chance.randint(1, 6)):
+                    datagram[chance.randrange(len(datagram))] = chance.randrange(256)
+                if number % 5 == 0:
+                    del datagram[chance.randrange(len(datagram)) :]
+                sender.sendto(bytes(datagram), (world.address, world.port))
+                if number % 20 == 0:
+                    await asyncio.sleep(0)
+            for size in range(len(samples[0])):
+                sender.sendto(samples[0][:size], (world.address, world.port))
+        parse_errors = "." + format_oid((*view.SNMP, 6, 0))
+        out = await net_snmp(world, "snmpget", "-Oqv", parse_errors)
+        assert int(out.out) > 0
+        assert world.requests == []
+
+    inside(check)
+
+
+def test_a_port_that_is_taken() -> None:
+    async def check() -> None:
+        engine = build_engine(EngineIdentity(engine_id(1), 1))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            port = other.getsockname()[1]
+            with pytest.raises(ConfigError, match=r"snmp\.port: cannot listen on 127\.0\.0\.1"):
+                await listen(engine, LOOPBACK, port)
+        with pytest.raises(ConfigError, match=r"snmp\.address: cannot listen on 192\.0\.2\.1"):
+            await listen(engine, 0xC0000201, 0)
+        await close_engine(engine)
+
+    asyncio.run(check())
+
+
+def test_traps_change_nothing() -> None:
+    async def check(world: World) -> None:
+        peer = credentials(u="peer", A="peer-authentication", X="peer-privacy")
+        message = "." + format_oid(columns.MESSAGE)
+        parts = ("", "." + format_oid(columns.HELLO), message, "x", "01")
+        # As another member sends it: its engine is known here once it has been talked to.
+        world.agent.peer_client._target(make_group().members[1])
+        engine = ["-e", engine_id(2).hex()]
+        out = await run(world, "snmptrap", [*peer, *engine], parts)
+        assert out.code == 0, out.err
+        await net_snmp(world, "snmpget", NAME)
+        assert world.agent.responder.traps_ignored == 1
+        assert world.requests == []
+
+    inside(check)
+
+
+@pytest.mark.parametrize(
+    ("user", "wanted"),
+    [("peer", "wrongValue"), ("operator", "authorizationError"), ("monitor", "authorizationError")],
+)
+def test_an_inform_that_is_none_of_ours(
+    user: str, wanted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """snmpinform does not show the error-status of the response; our log names it."""
+
+    async def check(world: World) -> None:
+        parts = ("", "." + format_oid(columns.HELLO), "." + format_oid(columns.MESSAGE), "x", "ff")
+        out = await net_snmp(world, "snmpinform", *parts, user=user)
+        assert out.err == "" or "Created directory" in out.err, "it must be answered"
+        assert wanted in caplog.text
+        assert world.requests == []
+
+    with caplog.at_level(logging.INFO, "dhcpsync.snmp"):
+        inside(check)
