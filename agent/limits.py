@@ -155,8 +155,9 @@ POLL_BINDINGS_MAX = 8_192
 """Bindings read to answer one poll: about 40 ms, for which the engine waits, and two whole blocks;
 what lies behind them is not agreed to."""
 
-CHOOSE_BINDINGS_MAX = 4_096
-"""Bindings read at a time in the search for addresses to poll for: about 20 ms."""
+CHOOSE_BINDINGS_MAX = 2_048
+"""Bindings read at a time in the search for addresses to poll for: about 20 ms, for which the
+engine waits."""
 
 WISHES_MAX = 16
 """Membership changes that wait for their ballot: no more than a group has members."""

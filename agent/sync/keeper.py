@@ -83,7 +83,8 @@ class Keeper:
             if now_ms < stock.count_again_ms:
                 due = min(due, stock.count_again_ms)
                 continue
-            self._count(tx, stock, applied, now_ms)
+            if stock.counted_at != applied:
+                self._count(tx, stock, applied, now_ms)
             if is_low(stock.free, stock.high):
                 self._ask_for(tx, stock, now_ms)
                 due = min(due, now_ms + _COUNT_MS)
@@ -98,14 +99,15 @@ class Keeper:
         if self._poll.finished == self._finished_seen:
             self._polled = stock
             return
-        stock.counted_at = -1
-        stock.count_again_ms = now_ms
         if self._poll.gained:
+            stock.counted_at = -1
+            stock.count_again_ms = now_ms
             stock.failures = 0
             stock.not_before_ms = now_ms
         elif self._poll.refused(now_ms):
-            stock.not_before_ms = now_ms + self._situation.random.randrange(
-                self._situation.settings.poll_retry_ms
+            retry_ms = self._situation.settings.poll_retry_ms
+            stock.not_before_ms = (
+                now_ms + retry_ms // 2 + self._situation.random.randrange(retry_ms)
             )
         else:
             self._back_off(stock, now_ms)
@@ -162,7 +164,7 @@ class Keeper:
             first, last = stock.order[stock.cursor]
             first = max(first, stock.inside)
             question = Question(first, last, self._situation.me, nonce, now_ms // 1000)
-            verdicts, read = judge_span(tx, question, CHOOSE_BINDINGS_MAX)
+            verdicts, read = judge_span(tx, question, budget)
             budget -= read
             agreed = [(v.first, v.last) for v in verdicts if v.agreed]
             spans = ranges.take(ranges.subtract(agreed, left_out), need)

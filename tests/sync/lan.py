@@ -102,7 +102,7 @@ class Lan:
         if group is not None:
             with store.write() as tx:
                 tx.put_group(group)
-                tx.set_serving(True)
+                tx.set_serving(True, since=0)
         self.stores[member] = store
         self.offset_ms[member] = 0
         self.restart(member)
