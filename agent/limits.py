@@ -95,7 +95,7 @@ DECLINES_PER_LINK_MAX = 64
 bounds a client that changes its identity."""
 
 DECLINES_POOL_DIVISOR = 8
-"""At most this part (1/8, and at least one address) of a pool is believed to be declined at once."""
+"""At most this part (1/8, at least one address) of a pool is believed to be declined at once."""
 
 DECLINES_MAX = 4096
 """DECLINEs believed by one member within DECLINE_HOLD_S, all together: they are kept in memory."""

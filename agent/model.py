@@ -339,7 +339,9 @@ class Local:
     """What a member knows of itself, kept in its store and never replicated.
 
     `configuration_version` and `ownership_version` grow with every change of the configuration
-    tables and of the address ranges, so that a cache knows when it is stale."""
+    tables and of the address ranges, so that a cache knows when it is stale. `serving_since`: when
+    this store joined its group (0: it founded it). It took part in no complete poll before, so
+    it cannot know who owns an address whose lease had ended by then."""
 
     member: MemberId
     incarnation: int
@@ -349,6 +351,7 @@ class Local:
     configuration_version: int
     ownership_version: int
     serving: bool
+    serving_since: int
 
 
 def format_address(address: int) -> str:

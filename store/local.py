@@ -64,7 +64,9 @@ _LOCAL_FIELDS = (
     LOCAL.c.configuration_version,
     LOCAL.c.ownership_version,
     LOCAL.c.serving,
+    LOCAL.c.serving_since,
 )
+_SERVING = _LOCAL_FIELDS.index(LOCAL.c.serving)
 _LOCAL = compile_statement(select(*_LOCAL_FIELDS))
 _ADD_LOCAL = compile_insert(LOCAL)
 _ANCHOR = compile_statement(select(LOCAL.c.boot_id, LOCAL.c.offset_ms))
@@ -78,7 +80,11 @@ _NEXT_POLL = _increment(LOCAL.c.poll_counter)
 _CONFIGURATION_CHANGED = _increment(LOCAL.c.configuration_version)
 _OWNERSHIP_CHANGED = _increment(LOCAL.c.ownership_version)
 _SET_BOOTS = compile_statement(update(LOCAL).values(engine_boots=bindparam("boots")), "boots")
-_SET_SERVING = compile_statement(update(LOCAL).values(serving=bindparam("serving")), "serving")
+_SET_SERVING = compile_statement(
+    update(LOCAL).values(serving=bindparam("serving"), serving_since=bindparam("since")),
+    "serving",
+    "since",
+)
 _SET_INCARNATION = compile_statement(
     update(LOCAL).values(incarnation=bindparam("incarnation")), "incarnation"
 )
@@ -122,17 +128,17 @@ class LocalRow(StreamRows):
 
     def local(self) -> Local:
         values = list(self.rows(_LOCAL)[0])
-        values[-1] = bool(values[-1])
+        values[_SERVING] = bool(values[_SERVING])
         return Local(*values)
 
     def add_local(self, member: int, incarnation: int, engine_id: bytes) -> None:
         """Make the single row and the own stream of a new store."""
-        row: Row = (1, member, incarnation, engine_id, 0, 0, 0, 0, 0, None, None)
+        row: Row = (1, member, incarnation, engine_id, 0, 0, 0, 0, 0, 0, None, None)
         self.change(_ADD_LOCAL, row)
         self._stream_head(stream_id(member, incarnation))
 
-    def set_serving(self, serving: bool) -> None:
-        self.change(_SET_SERVING, (+serving,))
+    def set_serving(self, serving: bool, since: int) -> None:
+        self.change(_SET_SERVING, (+serving, since))
 
     def next_poll_counter(self) -> int:
         self.change(_NEXT_POLL)

@@ -265,6 +265,7 @@ LOCAL = _table(
         _integer("configuration_version"),
         _integer("ownership_version"),
         _integer("serving"),
+        _integer("serving_since"),
         _text("boot_id", nullable=True),
         _optional_integer("offset_ms"),
     ],
@@ -273,7 +274,7 @@ LOCAL = _table(
     engine_id="length(engine_id) BETWEEN 5 AND 32",
     engine_boots="engine_boots BETWEEN 0 AND 2147483647",
     counters="poll_counter >= 0 AND configuration_version >= 0 AND ownership_version >= 0",
-    serving="serving IN (0, 1)",
+    serving="serving IN (0, 1) AND serving_since >= 0",
     anchor="(boot_id IS NULL) = (offset_ms IS NULL)",
 )
 """After `id`, columns in the order of the fields of `agent.model.Local`, then the clock's anchor.

@@ -262,6 +262,7 @@ class DhcpServer:
             stock=derived.stock,
             declines=self._declines,
             view=View(tx, addresses, clients),
+            serving_since=local.serving_since,
         )
 
     def _finish(self, handled: _Handled) -> list[Reply]:

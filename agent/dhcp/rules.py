@@ -112,6 +112,7 @@ class Context:
     stock: FreeStock
     declines: DeclineLimiter
     view: View
+    serving_since: int
     _streams: Mapping[StreamId, StreamHead] | None = field(default=None)
 
     def streams(self) -> Mapping[StreamId, StreamHead]:
@@ -161,8 +162,11 @@ def claim(c: Context, client_key: bytes, address: int) -> Claim | str:
     ):
         if own_epoch > row.epoch:
             return Claim(own_epoch, 1, row)
-        if reservation is None and owned is not None and _is_withheld(owned, row, c.now):
-            return "promised_to_other"
+        if reservation is None:
+            if owned is not None and _is_withheld(owned, row, c.now):
+                return "promised_to_other"
+            if not row.is_live(c.now) and _ended_at(row) <= c.serving_since:
+                return "ended_before_joining"
         return Claim(row.epoch, row.grant + 1, row)
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
@@ -171,6 +175,10 @@ def claim(c: Context, client_key: bytes, address: int) -> Claim | str:
     if reservation is not None:
         return _reserved_claim(row, c.now)
     return "unknown_binding"
+
+
+def _ended_at(row: Binding) -> int:
+    return row.transaction_at if row.state is BindingState.RELEASED else row.expires_at
 
 
 def _is_withheld(owned: AddressRange, row: Binding, now: int) -> bool:

@@ -109,7 +109,7 @@ class Membership:
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         if self._situation.group is None:
             return now_ms + _IDLE_MS
-        self._finish_joining(tx, heads)
+        self._finish_joining(tx, heads, now_ms)
         due = min(self._coordinate(tx, now_ms), now_ms + _IDLE_MS)
         for to, at_ms in sorted(self._query.items()):
             if now_ms >= at_ms:
@@ -124,7 +124,9 @@ class Membership:
             due = min(due, at_ms)
         return due
 
-    def _finish_joining(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead]) -> None:
+    def _finish_joining(
+        self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
+    ) -> None:
         situation = self._situation
         if situation.serving:
             return
@@ -135,7 +137,7 @@ class Membership:
             theirs = {s: seq for s, seq in peer.vector.items() if s != situation.own_stream}
             if not covers(mine, theirs):
                 return
-        tx.set_serving(True)
+        tx.set_serving(True, since=now_ms // 1000)
         situation.serving = True
 
     # --- coordinator

@@ -623,7 +623,7 @@ def test_a_member_that_does_not_serve_is_silent() -> None:
     world = World()
     address = world.bind(Client(1))
     with world.store.write() as tx:
-        tx.set_serving(False)
+        tx.set_serving(False, since=0)
     world.silent(Client(2).discover(), "not_serving")
     world.silent(Client(1).renew(address), "not_serving")
     world.silent(Client(1).inform(address), "not_serving")

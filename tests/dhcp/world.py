@@ -103,7 +103,7 @@ class World:
         self.failing = FailingStore(self.store)
         self.now_ms = NOW_MS
         with self.store.write() as tx:
-            tx.set_serving(True)
+            tx.set_serving(True, since=0)
             tx.put_group(group_of(*members, lease_s=lease_s))
             tx.save_configuration([(row, False) for row in rows])
             tx.replace_address_ranges([], list(ranges))

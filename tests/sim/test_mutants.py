@@ -16,7 +16,7 @@ from agent.sync import poll, stream, verdict
 from tools.simulator.run import Parameters, run
 
 SEEDS_MAX = 12
-CROWDED = Parameters(members=3, seconds=400, pool_size=32, clients=20)
+CROWDED = Parameters(members=3, joiners=1, seconds=500, pool_size=32, clients=20)
 """Few addresses for many clients, so that members have to fight for them."""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -102,6 +102,11 @@ def a_record_is_lost_on_the_way_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stream, "apply_records", apply_records)
 
 
+def what_a_joiner_did_not_see_does_not_matter(patch: pytest.MonkeyPatch) -> None:
+    """A member serves a former client of an address whose lease had ended before it joined."""
+    patch.setattr(rules, "_ended_at", lambda row: 2**60)
+
+
 MUTANTS: list[tuple[Patch, int]] = [
     (promises_do_not_bind, 6),
     (live_leases_do_not_count, 1),
@@ -110,6 +115,7 @@ MUTANTS: list[tuple[Patch, int]] = [
     (unknown_is_acknowledged, 1),
     (replies_leave_before_the_commit, 1),
     (a_record_is_lost_on_the_way_in, 5),
+    (what_a_joiner_did_not_see_does_not_matter, 13),
 ]
 """Each with the first seed that killed it when this was written."""
 

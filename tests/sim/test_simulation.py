@@ -24,6 +24,12 @@ def test_no_invariant_breaks(seed: int, members: int) -> None:
     assert result.leases > 20, "a run in which nobody is served proves nothing"
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_member_that_joins_under_faults_breaks_nothing(seed: int) -> None:
+    result = run(seed, Parameters(members=3, joiners=1, seconds=500, pool_size=32, clients=20))
+    assert result.violation == ""
+
+
 def test_a_quiet_network_serves_everybody() -> None:
     result = run(1, Parameters(members=3, seconds=300, faults=False))
     assert result.violation == ""

@@ -73,7 +73,7 @@ def test_a_transaction_ends_with_its_block(store: Store) -> None:
 
 def test_a_read_transaction_cannot_write(store: Store) -> None:
     with pytest.raises(AssertionError, match="cannot write"), store.read() as tx:
-        tx.set_serving(True)
+        tx.set_serving(True, since=0)
 
 
 def test_write_inside_write_is_our_bug(store: Store) -> None:
@@ -107,7 +107,7 @@ def test_local_row(store: Store) -> None:
         local = tx.local()
         assert (local.member, local.incarnation, local.engine_id) == (1, 1, ENGINE_ID)
         assert local.serving is False
-        tx.set_serving(True)
+        tx.set_serving(True, since=0)
         assert [tx.next_poll_counter(), tx.next_poll_counter()] == [1, 2]
         tx.begin_incarnation(4)
     with store.read() as tx:

@@ -60,7 +60,7 @@ def test_a_store_of_the_current_revision_loads_no_alembic(tmp_path: Path) -> Non
     create_store(tmp_path / "store.db", member=1, engine_id=ENGINE_ID).close()
     program = (
         "import sys, store; s = store.open_store(sys.argv[1])\n"
-        "with s.write() as tx: tx.set_serving(True)\n"
+        "with s.write() as tx: tx.set_serving(True, since=0)\n"
         "sys.exit('alembic' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, tmp_path / "store.db"], cwd=ROOT, check=True)

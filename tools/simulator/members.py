@@ -12,7 +12,7 @@ from collections.abc import Callable
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
 from agent.errors import PeerError
-from agent.model import MemberId
+from agent.model import Member, MemberId
 from agent.sync.messages import Request, Response
 from agent.sync.node import Node, Settings
 from store import Store
@@ -60,6 +60,10 @@ class SimulatedMember:
 
     def now_ms(self) -> int:
         return self._world.now_ms + self.offset_ms
+
+    def is_serving(self) -> bool:
+        with self.store.read() as tx:
+            return tx.local().serving
 
     @property
     def node(self) -> Node:
@@ -146,6 +150,13 @@ class SimulatedMember:
             return error
         self._committed()
         return response
+
+    def propose_join(self, joining: Member) -> None:
+        """What an operator's SET of a member row does."""
+        if self.running:
+            with self.store.write() as tx:
+                self._node.propose_join(tx, joining, self.now_ms())
+            self._committed()
 
     # --- DHCP
 

@@ -34,6 +34,12 @@ class Parameters:
     mul_s: int = 20
     pool_size: int = 96
     faults: bool = True
+    joiners: int = 0
+    """So many of the members join while clients are served; the others are founders."""
+
+    @property
+    def founders(self) -> int:
+        return self.members - self.joiners
 
 
 @dataclass
@@ -80,28 +86,35 @@ class Simulation:
         if self.parameters.faults:
             self._plan_faults(start_ms)
         self._plan_clients(start_ms)
+        self._plan_joins(start_ms)
         self.world.run_until(start_ms + self.parameters.seconds * 1000)
         self._heal()
         self.world.run_until(self.world.now_ms + HEALED_S * 1000)
-        checkers.check_equal_tables([m.name for m in self.members], [m.store for m in self.members])
+        serving = [m for m in self.members if m.is_serving()]
+        if len(serving) < self.parameters.founders:
+            raise checkers.ViolationError("L3: a founder does not serve")
+        self.counters["members serving"] = len(serving)
+        checkers.check_equal_tables([m.name for m in serving], [m.store for m in serving])
 
     # --- the cluster
 
     def _make_member(self, number: int) -> SimulatedMember:
         p = self.parameters
-        store = Store.in_memory(member=number, engine_id=bytes([128, 0, 126, 217, 4, number]))
-        listed = tuple(
-            Member(i, f"m{i}", member_address(i), 161, bytes([128, 0, 126, 217, 4, i]))
-            for i in range(1, p.members + 1)
-        )
+        store = Store.in_memory(member=number, engine_id=_listed(number).engine_id)
+        if number > p.founders:
+            return self._simulate(number, store)
+        listed = tuple(_listed(i) for i in range(1, p.founders + 1))
         with store.write() as tx:
             tx.put_group(Group("simulated", 1, p.mul_s, p.lease_s, listed))
-            tx.set_serving(True)
+            tx.set_serving(True, since=0)
             if number == 1:
                 first = LAN + 0x1000
                 tx.save_configuration(
                     [(Subnet(LAN, 15), False), (Pool(first, first + p.pool_size - 1), False)]
                 )
+        return self._simulate(number, store)
+
+    def _simulate(self, number: int, store: Store) -> SimulatedMember:
         return SimulatedMember(
             number, store, self.world, self._peer, self._on_commit, self._on_reply
         )
@@ -142,11 +155,20 @@ class Simulation:
                 now_ms + message.lease_s * 1000,
                 now_ms,
                 self.parameters.mul_s,
-                [(other.store, other.offset_ms) for other in self.members if other is not member],
+                self._others(member),
             )
         for client in self.clients:
             if client.hardware_address == message.hardware_address:
                 self.world.send(member.name, client.name, functools.partial(client.receive, data))
+
+    def _others(self, member: SimulatedMember) -> list[tuple[Store, int]]:
+        """The other members of the group as `member` knows it. One that has not pulled yet does
+        not count: it agrees to no poll, so nothing is given away by what it does not know."""
+        with member.store.read() as tx:
+            group = tx.group()
+        listed = group.members if group else ()
+        others = [self.members[m.member - 1] for m in listed if m.member != member.member]
+        return [(other.store, other.offset_ms) for other in others if other.is_serving()]
 
     def _count(self, name: str) -> None:
         self.counters[name] = self.counters.get(name, 0) + 1
@@ -173,6 +195,21 @@ class Simulation:
                 at += int(r.expovariate(1 / 240_000)) + 5_000
                 self.world.at(at, functools.partial(client.stop, release=r.random() < 0.4))
                 at += int(r.expovariate(1 / 40_000)) + 1_000
+
+    def _plan_joins(self, start_ms: int) -> None:
+        """Each joiner is proposed to founders again and again, until it is in."""
+        half_ms = self.parameters.seconds * 500
+        for member in self.members[self.parameters.founders :]:
+            at = start_ms + self._random.randint(0, half_ms)
+            for again_ms in range(0, half_ms, 20_000):
+                contact = self._random.choice(self.members[: self.parameters.founders])
+                self.world.at(at + again_ms, functools.partial(self._join, contact, member.member))
+
+    def _join(self, contact: SimulatedMember, number: int) -> None:
+        with contact.store.read() as tx:
+            group = tx.group()
+        if group is not None and group.member(number) is None:
+            contact.propose_join(_listed(number))
 
     def _plan_faults(self, start_ms: int) -> None:
         r = self._random
@@ -240,6 +277,11 @@ class Simulation:
         for member in self.members:
             member.crash_point = ""
             member.start()
+
+
+def _listed(number: int) -> Member:
+    engine_id = bytes([128, 0, 126, 217, 4, number])
+    return Member(number, f"m{number}", member_address(number), 161, engine_id)
 
 
 def run(seed: int, parameters: Parameters) -> Result:

@@ -303,6 +303,7 @@ def own() -> None:
             integer("configuration_version"),
             integer("ownership_version"),
             integer("serving"),
+            integer("serving_since"),
             text("boot_id", nullable=True),
             integer("offset_ms", nullable=True),
         ],
@@ -314,7 +315,7 @@ def own() -> None:
             "engine_boots": "engine_boots BETWEEN 0 AND 2147483647",
             "counters": "poll_counter >= 0 AND configuration_version >= 0"
             " AND ownership_version >= 0",
-            "serving": "serving IN (0, 1)",
+            "serving": "serving IN (0, 1) AND serving_since >= 0",
             "anchor": "(boot_id IS NULL) = (offset_ms IS NULL)",
         },
     )
