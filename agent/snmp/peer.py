@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from agent.errors import PacketError, PeerError
-from agent.limits import MEMBERS_MAX, SNMP_PEER_OUTSTANDING_MAX
+from agent.limits import MEMBERS_MAX, SNMP_MESSAGE_OCTETS_MAX, SNMP_PEER_OUTSTANDING_MAX
 from agent.model import Member, MemberId
 from agent.snmp import ber, columns, pages, wire
 from agent.snmp.ber import Varbind
@@ -40,6 +40,8 @@ PeerTimeout = SnmpTimeout
 
 _ATTEMPTS = 2
 _WALK_REPETITIONS = 64
+_INFORM_OCTETS_MAX = SNMP_MESSAGE_OCTETS_MAX - 256
+"""Variable bindings of an INFORM; the rest is for the message around them."""
 
 
 class PeerClient:
@@ -140,6 +142,10 @@ class PeerClient:
                 Varbind(columns.MESSAGE, ber.OCTETS, message),
             )
         )
+        if len(varbinds) > _INFORM_OCTETS_MAX:
+            raise PeerError(
+                "too_big", f"{len(varbinds)} octets fit no datagram, send fewer records"
+            )
         await self._ask(target, wire.INFORM, varbinds)
         return m.Acknowledged()
 

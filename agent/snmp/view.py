@@ -11,7 +11,22 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from agent.snmp import columns
+from agent.snmp.columns import (
+    AUDIT,
+    BINDING_BLOCK,
+    BINDING_UPDATE,
+    CHANGE,
+    CONFIG_RECORD,
+    HELLO,
+    MEMBER,
+    OBJECTS,
+    OPTION,
+    POLL,
+    POOL,
+    PROPOSAL,
+    RESERVATION,
+    SUBNET,
+)
 from agent.snmp.oid import Oid
 
 
@@ -38,18 +53,15 @@ _STANDARD = (SYSTEM, SNMP, ENGINE, MESSAGE_PROCESSING_STATISTICS, USM_STATISTICS
 _PEERS_ONLY = tuple(
     table.entry[:-1]
     for table in (
-        columns.PROPOSAL,
-        columns.CONFIG_RECORD,
-        columns.CHANGE,
-        columns.BINDING_BLOCK,
-        columns.POLL,
+        PROPOSAL,
+        CONFIG_RECORD,
+        CHANGE,
+        BINDING_BLOCK,
+        POLL,
     )
 )
-_AUDIT = columns.AUDIT.entry[:-1]
-_CONFIGURATION = tuple(
-    table.entry[:-1]
-    for table in (columns.SUBNET, columns.POOL, columns.OPTION, columns.RESERVATION)
-)
+_AUDIT = AUDIT.entry[:-1]
+_CONFIGURATION = tuple(table.entry[:-1] for table in (SUBNET, POOL, OPTION, RESERVATION))
 
 
 def _included(*subtrees: Oid) -> dict[Oid, bool]:
@@ -61,14 +73,13 @@ def _excluded(*subtrees: Oid) -> dict[Oid, bool]:
 
 
 VIEWS: Mapping[tuple[Role, Operation], Mapping[Oid, bool]] = {
-    (Role.MONITOR, Operation.READ): _included(*_STANDARD, columns.OBJECTS)
+    (Role.MONITOR, Operation.READ): _included(*_STANDARD, OBJECTS)
     | _excluded(*_PEERS_ONLY, _AUDIT),
-    (Role.OPERATOR, Operation.READ): _included(*_STANDARD, columns.OBJECTS)
-    | _excluded(*_PEERS_ONLY),
-    (Role.OPERATOR, Operation.WRITE): _included(*_CONFIGURATION, columns.MEMBER.entry[:-1]),
-    (Role.PEER, Operation.READ): _included(*_STANDARD, columns.OBJECTS) | _excluded(_AUDIT),
-    (Role.PEER, Operation.WRITE): _included(columns.POLL.entry[:-1], columns.PROPOSAL.entry[:-1]),
-    (Role.PEER, Operation.NOTIFY): _included(columns.HELLO, columns.BINDING_UPDATE),
+    (Role.OPERATOR, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(*_PEERS_ONLY),
+    (Role.OPERATOR, Operation.WRITE): _included(*_CONFIGURATION, MEMBER.entry[:-1]),
+    (Role.PEER, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(_AUDIT),
+    (Role.PEER, Operation.WRITE): _included(POLL.entry[:-1], PROPOSAL.entry[:-1]),
+    (Role.PEER, Operation.NOTIFY): _included(HELLO, BINDING_UPDATE),
 }
 """Subtrees by role and operation, included (True) or not; the longest one that holds an OID
 decides. What no entry holds is denied, and so is every operation of a role without an entry."""

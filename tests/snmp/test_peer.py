@@ -116,6 +116,21 @@ def test_a_refusal_is_no_silence(refusal: Exception, reason: str) -> None:
     meeting(check)
 
 
+def test_an_update_that_fits_no_datagram_is_not_sent() -> None:
+    async def check(world: World, client: PeerClient) -> None:
+        stream = stream_id(2, 1)
+        long = tuple(
+            binding(FIRST + at, hostname="h" * 250, stream=stream, seq=at + 1) for at in range(300)
+        )
+        update = m.BindingUpdate(world.header(), stream, 0, 300, long)
+        with pytest.raises(PeerError, match="too_big"):
+            await client.exchange(world.member(), update, NOW_MS)
+        most = replace(update, records=long[:150], through=150)
+        assert await client.exchange(world.member(), most, NOW_MS) == m.Acknowledged()
+
+    meeting(check)
+
+
 def test_informs_of_one_peer_keep_their_order() -> None:
     async def check(world: World, client: PeerClient) -> None:
         order: list[int] = []
