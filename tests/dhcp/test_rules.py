@@ -678,3 +678,15 @@ def test_a_grown_group_shortens_new_leases_at_once() -> None:
     with world.store.write() as tx:
         tx.put_group(replace(group_of(1, 2), generation=2))
     assert world.one(Client(1).discover()).lease_s == MUL
+
+
+def test_a_joined_member_serves_no_lease_that_had_ended_before_it_came() -> None:
+    """It agreed to no poll then, so the address may be another member's by now."""
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 500))
+    with world.store.write() as tx:
+        tx.set_serving(True, since=NOW - 500)
+    world.silent(Client(1).rebind(NOBODYS), "ended_before_joining")
+    with world.store.write() as tx:
+        tx.set_serving(True, since=NOW - 501)
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
