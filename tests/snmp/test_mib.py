@@ -20,6 +20,7 @@ TYPES = {
     "SnmpAdminString": Base.OCTETS,
     "SnmpEngineID": Base.OCTETS,
     "InetAddressIPv4": Base.OCTETS,
+    "IpAddress": Base.OCTETS,  # in an INDEX only: the same four sub-identifiers
     "PhysAddress": Base.OCTETS,
     "DateAndTime": Base.OCTETS,
     "INTEGER": Base.INTEGER,
@@ -36,6 +37,7 @@ FORMS = {
     "SnmpAdminString": Form.TEXT,
     "PhysAddress": Form.PHYSICAL,
     "InetAddressIPv4": Form.ADDRESS,
+    "IpAddress": Form.ADDRESS,
     "DateAndTime": Form.DATE,
 }
 
@@ -157,5 +159,13 @@ def test_net_snmp_loads_it(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "SNMP_PERSISTENT_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )
-    oid = (*columns.BINDING["State"].oid, 10, 0, 0, 1)
-    assert result.stdout.strip() == "." + ".".join(map(str, oid))
+    oid = "." + ".".join(map(str, (*columns.BINDING["State"].oid, 10, 0, 0, 1)))
+    assert result.stdout.strip() == oid
+    result = subprocess.run(
+        ["snmptranslate", "-M", folders, "-m", "DHCP-SYNC-MIB", oid],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "SNMP_PERSISTENT_DIR": str(tmp_path), "HOME": str(tmp_path)},
+    )
+    assert result.stdout.strip() == name, "people must be able to read an index"
