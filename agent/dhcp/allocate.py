@@ -26,12 +26,11 @@ from agent.port import StoreTransaction
 
 
 class Offer(NamedTuple):
-    """`version`: the ownership version under which the address came from the free stock, or -1 if
-    it was the client's own before and returns to no stock."""
+    """`from_stock`: the address was free for anybody, not this client's own before."""
 
     address: int
     until_ms: int
-    version: int
+    from_stock: bool
 
 
 class Offers:
@@ -56,7 +55,7 @@ class Offers:
     def is_offered(self, address: int) -> bool:
         return address in self._by_address
 
-    def put(self, client_key: bytes, address: int, version: int, now_ms: int) -> list[Offer]:
+    def put(self, client_key: bytes, address: int, from_stock: bool, now_ms: int) -> list[Offer]:
         """Offer `address`, also anew. Returns the offers that had to go for it."""
         gone = []
         old = self._by_client.pop(client_key, None)
@@ -64,7 +63,7 @@ class Offers:
             del self._by_address[old.address]
             if old.address != address:
                 gone.append(old)
-        self._by_client[client_key] = Offer(address, now_ms + OFFER_HOLD_S * 1000, version)
+        self._by_client[client_key] = Offer(address, now_ms + OFFER_HOLD_S * 1000, from_stock)
         self._by_address[address] = client_key
         if len(self._by_client) > self._offers_max:
             gone.append(self._remove_oldest())
@@ -121,13 +120,14 @@ class Ownership:
 class _PoolStock:
     """Free addresses read ahead, and how far the round through the pool has come."""
 
-    __slots__ = ("cursor", "free", "pool", "seen")
+    __slots__ = ("cursor", "free", "pool", "returned", "seen")
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.free: OrderedDict[int, None] = OrderedDict()
         self.cursor = pool.first
         self.seen = 0
+        self.returned = False
 
     def forget(self) -> None:
         if self.free:
@@ -167,20 +167,20 @@ class FreeStock:
                 if not self._offers.is_offered(address):
                     return address
             if stock.seen > pool.last - pool.first:
-                return None
+                if not stock.returned:
+                    return None
+                stock.seen, stock.returned = 0, False
             self._read_on(tx, stock, now)
 
     def discard(self, pool: Pool, address: int) -> None:
         """The address was given away without `take`."""
         self._stocks[pool].free.pop(address, None)
 
-    def give_back(self, pool: Pool, address: int) -> None:
-        """An offer was not taken. It goes behind the others: its client may still come."""
-        self._stocks[pool].free[address] = None
-
-    def look_again(self, pool: Pool) -> None:
-        """An address may have become free that this stock cannot name: begin a new round."""
-        self._stocks[pool].seen = 0
+    def give_back(self, pool: Pool) -> None:
+        """An offer was not taken. Its address is found again in the next round, behind all the
+        others: of several members that offer, one is chosen, and what the others offered should
+        not go to the next client while the first may still change its mind."""
+        self._stocks[pool].returned = True
 
     def _read_on(self, tx: StoreTransaction, stock: _PoolStock, now: int) -> None:
         pool, start = stock.pool, stock.cursor

@@ -257,7 +257,6 @@ class DhcpServer:
             own_addresses=self._own_addresses,
             kept_addresses=self._kept,
             ownership=self._ownership,
-            ownership_version=self._ownership_version,
             offers=self._offers,
             stock=derived.stock,
             declines=self._declines,

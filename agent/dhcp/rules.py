@@ -107,7 +107,6 @@ class Context:
     own_addresses: Collection[int]
     kept_addresses: Collection[int]
     ownership: Ownership
-    ownership_version: int
     offers: Offers
     stock: FreeStock
     declines: DeclineLimiter
@@ -246,12 +245,12 @@ def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
 def _offer(c: Context, m: Message, subnet: Subnet, address: int, right: Claim | None) -> Answer:
     """Hold the address for the client in memory, and say what the lease would be."""
     key = m.packet.client_key
-    version = c.ownership_version
+    from_stock = True
     if right is not None:
         _discard(c, address)
         if right.grant > 1 or (right.former is not None and right.former.is_live(c.now)):
-            version = -1  # the client's own: nobody else gets it when the offer lapses
-    for gone in c.offers.put(key, address, version, c.now_ms):
+            from_stock = False
+    for gone in c.offers.put(key, address, from_stock, c.now_ms):
         return_offer(c, gone)
     former = right.former if right is not None else None
     template, grant = _lease(c, m, subnet, address, former)
@@ -266,15 +265,9 @@ def _discard(c: Context, address: int) -> None:
 
 def return_offer(c: Context, offer: Offer) -> None:
     """An offer has ended without a binding: its address is free again, if it is still ours."""
-    if offer.version < 0:
-        return
     pool = c.configuration.pool_of(offer.address)
-    if pool is None or offer.address in c.kept_addresses:
-        return
-    if offer.version == c.ownership_version and not c.configuration.reservation_of(offer.address):
-        c.stock.give_back(pool, offer.address)
-    else:
-        c.stock.look_again(pool)
+    if offer.from_stock and pool is not None:
+        c.stock.give_back(pool)
 
 
 # --- REQUEST (RFC 2131 4.3.2; draft 6.2 to 6.5) ----------------------------------------------

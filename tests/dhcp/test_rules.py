@@ -206,6 +206,25 @@ def test_rfc2131_4_3_2_selecting_our_offer_is_bound_and_acknowledged() -> None:
     assert row.options.startswith(b"\x01\x04\xff\xfe\0\0\x03\x04")
 
 
+def test_an_offer_that_was_not_taken_goes_behind_all_other_free_addresses() -> None:
+    """Of several members one is chosen; what the others offered is not the next client's."""
+    world = World()
+    offered = []
+    for number in range(1, 60):
+        offer = world.one(Client(number).discover())
+        offered.append(offer.address)
+        world.say(Client(number).select(offer, server=A("198.18.0.2")))
+    assert len(set(offered)) == len(offered)
+
+
+def test_the_last_free_address_is_offered_again_when_it_was_not_taken() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST)])
+    for number in (1, 2):
+        offer = world.one(Client(number).discover())
+        assert offer.address == FIRST
+        world.say(Client(number).select(offer, server=A("198.18.0.2")))
+
+
 def test_rfc2131_4_3_2_selecting_another_server_withdraws_our_offer_and_no_more() -> None:
     world = World(ranges=[bindable(FIRST, FIRST)])
     offer = world.one(Client(1).discover())
