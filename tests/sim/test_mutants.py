@@ -23,9 +23,9 @@ JOINING = replace(CROWDED, seconds=500, joiners=1)
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-def promises_do_not_bind(patch: pytest.MonkeyPatch) -> None:
-    """A "yes" to one poller is forgotten when the next one asks."""
-    patch.setattr(verdict, "_refuses", lambda question, row: False)
+def promises_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """A "yes" is said and not written down."""
+    patch.setattr(poll.Poll, "_promise", lambda self, tx, verdict, epoch, to, nonce: None)
 
 
 def live_leases_do_not_count(patch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def what_a_joiner_did_not_see_does_not_matter(patch: pytest.MonkeyPatch) -> None
 
 
 MUTANTS: list[tuple[Patch, Parameters, int]] = [
-    (promises_do_not_bind, CROWDED, 6),
+    (promises_are_not_kept, CROWDED, 1),
     (live_leases_do_not_count, CROWDED, 1),
     (one_answer_is_enough, JOINING, 7),
     (leases_run_ahead, CROWDED, 1),
