@@ -6,6 +6,7 @@ the reason says what is missing. A lab that somebody has up is never touched.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -38,12 +39,12 @@ def need(tool: str) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Three members and two clients; leases of two minutes."""
+    """Three members and two clients; leases of ten minutes."""
     if reason := why_not():
         pytest.skip(reason)
     root: Path = tmp_path_factory.mktemp("lab")
     made = Lab(root)
-    made.run("lab", "up", "--members", "3", "--clients", "2", "--root", str(root), "--lease", "120")
+    made.run("lab", "up", "--members", "3", "--clients", "2", "--root", str(root), "--lease", "600")
     try:
         yield made
     finally:
@@ -51,9 +52,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(autouse=True)
-def _whole_network(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No test inherits the cuts of another."""
+def _whole(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test inherits cuts, or members that are not running, from one that failed."""
     yield
-    if "lab" in request.fixturenames:
+    if "lab" in request.fixturenames and POINTER.exists():
         made: Lab = request.getfixturevalue("lab")
-        made.run("lab", "heal", check=False)
+        made.run("lab", "heal")
+        report = json.loads(made.run("lab", "status", "--json", check=False).stdout)
+        for member in report["members"]:
+            if not member["running"]:
+                made.run("lab", "start", member["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -14,15 +15,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.snmp.columns import BINDING
-from agent.snmp.oid import Oid
-from tools.lab import lab as verbs
+from agent.snmp.oid import Oid, format_oid
 from tools.lab import network
-from tools.lab.layout import Node, load_state
-from tools.manager import Row
+from tools.lab.layout import Node
+from tools.manager import Row, Value
 
 REPOSITORY = Path(__file__).parents[2]
 CLIENT_ADDRESS = "198.18.15.1"
 """Kept for tools by the lab's contract."""
+
+
+_ENTRY = format_oid(BINDING.entry)
+_CELL = re.compile(rf"\.{re.escape(_ENTRY)}\.(\d+)\.([0-9.]+) ?(.*)")
+_COLUMNS = {column.arc: short for short, column in BINDING.columns.items()}
+
+
+def _value(text: str) -> Value:
+    """A number, or octets that snmpbulkwalk prints in hexadecimal or, if it likes, as text."""
+    if text.isdigit():
+        return int(text)
+    text = text.strip().strip('"').strip()
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return text.encode()
 
 
 class Lab:
@@ -80,13 +96,19 @@ class Lab:
         return self.exec(member, *words, check=check)
 
     def bindings(self, member: str) -> dict[Oid, Row]:
-        """The binding table, without what depends on the reader's clock."""
-        state, node = load_state(), Node.parse(member)
-        with verbs.target(state, node, "monitor").open() as manager:
-            table = manager.table(BINDING)
-        for row in table.values():
-            for name in ("State", "ExpiresAt", "TransactionAt"):
-                row.pop(name, None)
+        """The binding table by snmpbulkwalk, without what depends on the reader's clock."""
+        walk = self.snmp("snmpbulkwalk", "monitor", member, "-Cr100", "-Oqnx", _ENTRY).stdout
+        table: dict[Oid, Row] = {}
+        for line in walk.splitlines():
+            match = _CELL.match(line)
+            if match is None:
+                # Octets are printed over several lines where they are long.
+                assert line.strip(' "'), f"{member}: {line!r} is no cell"
+                continue
+            short = _COLUMNS[int(match[1])]
+            if short not in ("State", "ExpiresAt", "TransactionAt"):
+                index = tuple(int(part) for part in match[2].split("."))
+                table.setdefault(index, {})[short] = _value(match[3])
         return table
 
     def wait_equal(self, members: list[str], within_s: float) -> dict[Oid, Row]:

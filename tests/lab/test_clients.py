@@ -69,7 +69,7 @@ def test_udhcpc(lab: Lab, member: str, script: Path, tmp_path: Path) -> None:
         try:
             wait_until(lambda: lines(events, 1), 10)
             event, address, by, lease = events.read_text().split()
-            assert (event, by, lease) == ("bound", server.address, "120")
+            assert (event, by, lease) == ("bound", server.address, "600")
             assert addresses(lab, "c1") == [address]
             client.send_signal(signal.SIGUSR1)
             wait_until(lambda: lines(events, 2), 10)

@@ -45,7 +45,7 @@ def test_a_report_is_read() -> None:
     report = parse_report(REPORT, 2)
     assert report.rate == 195
     assert report.drop_ratio == pytest.approx(0.025)
-    assert report.non_unique == 2
+    assert report.non_unique_acks == 2
     assert report.offers.percentile_ms(50) == pytest.approx(0.3)
     assert report.offers.percentile_ms(99) == pytest.approx(0.5)
     assert report.acks.percentile_ms(50) == pytest.approx(1.0)

@@ -43,12 +43,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run of `seconds` found."""
+    """What one run of `seconds` found. `non_unique_acks`: addresses acknowledged twice."""
 
     seconds: float
     offers: Exchange
     acks: Exchange
-    non_unique: int
+    non_unique_acks: int
 
     @property
     def rate(self) -> float:
@@ -99,7 +99,7 @@ def parse_report(text: str, seconds: float) -> Report:
         seconds,
         _exchange(sections["DISCOVER-OFFER"], delays.get("DISCOVER-OFFER", ())),
         _exchange(sections["REQUEST-ACK"], delays.get("REQUEST-ACK", ())),
-        sum(section.get("non unique addresses", 0) for section in sections.values()),
+        sections["REQUEST-ACK"].get("non unique addresses", 0),
     )
 
 

@@ -1,0 +1,133 @@
+"""The cluster as an operator with net-snmp and `dhcpsync apply` sees and changes it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.snmp.columns import OPTION, POOL, SUBNET
+from agent.snmp.oid import format_oid
+from tests.lab.conftest import need
+from tests.lab.rig import REPOSITORY, Lab, RelayedClient, wait_until
+from tools.lab.lab import CONFIGURATION
+
+MEMBERS = ("m1", "m2", "m3")
+RELAY = "203.0.113.254"
+ROWS = [
+    f"{format_oid(SUBNET['RowStatus'].oid)}.203.0.113.0.24 i 4",
+    f"{format_oid(SUBNET['LeaseTime'].oid)}.203.0.113.0.24 u 300",
+    f"{format_oid(POOL['RowStatus'].oid)}.203.0.113.10.203.0.113.99 i 4",
+    f"{format_oid(OPTION['RowStatus'].oid)}.203.0.113.0.24.3 i 4",
+    f"{format_oid(OPTION['Text'].oid)}.203.0.113.0.24.3 s {RELAY}",
+]
+
+
+@pytest.fixture(autouse=True)
+def _net_snmp() -> None:
+    need("snmpset")
+
+
+def apply(lab: Lab, text: str, *options: str, check: bool = True) -> str:
+    file = lab.root / "wanted.toml"
+    file.write_text(text)
+    command = [sys.executable, "-m", "tools.main", "apply", str(file), *options]
+    users = ("--credentials", str(lab.root / "credentials.env"))
+    done = lab.exec("m1", *command, "--address", "198.18.0.1", *users, check=check)
+    file.unlink()
+    return done.stdout + done.stderr
+
+
+def test_monitor_reads_and_may_not_write(lab: Lab) -> None:
+    walked = lab.snmp("snmpbulkwalk", "monitor", "m2", "1.3.6.1.4.1.32473.67").stdout
+    assert "198.18" not in walked or walked.count("\n") > 50
+    refused = lab.snmp("snmpset", "monitor", "m2", *" ".join(ROWS).split(), check=False)
+    assert refused.returncode != 0
+    assert re.search(r"noAccess|authorizationError|notWritable|no access", refused.stderr)
+
+
+def test_an_operator_adds_a_subnet_and_a_client_there_is_served(lab: Lab) -> None:
+    lab.snmp("snmpset", "operator", "m2", *" ".join(ROWS).split())
+    instance = f"{format_oid(POOL['Size'].oid)}.203.0.113.10.203.0.113.99"
+    for member in MEMBERS:
+        wait_until(
+            lambda member=member: "90" in lab.snmp("snmpget", "monitor", member, instance).stdout,
+            10,
+        )
+        lab.exec(member, "ip", "route", "add", "203.0.113.0/24", "dev", "eth0")
+    with lab.address("c1", RELAY, 24), lab.address("c1", "198.18.15.2"):
+        client = RelayedClient("c1", RELAY)
+        try:
+            for number, member in enumerate(MEMBERS, 1):
+                leased = client.lease(
+                    f"198.18.0.{number}", b"\x02\x00\x00\x00\x0d" + bytes([number])
+                )
+                assert leased.address.startswith("203.0.113."), member
+                assert leased.options[3] == bytes((203, 0, 113, 254))
+                assert int.from_bytes(leased.options[51], "big") == 300
+        finally:
+            client.close()
+    # A live lease keeps its subnet.
+    destroy = f"{format_oid(SUBNET['RowStatus'].oid)}.203.0.113.0.24 i 6"
+    refused = lab.snmp("snmpset", "operator", "m3", *destroy.split(), check=False)
+    assert "inconsistentValue" in refused.stderr
+
+
+@pytest.fixture
+def base_mibs() -> str:
+    base = os.environ.get("DHCPSYNC_MIB_BASE")
+    if not base:
+        pytest.skip("DHCPSYNC_MIB_BASE names no folder with the RFC modules (see Makefile)")
+    return f"+{base}:{REPOSITORY / 'mibs'}"
+
+
+def test_tables_are_readable_with_the_mib(lab: Lab, base_mibs: str) -> None:
+    options = ("-M", base_mibs, "-m", "+DHCP-SYNC-MIB")
+    node = ("snmptable", "-Cw", "200")
+    users = lab.credentials()
+    v3 = ["-v3", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-u", users["MONITOR_USER"]]
+    v3 += ["-A", users["MONITOR_AUTH"], "-X", users["MONITOR_PRIV"]]
+    shown = lab.exec("m1", *node, *v3, *options, "198.18.0.1", "dhcpSyncMemberTable").stdout
+    assert "bidirectional" in shown
+    assert "aligned" in shown
+    walk = ("snmpbulkwalk", *v3, *options, "198.18.0.1")
+    pools = lab.exec("m1", *walk, "dhcpSyncPoolTable").stdout
+    assert "dhcpSyncPoolSize.198.18.16.0.198.19.255.254 = Gauge32: 126975 addresses" in pools
+    assert "active(1)" in pools
+
+
+def test_apply_shows_a_plan_does_it_once_and_then_nothing(lab: Lab) -> None:
+    more = CONFIGURATION + '[[subnet.reservation]]\naddress = "198.18.2.1"\nclient-id = "x"\n'
+    # The subnet of another test is kept: what a file does not name would be deleted.
+    more += (
+        '[[subnet]]\nprefix = "203.0.113.0/24"\nlease = 300\n'
+        'pools = ["203.0.113.10-203.0.113.99"]\noptions = { routers = "203.0.113.254" }\n'
+    )
+    planned = apply(lab, more, "--plan", "--json")
+    assert '"applied": false' in planned
+    assert '"key": "198.18.2.1"' in planned
+    assert apply(lab, more, "--json").replace("true", "false") == planned
+    assert apply(lab, more).startswith("nothing to do: all ")
+
+
+def test_apply_refuses_to_orphan_live_leases(lab: Lab) -> None:
+    lab.exec("c2", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-s", "/bin/true")
+    words = apply(lab, "", check=False)
+    assert "live binding" in words
+    assert "would be orphaned" in words
+
+
+def test_a_wrong_passphrase_is_told_apart_from_silence(lab: Lab, tmp_path: Path) -> None:
+    users = tmp_path / "users.env"
+    text = (lab.root / "credentials.env").read_text()
+    for key, words in (
+        ("MONITOR_AUTH", "the authentication passphrase is wrong"),
+        ("MONITOR_USER", "the member does not know this user"),
+    ):
+        users.write_text(re.sub(rf"^{key}=.*$", f"{key}=something-else", text, flags=re.M))
+        command = (sys.executable, "-m", "tools.main", "status", "--credentials", str(users))
+        done = lab.exec("m1", *command, "--address", "198.18.0.1", check=False)
+        assert (done.returncode, done.stderr) == (1, f"dhcpsync: 198.18.0.1: {words}\n")
