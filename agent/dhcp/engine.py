@@ -164,6 +164,7 @@ class DhcpServer:
             try:
                 packet = parse_packet(received.data)
             except PacketError as error:
+                self.count("invalids")
                 self._drop(error.reason, received)
                 continue
             packets.append((packet, received))

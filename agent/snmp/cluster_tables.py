@@ -39,7 +39,7 @@ from agent.sync.messages import Record
 Row = tuple[Oid, Any]
 
 COUNTER_NAMES: Mapping[str, str] = {
-    f"dhcpSyncCounter{name}": f"dhcp.{name.lower()}"
+    f"dhcpSyncCounter{name}": name.lower()
     for name in (
         "Discovers",
         "Offers",
@@ -54,7 +54,7 @@ COUNTER_NAMES: Mapping[str, str] = {
 }
 """The store's name of each counter of the MIB."""
 
-DROP_PREFIX = "dhcp.drop."
+DROP_PREFIX = "dropped_"
 """The store's counters of dropped messages: this, and the reason."""
 
 CHANGE_REFERENCE_OCTETS = 8

@@ -92,7 +92,7 @@ def test_every_column_of_the_mib_is_served() -> None:
             world.agent.exchanges.polls.put((2, 1, 1), b"q", b"a")
             world.agent.exchanges.proposals.put((4, 2), b"q", b"a")
             with world.store.write() as tx:
-                tx.add_counters({"dhcp.drop.truncated": 3, "dhcp.discovers": 5})
+                tx.add_counters({"dropped_truncated": 3, "discovers": 5})
                 tx.audit("operator", "set", "x", NOW_MS // 1000)
                 tx.replace_address_ranges([], [OWNED])
                 tx.save_configuration([(OPTION, False), (RESERVATION, False)])
