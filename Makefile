@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Folder with the RFC base modules as text, for the tests that let smilint and net-snmp read our
 # MIB: a checkout beside a folder of them, or what a distribution's net-snmp libraries or an NMS brings.
 # Without it those tests are skipped.
-DHCPSYNC_MIB_BASE ?= $(wildcard ../shared/mibs-base)
+DHCPSYNC_MIB_BASE ?= $(abspath $(wildcard ../shared/mibs-base))
 export DHCPSYNC_MIB_BASE
 
 # `make demo --keep` reaches make as its own -k (--keep-going), and means the same as KEEP=1 here.

@@ -179,7 +179,8 @@ class Node:
             peer.hears_me(now_ms)
         if isinstance(request, m.BindingUpdate):
             good = isinstance(response, m.Acknowledged)
-            self._push.answered(to, request, good, now_ms)
+            too_big = isinstance(response, PeerError) and response.reason == "too_big"
+            self._push.answered(to, request, good, too_big, now_ms)
         elif isinstance(request, m.ChangePull | m.StreamQuery | m.BlockPull):
             self._pull.answered(tx, to, request, response, now_ms)
         elif isinstance(request, m.PollAsk | m.PollReserve | m.PollAbort):

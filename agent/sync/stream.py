@@ -228,6 +228,7 @@ class Push:
         self._situation = situation
         self._outstanding: dict[MemberId, m.BindingUpdate] = {}
         self._not_before: dict[MemberId, int] = {}
+        self._most: dict[MemberId, int] = {}
         self._acknowledge_at_ms = 0
         self._trim_at_ms = 0
 
@@ -261,8 +262,9 @@ class Push:
         return min(due, self._trim_at_ms)
 
     def _push(self, tx: StoreTransaction, to: MemberId, own: StreamHead, after: int) -> None:
-        changes = tx.changes(own.stream, after, UPDATE_RECORDS_MAX)
-        full = len(changes) == UPDATE_RECORDS_MAX
+        most = self._most.get(to, UPDATE_RECORDS_MAX)
+        changes = tx.changes(own.stream, after, most)
+        full = len(changes) == most
         through = changes[-1].seq if full else own.applied
         update = m.BindingUpdate(
             self._situation.header(), own.stream, after, through, current_rows(tx, changes)
@@ -270,10 +272,18 @@ class Push:
         self._outstanding[to] = update
         self._situation.send(to, update)
 
-    def answered(self, to: MemberId, update: m.BindingUpdate, good: bool, now_ms: int) -> None:
+    def answered(
+        self, to: MemberId, update: m.BindingUpdate, good: bool, too_big: bool, now_ms: int
+    ) -> None:
+        """`too_big`: it did not fit one message and was not sent; half of it may."""
+        most = self._most.get(to, UPDATE_RECORDS_MAX)
+        if too_big:
+            self._most[to] = max(1, min(most, len(update.records)) // 2)
+        elif good:
+            self._most[to] = min(UPDATE_RECORDS_MAX, most * 2)
         if self._outstanding.get(to) is update:
             del self._outstanding[to]
-            if not good:
+            if not good and not too_big:
                 self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
         peer = self._situation.peers.get(to)
         if good and peer is not None and update.header.generation == self._situation.generation:

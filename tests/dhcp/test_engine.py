@@ -126,6 +126,7 @@ def test_malformed_datagrams_are_counted_by_reason_and_the_rest_is_served() -> N
     assert world.server.counters() == {
         "discovers": 1,
         "offers": 1,
+        "invalids": 2,
         "dropped_truncated": 1,
         "dropped_bad_cookie": 1,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import PeerError
 from agent.model import Change, ChangeKind, stream_id
+from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.hello import AlignState, LinkState
 from agent.sync.stream import logged_changes
@@ -33,6 +34,31 @@ def test_a_change_is_pushed_at_once_and_acknowledged() -> None:
     with lan.stores[1].read() as tx:
         assert tx.streams()[stream_id(1, 1)].acknowledged == 1_200
     assert {s.align for s in lan.nodes[1].peer_status()} == {AlignState.ALIGNED}
+
+
+def test_an_update_that_fits_no_message_is_halved_until_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lan = Lan((1, 2), make_group((1, 2)))
+    lan.run(3_000)
+    sizes = []
+    take = lan.nodes[2].handle_request
+
+    def narrow(tx: StoreTransaction, request: m.Request, now_ms: int) -> m.Response:
+        if isinstance(request, m.BindingUpdate):
+            sizes.append(len(request.records))
+            if len(request.records) > 30:
+                raise PeerError("too_big", "as the sender's transport says")
+        return take(tx, request, now_ms)
+
+    monkeypatch.setattr(lan.nodes[2], "handle_request", narrow)
+    with lan.stores[1].write() as tx:
+        tx.save_bindings([make_binding(POOL_FIRST + i, lan.now_s) for i in range(200)])
+    lan.nodes[1].notice_store_change()
+    lan.run(1_000)
+    with lan.stores[2].read() as tx:
+        assert len(tx.bindings_in_range(0, 2**32 - 1, 500)) == 200
+    assert sizes[:4] == [200, 100, 50, 25]
 
 
 def test_what_is_acknowledged_is_what_the_slowest_member_has() -> None:
