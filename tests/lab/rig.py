@@ -229,9 +229,11 @@ class RelayedClient:
         assert answer.kind == ACK
         return answer
 
-    def rebind(self, server: str, hardware_address: bytes, address: str) -> Answer | None:
+    def rebind(
+        self, server: str, hardware_address: bytes, client_id: bytes, address: str
+    ) -> Answer | None:
         """A REQUEST in REBINDING (RFC 2131 4.3.2), heard by one server only."""
-        wanted = {53: bytes((REQUEST,)), 55: bytes((1, 3, 51))}
+        wanted = {53: bytes((REQUEST,)), 55: bytes((1, 3, 51)), 61: client_id}
         return self.ask(server, hardware_address, wanted, client_address=address)
 
 

@@ -230,8 +230,16 @@ def wipe(name: str) -> None:
         if file.name != "log":
             file.unlink()
     new = NewMember(node.number, node.name, node.address, 161, (INTERFACE,))
-    # The group knows this member by its engine ID, and the machine kept that.
-    make_member(folder, new, None, state.credentials, engine_id=identity.engine_id)
+    # The group knows this member by its engine ID; its new store begins a new incarnation, so that
+    # numbers of the lost stream are never used again.
+    make_member(
+        folder,
+        new,
+        None,
+        state.credentials,
+        engine_id=identity.engine_id,
+        incarnation=identity.incarnation + 1,
+    )
 
 
 def join(name: str, say: Say) -> None:
