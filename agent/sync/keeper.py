@@ -22,6 +22,8 @@ from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
 _IDLE_MS = 10_000
+_SURPLUS_DIVISOR = 8
+"""A surplus is given back from an eighth of the share on: less is not worth the messages."""
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class Keeper:
                 continue
             if stock.counted_at != applied:
                 self._count(tx, stock, applied, now_ms)
+                self._give_back(tx, stock)
             if is_low(stock.free, stock.high):
                 self._ask_for(tx, stock, now_ms)
                 due = min(due, now_ms + _COUNT_MS)
@@ -140,6 +143,23 @@ class Keeper:
         stock.free = free
         stock.counted_at = applied
         stock.count_again_ms = now_ms + _COUNT_MS
+
+    def _give_back(self, tx: StoreTransaction, stock: _Stock) -> None:
+        """A member more has made every share smaller: let the newcomer have the difference, of
+        the blocks that the hash gives me last."""
+        excess = stock.free - stock.high
+        if not self._situation.peers or excess * _SURPLUS_DIVISOR < stock.high:
+            return
+        held = [
+            (max(row.first, stock.pool[0]), min(row.last, stock.pool[1]))
+            for row in tx.address_ranges(*stock.pool)
+            if row.state is AddressState.BINDABLE
+        ]
+        given: list[Span] = []
+        for block in reversed(stock.order):
+            given += ranges.take(ranges.intersect(held, [block]), excess - ranges.size(given))
+        self._poll.give_back(tx, ranges.union(given))
+        stock.counted_at = -1
 
     def _ask_for(self, tx: StoreTransaction, stock: _Stock, now_ms: int) -> None:
         spans, epoch = self._choose(tx, stock, stock.high - stock.free, now_ms)

@@ -354,6 +354,17 @@ class Poll:
 
     # --- giving back
 
+    def give_back(self, tx: StoreTransaction, spans: list[Span]) -> None:
+        """Let addresses go that are BINDABLE here (draft 9, BINDABLE -> UNBINDABLE): they are
+        POLLING, durably nobody's to bind, until every member has forgotten its promise."""
+        situation = self._situation
+        nonce = Nonce(situation.incarnation, tx.next_poll_counter())
+        for first, last in spans:
+            state, generation = AddressState.POLLING, situation.generation
+            lay(tx, AddressRange(first, last, state, 0, situation.me, nonce, generation))
+        situation.count("addresses_given_back", ranges.size(spans))
+        self._abort(tx, nonce, spans)
+
     def _abort(self, tx: StoreTransaction, nonce: Nonce, spans: list[Span]) -> None:
         waiting = {peer.member for peer in self._situation.others()}
         for start in range(0, len(spans), POLL_RANGES_MAX):

@@ -23,7 +23,7 @@ from agent.model import (
 from agent.sync import messages as m
 from agent.sync import ranges, stock
 from agent.sync.verdict import Question, judge
-from tests.sync.lan import NETWORK, POOL_FIRST, Lan, make_binding, make_group
+from tests.sync.lan import NETWORK, POOL_FIRST, Lan, make_binding, make_group, make_member
 
 BINDABLE, PROMISED, POLLING = AddressState.BINDABLE, AddressState.PROMISED, AddressState.POLLING
 
@@ -57,6 +57,30 @@ def test_three_cold_members_have_their_shares_within_three_seconds() -> None:
         assert lan.ranges(member, POLLING) == []
         with lan.stores[member].read() as tx:
             assert len(tx.address_ranges(0, 2**32 - 1)) <= 62
+
+
+@pytest.mark.parametrize("crash_at_ms", [None, 20, 60])
+def test_members_that_came_one_by_one_end_with_equal_shares(crash_at_ms: int | None) -> None:
+    """The founder owns half of the pool until others come; what is too much it gives back,
+    also if it crashes on the way."""
+    lan = Lan([1], make_group([1]), 126_975)
+    lan.run(3_000)
+    assert lan.owned(1) == 126_975 // 2
+    for new in (2, 3, 4):
+        lan.add(new)
+        with lan.stores[1].write() as tx:
+            lan.nodes[1].propose_join(tx, make_member(new), lan.now_ms)
+        lan.run(10_000, until=lambda new=new: lan.serving(new))
+        if crash_at_ms is not None:
+            lan.run(crash_at_ms)
+            lan.restart(1)
+    share = 126_975 // 5
+    lan.run(30_000, until=lambda: all(lan.owned(m) >= share // 2 for m in lan.nodes))
+    assert_owned_once(lan)
+    for member in lan.nodes:
+        assert share // 2 <= lan.owned(member) <= share * 9 // 8 + 1, member
+    lan.run(3_000)
+    assert [lan.ranges(member, POLLING) for member in lan.nodes] == [[]] * 4
 
 
 def test_a_member_alone_owns_half_of_a_big_pool_in_one_row() -> None:
