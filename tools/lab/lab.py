@@ -214,7 +214,12 @@ def start(name: str, say: Say) -> None:
     if process.find(state.folder(node)) is not None:
         raise ToolError(f"{name} is running already")
     _start(state, node)
-    _wait(state, node, "serve", lambda status: status.is_serving)
+    status = _wait(state, node, "serve", lambda status: status.is_serving or not status.generation)
+    if not status.is_serving:
+        raise ToolError(
+            f"{name} runs, but its store is new and knows no group; a member that lost its store"
+            " cannot be taken back yet"
+        )
     say(f"{name} serves")
 
 

@@ -14,10 +14,13 @@ needs() {
     cat <<'TABLE'
 demo|ip|network namespaces of the lab|iproute2|
 demo|nft|cutting links in the lab|nftables|
+demo|sysctl|settings of the lab's namespaces|procps|
 demo|udhcpc|a real DHCP client|udhcpc|
 demo|dhclient|a real DHCP client|isc-dhcp-client|
 test|ip|network namespaces of the lab|iproute2|
 test|nft|cutting links in the lab|nftables|
+test|sysctl|settings of the lab's namespaces|procps|
+test|ping|cut links in the lab|iputils-ping|
 test|udhcpc|a real DHCP client|udhcpc|
 test|dhclient|a real DHCP client|isc-dhcp-client|
 test|dhcpcd|a real DHCP client|dhcpcd-base|optional
