@@ -20,7 +20,7 @@ import pytest
 
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Received, Reply
-from agent.model import AddressRange, AddressState, BindingState, Nonce
+from agent.model import AddressRange, AddressState, Binding, BindingState, Nonce
 from agent.sync import messages as m
 from agent.sync.node import Node
 from agent.sync.version import membership_hash
@@ -143,10 +143,13 @@ def pushed(store: Store) -> set[int]:
         node.handle_request(tx, hello, NOW_MS + 2000)
     with store.write() as tx:
         node.handle_timer(tx, NOW_MS + 2001)
-    updates = [
-        request for _, request in node.take_requests() if isinstance(request, m.BindingUpdate)
-    ]
-    return {record.address for update in updates for record in update.records}
+    return {
+        record.address
+        for _, request in node.take_requests()
+        if isinstance(request, m.BindingUpdate)
+        for record in request.records
+        if isinstance(record, Binding)
+    }
 
 
 def header_of_peer(store: Store) -> m.Header:
