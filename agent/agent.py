@@ -11,12 +11,13 @@ import contextlib
 import logging
 import random
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
 from agent.cluster import Cluster
-from agent.limits import SNMP_THREADS
+from agent.limits import SNMP_THREADS, SWITCH_INTERVAL_S
 from agent.member_file import MemberFile
 from agent.model import Local, MemberId
 from agent.net.wake import WakeSocket
@@ -36,6 +37,9 @@ async def run_agent(
 ) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ConfigError if the SNMP port
     cannot be had."""
+    # A thread that holds the store's lock must not wait 5 ms (CPython's default) for the event loop
+    # to let go of the interpreter: the engine, and so a client, would wait with it.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     boots = store.begin_boot()
     with store.read() as tx:
         local, users = tx.local(), tx.snmp_users()

@@ -25,6 +25,7 @@ class Settings:
     hello_ms: int = 1_000
     dead_ms: int = 3_500
     push_retry_ms: int = 1_000
+    push_pace_ms: int = 100
     push_chance_ms: int = 1_500
     acknowledge_ms: int = 200
     poll_retry_ms: int = 500

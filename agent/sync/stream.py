@@ -256,6 +256,9 @@ class Push:
                 due = min(due, not_before)
                 continue
             self._push(tx, peer.member, own, after)
+            # The next update waits a little, so that under load one carries many records: an
+            # INFORM costs both sides the same whether it carries one record or fifty.
+            self._not_before[peer.member] = now_ms + situation.settings.push_pace_ms
         if now_ms >= self._trim_at_ms:
             self._trim_at_ms = now_ms + situation.settings.trim_ms
             self._trim(tx, heads)
