@@ -104,6 +104,21 @@ def _find_rate(name: str, seconds: int) -> int:
     served, too_much = 0, 0
     rate = _FIRST_RATE
     while not too_much or too_much - served > _PRECISION * too_much:
+        if _is_served(name, rate, seconds):
+            served = rate
+        else:
+            too_much = rate
+        rate = (served + too_much) // 2 if too_much else min(2 * rate, _LAST_RATE)
+        if served == _LAST_RATE or rate <= 10:
+            break
+    if not served:
+        raise ToolError(f"{name} serves no rate at {perfdhcp.DROPS_MAX:.1%} drops")
+    return served
+
+
+def _is_served(name: str, rate: int, seconds: int) -> bool:
+    """Whether one of two runs is served: a single bad one may be the machine's fault."""
+    for _ in range(2):
         report = _run(rate, seconds)
         _say(
             f"{name}: offered {rate}/s, {report.rate:.0f}/s complete,"
@@ -111,16 +126,9 @@ def _find_rate(name: str, seconds: int) -> int:
         )
         # A load generator that cannot send as fast as it was told measures itself.
         if report.is_served and report.rate >= 0.9 * rate:
-            served = rate
-        else:
-            too_much = rate
-            _settle(name)
-        rate = (served + too_much) // 2 if too_much else min(2 * rate, _LAST_RATE)
-        if served == _LAST_RATE or rate <= 10:
-            break
-    if not served:
-        raise ToolError(f"{name} serves no rate at {perfdhcp.DROPS_MAX:.1%} drops")
-    return served
+            return True
+        _settle(name)
+    return False
 
 
 def _confirm(name: str, rate: int, seconds: int) -> perfdhcp.Report:
