@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
 from agent.cluster import Cluster
-from agent.limits import SNMP_THREADS, SWITCH_INTERVAL_S
+from agent.limits import SNMP_THREADS, STORE_WATCH_MS, SWITCH_INTERVAL_S
 from agent.member_file import MemberFile
 from agent.model import Local, MemberId
 from agent.net.wake import WakeSocket
@@ -64,7 +64,7 @@ async def run_agent(
             clock,
             snmp_threads,
         )
-        loop.add_reader(wake.fileno(), lambda: _woken(cluster, wake))
+        loop.add_reader(wake.fileno(), _woken, loop, cluster, wake)
         await snmp.start()
         running = asyncio.create_task(cluster.run(snmp.peer_client))
         stopping = asyncio.create_task(stop.wait())
@@ -78,9 +78,14 @@ async def run_agent(
     return 0 if stopping in done else 1
 
 
-def _woken(cluster: Cluster, wake: WakeSocket) -> None:
+def _woken(loop: asyncio.AbstractEventLoop, cluster: Cluster, wake: WakeSocket) -> None:
+    """The engine has committed. Do not listen for a while: what comes meanwhile wakes us then."""
     wake.drain()
     cluster.notice_store_change()
+    loop.remove_reader(wake.fileno())
+    loop.call_later(
+        STORE_WATCH_MS / 1000, loop.add_reader, wake.fileno(), _woken, loop, cluster, wake
+    )
 
 
 def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser]) -> AgentSettings:

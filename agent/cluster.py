@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
-from agent.limits import STORE_RETRY_S, STORE_WATCH_MS
+from agent.limits import STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import Store, StoreTransaction
 from agent.sync.messages import Request, Response
@@ -53,7 +53,6 @@ class Cluster:
         self._wake = asyncio.Event()
         self._due_ms = 0
         self._changed = False
-        self._ticked_ms = 0
         self._exchanges: set[asyncio.Task[None]] = set()
         self._members: dict[MemberId, Member] = {}
         self.peers: Sequence[PeerStatus] = ()
@@ -77,17 +76,13 @@ class Cluster:
         self._transport = transport
         while True:
             self._wake.clear()
-            due_ms = self._due_ms
-            if self._changed:
-                due_ms = min(due_ms, self._ticked_ms + STORE_WATCH_MS)
-            delay_ms = due_ms - self._clock()
-            if delay_ms > 0:
+            delay_ms = self._due_ms - self._clock()
+            if delay_ms > 0 and not self._changed:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(delay_ms / 1000):
                         await self._wake.wait()
                 continue
             self._changed = False
-            self._ticked_ms = self._clock()
             try:
                 await self._call(lambda node, tx: node.handle_timer(tx, self._clock()))
             except StoreError as error:

@@ -117,8 +117,8 @@ def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, n
         wake.notify()
     for line in server.take_alarms():
         log.error("%s", line)
-    for line in server.take_events():
-        log.info("%s", line)
+    if events := server.take_events():
+        log.info("%s", "\n".join(events))
 
 
 def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> list[Reply]:

@@ -194,6 +194,6 @@ REFUSALS_MAX = 4_096
 SWITCH_INTERVAL_S = 0.0002
 """How long a thread of the agent may keep the interpreter while another waits for it."""
 
-STORE_WATCH_MS = 20
+STORE_WATCH_MS = 50
 """The agent looks at the engine's commits at most this often: under load there are hundreds in a
 second, and each look takes the store's lock for a moment."""

@@ -76,11 +76,20 @@ def run_agent_process(folder: Path) -> int:
     return code
 
 
+class LineFormatter(logging.Formatter):
+    """Gives each line of a message its own prefix: the engine logs a whole batch at once."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        prefix = super().formatMessage(record)
+        return "\n".join(prefix + line for line in record.message.split("\n"))
+
+
 def configure_logging(level: str) -> None:
-    """To standard error, one line an event; the service manager adds date and host."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    """To standard error, one line an event, without what our format does not show."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: "))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
