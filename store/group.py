@@ -7,20 +7,32 @@ around whole, so it is text (JSON).
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from sqlalchemy import bindparam, delete, select
 
-from agent.model import Ballot, BallotNumber, Group, Member, MemberRole, MemberState
+from agent.model import (
+    Ballot,
+    BallotNumber,
+    Group,
+    Member,
+    MemberId,
+    MemberRole,
+    MemberState,
+)
 from store.local import LocalRow
 from store.session import Row
 from store.sqlite import compile_insert, compile_statement, compile_upsert
-from store.tables import MEMBER, PROPOSAL, SERVER_GROUP
+from store.tables import MEMBER, PROPOSAL, SERVER_GROUP, SILENT_MEMBER
 
 _GROUP = compile_statement(select(SERVER_GROUP))
 _PUT_GROUP = compile_upsert(SERVER_GROUP)
 _MEMBERS = compile_statement(select(MEMBER).order_by(MEMBER.c.member))
 _DELETE_MEMBERS = compile_statement(delete(MEMBER))
 _ADD_MEMBER = compile_insert(MEMBER)
+_SILENT = compile_statement(select(SILENT_MEMBER))
+_DELETE_SILENT = compile_statement(delete(SILENT_MEMBER))
+_ADD_SILENT = compile_insert(SILENT_MEMBER)
 _BALLOT = compile_statement(select(PROPOSAL).where(PROPOSAL.c.generation == bindparam("of")), "of")
 _PUT_BALLOT = compile_upsert(PROPOSAL)
 
@@ -69,6 +81,13 @@ class GroupRows(LocalRow):
         self.change_many(_ADD_MEMBER, [_member_row(m) for m in group.members])
         self.forget_acknowledged()
         self.configuration_changed()
+
+    def silent_members(self) -> frozenset[MemberId]:
+        return frozenset(member for (member,) in self.rows(_SILENT))
+
+    def set_silent_members(self, members: Collection[MemberId]) -> None:
+        self.change(_DELETE_SILENT)
+        self.change_many(_ADD_SILENT, [(member,) for member in members])
 
     def ballot(self, generation: int) -> Ballot | None:
         rows = self.rows(_BALLOT, (generation,))

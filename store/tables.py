@@ -238,6 +238,13 @@ MEMBER = _table(
     weight="weight >= 0",
 )
 
+SILENT_MEMBER = _table(
+    "silent_member",
+    [_integer("member", key=True)],
+    member=f"member {_MEMBER}",
+)
+"""Members that the agent hears nothing of: what the engine must know of the cluster's state."""
+
 PROPOSAL = _table(
     "proposal",
     [

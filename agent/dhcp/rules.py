@@ -322,11 +322,33 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
         if reservation is not None and reservation.address != m.address:
             return Answer(None, "reserved_elsewhere")
     right = claim(c, key, m.address)
+    if isinstance(right, str) and transaction is Transaction.REBINDING:
+        right = _believed_claim(c, m.address) or right
     if isinstance(right, str):
         return Answer(None, right)
     if transaction is Transaction.INIT_REBOOT and right.former is None:
         return Answer(None, "unknown_binding")
     return _bind(c, m, subnet, right, transaction)
+
+
+def _believed_claim(c: Context, address: int) -> Claim | None:
+    """A client in REBINDING knows of a lease that nobody here does (draft 6.5): its server ended
+    after the ACK and before the push. It is believed where that fits all that is known: the
+    address is promised to a member of which nothing is heard, and no binding of that ownership
+    has come. Before the promise every member said that nobody had a lease, so an unexpired one
+    can only be from that member; and that member gives the address to nobody else while it
+    takes this lease to run, nor later without asking here. The lease is at most MUL."""
+    owned = c.ownership.range_of(c.tx, address)
+    if owned is None or owned.state is not AddressState.PROMISED:
+        return None
+    if c.configuration.pool_of(address) is None or c.configuration.reservation_of(address):
+        return None
+    row = c.view.binding(address)
+    if row is not None and (row.epoch >= owned.epoch or keeps_address(row, c.now)):
+        return None
+    if owned.member not in c.tx.silent_members():
+        return None
+    return Claim(owned.epoch, 1, None)
 
 
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:

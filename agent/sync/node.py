@@ -69,6 +69,8 @@ class Node:
         self._hello_at_ms = 0
         self._repair_at_ms = 0
         self._own_applied = 0
+        self._began_ms = 0
+        self._silent: frozenset[MemberId] | None = None
 
     # --- requests of peers
 
@@ -202,6 +204,7 @@ class Node:
         for peer in situation.peers.values():
             peer.judge(now_ms, situation.settings.dead_ms)
             peer.compare(vector_of(heads))
+        self._note_silent_members(tx, now_ms)
         due = [
             self._membership.tick(tx, heads, now_ms),
             self._poll.tick(tx, now_ms),
@@ -223,6 +226,22 @@ class Node:
             tx.add_counters({f"cluster_{k}": v for k, v in situation.counters.items()})
             situation.counters.clear()
         self._due_ms = min(due)
+
+    def _note_silent_members(self, tx: StoreTransaction, now_ms: int) -> None:
+        """Write down which members nothing is heard of, when that has changed. After a start
+        nothing has been heard of anybody, which says nothing yet."""
+        settings = self._situation.settings
+        self._began_ms = self._began_ms or now_ms
+        if now_ms - self._began_ms <= settings.dead_ms:
+            return
+        silent = frozenset(
+            peer.member
+            for peer in self._situation.peers.values()
+            if now_ms - peer.heard_at_ms > settings.dead_ms
+        )
+        if silent != self._silent:
+            tx.set_silent_members(silent)
+            self._silent = silent
 
     def _say_hello(self, heads: dict[StreamId, StreamHead], now_ms: int) -> None:
         if now_ms < self._hello_at_ms:
@@ -301,6 +320,7 @@ class Node:
         if not self._membership.changed:
             return
         self._membership.changed = False
+        self._began_ms = 0
         parts: list[Callable[[], None]] = [
             self._push.reset,
             self._pull.reset,

@@ -709,3 +709,52 @@ def test_a_joined_member_serves_no_lease_that_had_ended_before_it_came() -> None
     with world.store.write() as tx:
         tx.set_serving(True, since=NOW - 501)
     assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+
+
+PROMISED = AddressRange(NOBODYS, NOBODYS, AddressState.PROMISED, 5, 2, Nonce(1, 1), 1)
+
+
+def promised_world(*, silent: bool = True, mul: int = 600) -> World:
+    world = World(members=(1, 2), rows=POOLS_17)
+    world.set_ranges([], [PROMISED])
+    with world.store.write() as tx:
+        tx.set_silent_members([2] if silent else [])
+    return world
+
+
+def test_draft_6_5_a_rebinding_client_of_a_silent_member_is_believed_for_at_most_mul() -> None:
+    """Its server ended after the ACK and before the push."""
+    world = promised_world()
+    ack = world.one(Client(1).rebind(NOBODYS))
+    assert ack.kind is ACK
+    group = world.store
+    with group.read() as tx:
+        mul_s = tx.group().mul_s
+    assert ack.lease_s <= mul_s
+    row = world.known(NOBODYS)
+    assert (row.epoch, row.grant, row.transaction) == (5, 1, Transaction.REBINDING)
+
+
+def test_draft_6_5_it_is_not_believed_while_its_member_can_answer_itself() -> None:
+    world = promised_world(silent=False)
+    world.silent(Client(1).rebind(NOBODYS), "unknown_binding")
+
+
+def test_draft_6_5_init_reboot_is_never_believed() -> None:
+    world = promised_world()
+    world.silent(Client(1).reboot(NOBODYS), "unknown_binding")
+
+
+@pytest.mark.parametrize(("epoch", "ago"), [(5, 500), (6, 500), (4, -500)])
+def test_draft_6_5_it_is_not_believed_against_a_record(epoch: int, ago: int) -> None:
+    """A binding of that ownership, or a lease that runs."""
+    world = promised_world()
+    world.merge(peer_row(NOBODYS, Client(2), epoch=epoch, expires_at=NOW - ago))
+    assert world.say(Client(1).rebind(NOBODYS)) == []
+
+
+def test_draft_6_5_a_dead_record_of_an_older_ownership_does_not_matter() -> None:
+    world = promised_world()
+    world.merge(peer_row(NOBODYS, Client(2), epoch=4, expires_at=NOW - 500))
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+    assert world.known(NOBODYS).epoch == 5

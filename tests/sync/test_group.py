@@ -304,3 +304,23 @@ def test_a_ballot_for_any_other_generation_is_refused() -> None:
     for generation in (1, 3):
         prepare = m.BallotPrepare(header(lan, 2), generation, BallotNumber(1, 2))
         assert refused(lan, prepare) == "generation"
+
+
+def test_members_that_fall_silent_are_written_down_for_the_engine() -> None:
+    lan = make_lan(3)
+    lan.run(6_000)
+
+    def silent() -> frozenset[int]:
+        with lan.stores[1].read() as tx:
+            return tx.silent_members()
+
+    assert silent() == frozenset()
+    lan.passes = lambda sender, to, _: 3 not in (sender, to)
+    lan.run(8_000)
+    assert silent() == {3}
+    lan.restart(1)
+    lan.run(2_000)
+    assert silent() == {3}, "after a restart it takes a while to tell"
+    lan.passes = lambda *_: True
+    lan.run(8_000)
+    assert silent() == frozenset()

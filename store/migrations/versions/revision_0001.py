@@ -249,6 +249,12 @@ def replicated() -> None:
             "weight": "weight >= 0",
         },
     )
+    create(
+        "silent_member",
+        [integer("member")],
+        ["member"],
+        {"member": "member BETWEEN 1 AND 2147483647"},
+    )
 
 
 def own() -> None:
