@@ -60,6 +60,11 @@ class Packet(NamedTuple):
     server_identifier: int
 
     @property
+    def hardware_key(self) -> bytes:
+        """The client's key as it would be without a client identifier."""
+        return bytes((0, self.hardware_type)) + self.client_hardware_address
+
+    @property
     def broadcast(self) -> bool:
         return bool(self.flags & wire.BROADCAST_FLAG)
 

@@ -27,7 +27,7 @@ from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership, keeps_addre
 from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.decline import DeclineLimiter
 from agent.dhcp.lease import Grant, Terms, acknowledged_expiry, decide_grant, wanted_duration
-from agent.dhcp.packet import MessageType
+from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.reply import Template, Templates
 from agent.limits import DECLINE_HOLD_S, EXPIRY_GRACE_S, RELEASE_HOLD_S
 from agent.model import (
@@ -37,6 +37,7 @@ from agent.model import (
     BindingState,
     MemberId,
     Pool,
+    Reservation,
     StreamHead,
     StreamId,
     Subnet,
@@ -141,13 +142,21 @@ class Claim(NamedTuple):
 SILENCE = Answer(None)
 
 
-def claim(c: Context, client_key: bytes, address: int) -> Claim | str:
+def reservation_for(c: Context, packet: Packet, subnet: Subnet) -> Reservation | None:
+    """What is reserved for the client, by its identifier or by its hardware address: a machine's
+    label shows the latter, whatever identifier its clients send."""
+    find = c.configuration.reservation_for
+    return find(packet.client_key, subnet) or find(packet.hardware_key, subnet)
+
+
+def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     """The right of this member to bind `address` to the client now, or the reason why not."""
+    client_key = packet.client_key
     reservation = c.configuration.reservation_of(address)
     if reservation is None:
         if c.configuration.pool_of(address) is None:
             return "not_in_pool"
-    elif reservation.client_key != client_key:
+    elif reservation.client_key not in (client_key, packet.hardware_key):
         return "reserved_for_other"
     if c.offers.held_for_other(address, client_key):
         return "offered_to_other"
@@ -167,6 +176,8 @@ def claim(c: Context, client_key: bytes, address: int) -> Claim | str:
             if not row.is_live(c.now) and _ended_at(row) <= c.serving_since:
                 return "ended_before_joining"
         return Claim(row.epoch, row.grant + 1, row)
+    if reservation is not None and row is not None and _is_same_machine(row, packet):
+        return Claim(row.epoch + 1, 1, None)
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
     if own_epoch >= 0 and (row is None or row.epoch < own_epoch):
@@ -174,6 +185,15 @@ def claim(c: Context, client_key: bytes, address: int) -> Claim | str:
     if reservation is not None:
         return _reserved_claim(row, c.now)
     return "unknown_binding"
+
+
+def _is_same_machine(row: Binding, packet: Packet) -> bool:
+    """Whether another client of the same machine has the lease: a boot ROM and the system that it
+    loads send different identifiers."""
+    return row.state is BindingState.BOUND and (
+        (row.hardware_type, row.hardware_address)
+        == (packet.hardware_type, packet.client_hardware_address)
+    )
 
 
 def _ended_at(row: Binding) -> int:
@@ -211,12 +231,11 @@ def handle_discover(c: Context, m: Message) -> Answer:
     former address, the one it asks for, the next free one."""
     if not m.subnets:
         return Answer(None, "no_subnet")
-    key = m.packet.client_key
     for address in _preferred_addresses(c, m):
         subnet = _subnet_of(m.subnets, address)
         if subnet is None:
             continue
-        right = claim(c, key, address)
+        right = claim(c, m.packet, address)
         if isinstance(right, Claim):
             return _offer(c, m, subnet, address, right)
     for subnet in m.subnets:
@@ -230,7 +249,7 @@ def handle_discover(c: Context, m: Message) -> Answer:
 def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
     key = m.packet.client_key
     for subnet in m.subnets:
-        reservation = c.configuration.reservation_for(key, subnet)
+        reservation = reservation_for(c, m.packet, subnet)
         if reservation is not None:
             yield reservation.address
     offer = c.offers.of_client(key)
@@ -286,7 +305,7 @@ def handle_selecting(c: Context, m: Message) -> Answer:
     subnet = _subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
-    right = claim(c, key, m.address)
+    right = claim(c, m.packet, m.address)
     if isinstance(right, str):
         return Answer(MessageType.NAK, right)
     return _bind(c, m, subnet, right, Transaction.SELECTING)
@@ -316,12 +335,11 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
     subnet = _subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
-    key = m.packet.client_key
     if transaction is Transaction.INIT_REBOOT:
-        reservation = c.configuration.reservation_for(key, subnet)
+        reservation = reservation_for(c, m.packet, subnet)
         if reservation is not None and reservation.address != m.address:
             return Answer(None, "reserved_elsewhere")
-    right = claim(c, key, m.address)
+    right = claim(c, m.packet, m.address)
     if isinstance(right, str) and transaction is Transaction.REBINDING:
         right = _believed_claim(c, m.address) or right
     if isinstance(right, str):
@@ -469,7 +487,7 @@ def handle_inform(c: Context, m: Message) -> Answer:
     subnet = _subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(None, "no_subnet")
-    reservation = c.configuration.reservation_for(m.packet.client_key, subnet)
+    reservation = reservation_for(c, m.packet, subnet)
     template = c.templates.template(
         subnet, reservation, m.packet.options.get(wire.PARAMETER_REQUEST_LIST)
     )

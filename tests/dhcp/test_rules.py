@@ -758,3 +758,30 @@ def test_draft_6_5_a_dead_record_of_an_older_ownership_does_not_matter() -> None
     world.merge(peer_row(NOBODYS, Client(2), epoch=4, expires_at=NOW - 500))
     assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
     assert world.known(NOBODYS).epoch == 5
+
+
+HARDWARE = Reservation(A("198.18.20.1"), Client(1).key)
+"""By hardware address, as its label says it."""
+
+
+@pytest.mark.parametrize("identifier", [None, b"\x01\x02\x00\x00\x00\x00\x01", b"\xff1234"])
+def test_a_reservation_by_hardware_address_is_for_any_identifier(identifier: bytes | None) -> None:
+    world = World(rows=[*CONFIGURATION, HARDWARE], members=(1, 2))
+    client = Client(1, identifier=identifier)
+    offer = world.one(client.discover())
+    assert offer.address == HARDWARE.address
+    assert world.one(client.select(offer)).kind is ACK
+    assert world.known(HARDWARE.address).client_key == client.key
+
+
+def test_the_system_that_a_boot_rom_loads_gets_its_reserved_address_at_once() -> None:
+    """Same machine, another identifier: under a new epoch, so that no merge sees a conflict."""
+    world = World(rows=[*CONFIGURATION, HARDWARE], members=(1, 2))
+    rom, system = Client(1, identifier=b"rom"), Client(1, identifier=b"system")
+    world.one(rom.select(world.one(rom.discover())))
+    before = world.known(HARDWARE.address)
+    world.one(system.select(world.one(system.discover())))
+    row = world.known(HARDWARE.address)
+    assert (row.client_key, row.epoch) == (system.key, before.epoch + 1)
+    stranger = Client(2, identifier=b"rom")
+    assert world.one(stranger.discover()).address != HARDWARE.address
