@@ -51,9 +51,9 @@ class StoreTransaction(Protocol):
         BINDABLE range that are free no more."""
         ...
 
-    def save_bindings(self, bindings: Sequence[Binding]) -> list[Binding]:
+    def save_bindings(self, bindings: Sequence[Binding]) -> int:
         """Write this member's own changes: each takes the next number of this member's stream
-        and a row of the change log. Returns the rows as written."""
+        and a row of the change log. Returns the number that the first one took."""
         ...
 
     def put_bindings(self, bindings: Sequence[Binding]) -> None:

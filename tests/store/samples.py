@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent.model import (
@@ -15,10 +17,19 @@ from agent.model import (
     MemberState,
     Nonce,
     Transaction,
+    stream_id,
 )
+from agent.port import StoreTransaction
 
 BASE = 0x0A00_0000
 NOW = 1_800_000_000
+
+
+def save(tx: StoreTransaction, rows: Sequence[Binding]) -> list[Binding]:
+    """Save rows as own changes; returns them with the numbers that they took."""
+    first, local = tx.save_bindings(rows), tx.local()
+    stream = stream_id(local.member, local.incarnation)
+    return [replace(row, stream=stream, seq=seq) for seq, row in enumerate(rows, first)]
 
 
 def binding(address: int, client: int = 1, **changes: Any) -> Binding:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent.model import AddressRange, Binding, Change, ChangeKind, stream_id
 from store import Store
-from tests.store.samples import BASE, address_range, binding
+from tests.store.samples import BASE, address_range, binding, save
 
 OWN = stream_id(1, 1)
 SPAN = 24
@@ -56,7 +56,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(rows=st.lists(bindings, max_size=5))
     def save(self, rows: list[Binding]) -> None:
         with self.store.write() as tx:
-            saved = tx.save_bindings(rows)
+            saved = save(tx, rows)
         for row, written in zip(rows, saved, strict=True):
             seq = self.model.applied[OWN] = self.model.applied[OWN] + 1
             assert written == replace(row, stream=OWN, seq=seq)

@@ -33,7 +33,7 @@ from agent.model import (
 )
 from store import BindingCounts, SnmpUser, Store
 from tests.store.conftest import ENGINE_ID
-from tests.store.samples import BASE, NOW, address_range, binding, group
+from tests.store.samples import BASE, NOW, address_range, binding, group, save
 
 OWN = stream_id(1, 1)
 OTHER = stream_id(2, 5)
@@ -96,7 +96,7 @@ def test_a_full_disk_is_a_store_error_and_passes(store: Store) -> None:
         cursor.execute("PRAGMA max_page_count = 1000000")
     with store.write() as tx:
         assert tx.streams()[OWN].applied == 1
-        assert len(tx.save_bindings(bindings)) == 2000
+        assert len(save(tx, bindings)) == 2000
 
 
 # --- this member
@@ -154,7 +154,7 @@ def test_a_binding_comes_back_field_by_field(store: Store) -> None:
         options=bytes(range(256)),
     )
     with store.write() as tx:
-        (saved,) = tx.save_bindings([odd])
+        (saved,) = save(tx, [odd])
     assert saved == replace(odd, stream=OWN, seq=1)
     with store.read() as tx:
         (read,) = tx.bindings_by_address([odd.address]).values()
@@ -166,9 +166,9 @@ def test_a_binding_comes_back_field_by_field(store: Store) -> None:
 
 def test_saving_numbers_and_logs_each_change(store: Store) -> None:
     with store.write() as tx:
-        first = tx.save_bindings([binding(BASE + 1), binding(BASE)])
-        second = tx.save_bindings([binding(BASE, 2, grant=2)])
-        assert tx.save_bindings([]) == []
+        first = save(tx, [binding(BASE + 1), binding(BASE)])
+        second = save(tx, [binding(BASE, 2, grant=2)])
+        assert save(tx, []) == []
     assert [(b.stream, b.seq) for b in first + second] == [(OWN, 1), (OWN, 2), (OWN, 3)]
     with store.read() as tx:
         assert tx.changes(OWN, 0, 10) == [
@@ -185,7 +185,7 @@ def test_the_last_of_several_writes_of_one_address_stands(store: Store) -> None:
     """The way for an unchanged client and the way for a changed one must not reorder them."""
     with store.write() as tx:
         tx.save_bindings([binding(BASE, 1)])
-        saved = tx.save_bindings([binding(BASE, 2), binding(BASE, 1, grant=3), binding(BASE + 1)])
+        saved = save(tx, [binding(BASE, 2), binding(BASE, 1, grant=3), binding(BASE + 1)])
     with store.read() as tx:
         assert tx.bindings_by_address([BASE]) == {BASE: saved[1]}
         assert BASE not in [
@@ -199,7 +199,7 @@ def test_the_last_of_several_writes_of_one_address_stands(store: Store) -> None:
 def test_lists_of_any_length(store: Store, count: int) -> None:
     bindings = [binding(BASE + i, i) for i in range(count)]
     with store.write() as tx:
-        saved = tx.save_bindings(bindings)
+        saved = save(tx, bindings)
         tx.save_bindings([binding(BASE + 5000, 5000)])
     with store.read() as tx:
         assert list(tx.bindings_by_address({b.address for b in bindings}).values()) == saved
@@ -228,8 +228,9 @@ def test_merged_rows_keep_their_number_and_are_not_logged(store: Store) -> None:
 
 def test_ranges_of_bindings(store: Store) -> None:
     with store.write() as tx:
-        saved = tx.save_bindings(
-            [binding(BASE + i, i, epoch=1 + i % 2, transaction_server=1 + i % 3) for i in range(9)]
+        saved = save(
+            tx,
+            [binding(BASE + i, i, epoch=1 + i % 2, transaction_server=1 + i % 3) for i in range(9)],
         )
     with store.read() as tx:
         assert tx.bindings_in_range(BASE + 2, BASE + 5, 3) == saved[2:5]
@@ -244,7 +245,7 @@ def test_ranges_of_bindings(store: Store) -> None:
 def test_blocks_are_whole_and_none_is_lost(store: Store, limit: int) -> None:
     offsets = [0, 1, 15, 16, 200, *range(320, 340), 1000]
     with store.write() as tx:
-        saved = tx.save_bindings([binding(BASE + i, i) for i in offsets])
+        saved = save(tx, [binding(BASE + i, i) for i in offsets])
     seen = []
     last = -1
     with store.read() as tx:
@@ -566,7 +567,7 @@ def test_a_snapshot_is_a_disk_to_go_back_to() -> None:
         with back.write() as tx:
             assert tx.local().member == 4
             assert [b.address for b in tx.bindings_after(-1, 9)] == [BASE]
-            assert tx.save_bindings([binding(BASE + 1, 3)])[0].seq == 2
+            assert tx.save_bindings([binding(BASE + 1, 3)]) == 2
         with pytest.raises(RuntimeError), back.write() as tx:
             tx.save_bindings([binding(BASE + 2, 3)])
             raise RuntimeError
