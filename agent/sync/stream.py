@@ -255,16 +255,17 @@ class Push:
             if now_ms < not_before:
                 due = min(due, not_before)
                 continue
-            self._push(tx, peer.member, own, after)
-            # The next update waits a little, so that under load one carries many records: an
-            # INFORM costs both sides the same whether it carries one record or fifty.
-            self._not_before[peer.member] = now_ms + situation.settings.push_pace_ms
+            if self._push(tx, peer.member, own, after):
+                # The next one waits a little, so that under load it carries many records: an
+                # INFORM costs both sides the same whether it carries one record or fifty.
+                self._not_before[peer.member] = now_ms + situation.settings.push_pace_ms
         if now_ms >= self._trim_at_ms:
             self._trim_at_ms = now_ms + situation.settings.trim_ms
             self._trim(tx, heads)
         return min(due, self._trim_at_ms)
 
-    def _push(self, tx: StoreTransaction, to: MemberId, own: StreamHead, after: int) -> None:
+    def _push(self, tx: StoreTransaction, to: MemberId, own: StreamHead, after: int) -> bool:
+        """Send an update; whether it brings the peer up to date."""
         most = self._most.get(to, UPDATE_RECORDS_MAX)
         changes = tx.changes(own.stream, after, most)
         full = len(changes) == most
@@ -274,6 +275,7 @@ class Push:
         )
         self._outstanding[to] = update
         self._situation.send(to, update)
+        return not full
 
     def answered(
         self, to: MemberId, update: m.BindingUpdate, good: bool, too_big: bool, now_ms: int
