@@ -197,3 +197,6 @@ SWITCH_INTERVAL_S = 0.0002
 STORE_WATCH_MS = 50
 """The agent looks at the engine's commits at most this often: under load there are hundreds in a
 second, and each look takes the store's lock for a moment."""
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Allocations before the engine's garbage collector looks: about twice a second at full load."""
