@@ -15,13 +15,14 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
 from agent.limits import STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import Store, StoreTransaction
-from agent.sync.messages import Request, Response
+from agent.sync.messages import BlockPage, BlockPull, Request, Response
 from agent.sync.node import Node, PeerStatus
 
 log = logging.getLogger("dhcpsync.cluster")
@@ -54,6 +55,7 @@ class Cluster:
         self._due_ms = 0
         self._changed = False
         self._exchanges: set[asyncio.Task[None]] = set()
+        self._ahead: dict[MemberId, tuple[BlockPull, asyncio.Task[Response]]] = {}
         self._members: dict[MemberId, Member] = {}
         self.peers: Sequence[PeerStatus] = ()
         """What the node knew of its peers after its last transaction."""
@@ -124,7 +126,7 @@ class Cluster:
             response = PeerError("unknown_member", f"member {to} has left the group")
         else:
             try:
-                response = await transport.exchange(member, request, self._clock())
+                response = await self._ask(transport, member, request)
             except PeerError as error:
                 response = error
             except TimeoutError:
@@ -138,3 +140,29 @@ class Cluster:
             )
         except StoreError as error:
             log.error("an answer of member %d is lost, it will be asked again: %s", to, error)
+
+    async def _ask(self, transport: PeerTransport, member: Member, request: Request) -> Response:
+        """One exchange. A page of a full pull has the peer read the next one at once, while this
+        member still commits: a pull promises nothing, so it need not wait for the disk, and the
+        node, which asks for that page after its commit, finds it on the way."""
+        following, task = self._ahead.pop(member.member, (None, None))
+        if task is not None and following == request:
+            response = await task
+        else:
+            response = await transport.exchange(member, request, self._clock())
+        if (
+            isinstance(request, BlockPull)
+            and isinstance(response, BlockPage)
+            and (not response.complete)
+        ):
+            following = replace(request, after_block=response.last_block)
+            task = asyncio.create_task(transport.exchange(member, following, self._clock()))
+            task.add_done_callback(_forget_failure)
+            self._ahead[member.member] = following, task
+        return response
+
+
+def _forget_failure(task: asyncio.Task[Response]) -> None:
+    """Nobody may come for it: then its failure is of no interest either."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,117 @@
+"""The shell around the node: two members on one event loop, real stores, no wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from agent.cluster import Cluster
+from agent.errors import StoreError
+from agent.limits import PUSH_BEHIND_MAX
+from agent.model import Member
+from agent.sync import messages as m
+from agent.sync.node import Node
+from store import Store, create_store
+from tests.sync.lan import POOL_FIRST, START_MS, engine_id, make_binding, make_group
+
+BINDINGS = PUSH_BEHIND_MAX + 1_000
+"""So far behind, a member pulls by address."""
+
+
+class Wire:
+    """Hands requests to the other member's cluster, and remembers them."""
+
+    def __init__(self) -> None:
+        self.clusters: dict[int, Cluster] = {}
+        self.asked: list[m.Request] = []
+
+    async def exchange(self, member: Member, request: m.Request, now_ms: int) -> m.Response:
+        self.asked.append(request)
+        return await self.clusters[member.member].handle(request)
+
+
+def make_store(folder: Path, member: int) -> Store:
+    store = create_store(folder / f"{member}.db", member=member, engine_id=engine_id(member))
+    with store.write() as tx:
+        tx.put_group(make_group((1, 2)))
+        tx.set_serving(True, since=0)
+    return store
+
+
+class Time:
+    """The loop's own time as a member's clock."""
+
+    def __init__(self) -> None:
+        self._begin = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self) -> int:
+        return START_MS + int((self._loop.time() - self._begin) * 1000)
+
+
+async def pull(folder: Path) -> tuple[Wire, Store]:
+    wire, now = Wire(), Time()
+    stores = {member: make_store(folder, member) for member in (1, 2)}
+    with stores[1].write() as tx:
+        now_s = START_MS // 1000
+        tx.save_bindings([make_binding(POOL_FIRST + i, now_s) for i in range(BINDINGS)])
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+        for member, thread in ((1, one), (2, two)):
+            wire.clusters[member] = Cluster(
+                lambda member=member: Node(member, Random(member)), stores[member], now, thread
+            )
+        running = [asyncio.create_task(cluster.run(wire)) for cluster in wire.clusters.values()]
+        async with asyncio.timeout(30):
+            while len(rows(stores[2])) < BINDINGS:
+                await asyncio.sleep(0)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    return wire, stores[2]
+
+
+def rows(store: Store) -> list[int]:
+    with store.read() as tx:
+        return [row.address for row in tx.bindings_in_range(0, 2**32 - 1, BINDINGS + 1)]
+
+
+def test_a_full_pull_asks_for_each_page_once_although_it_reads_ahead(tmp_path: Path) -> None:
+    wire, store = asyncio.run(pull(tmp_path))
+    assert len(rows(store)) == BINDINGS
+    pages = Counter(r.after_block for r in wire.asked if isinstance(r, m.BlockPull))
+    assert len(pages) > 3
+    assert set(pages.values()) == {1}
+
+
+def test_after_a_commit_that_failed_the_node_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def fail() -> int:
+        made = []
+        store = make_store(tmp_path, 1)
+
+        def make() -> Node:
+            made.append(Node(1, Random(1)))
+            return made[-1]
+
+        with ThreadPoolExecutor(1) as thread:
+            cluster = Cluster(make, store, Time(), thread)
+            header = m.Header(2, 1, 1, b"")
+
+            def full(*_: object) -> None:
+                raise StoreError("the disk is full")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Node, "handle_request", full)
+                with pytest.raises(StoreError, match="the disk is full"):
+                    await cluster.handle(m.GroupQuery(header))
+            answer = await cluster.handle(m.GroupQuery(header))
+            assert isinstance(answer, m.GroupAnswer)
+            return len(made)
+
+    assert asyncio.run(fail()) == 2
