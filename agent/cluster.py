@@ -145,16 +145,14 @@ class Cluster:
         """One exchange. A page of a full pull has the peer read the next one at once, while this
         member still commits: a pull promises nothing, so it need not wait for the disk, and the
         node, which asks for that page after its commit, finds it on the way."""
+        if not isinstance(request, BlockPull):
+            return await transport.exchange(member, request, self._clock())
         following, task = self._ahead.pop(member.member, (None, None))
         if task is not None and following == request:
             response = await task
         else:
             response = await transport.exchange(member, request, self._clock())
-        if (
-            isinstance(request, BlockPull)
-            and isinstance(response, BlockPage)
-            and (not response.complete)
-        ):
+        if isinstance(response, BlockPage) and not response.complete:
             following = replace(request, after_block=response.last_block)
             task = asyncio.create_task(transport.exchange(member, following, self._clock()))
             task.add_done_callback(_forget_failure)
