@@ -199,4 +199,4 @@ STORE_WATCH_MS = 50
 second, and each look takes the store's lock for a moment."""
 
 GC_THRESHOLDS = (50_000, 20, 50)
-"""Allocations before the engine's garbage collector looks: about twice a second at full load."""
+"""Allocations before the garbage collector looks: about twice a second in a busy engine."""

@@ -44,6 +44,13 @@ def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock]:
     return member, store, clock
 
 
+def collect_rarely() -> None:
+    """Hardly anything here makes cycles. Collecting at CPython's pace costs a tenth of the rate,
+    and full passes over everything that is kept delay replies."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 def run_engine_process(folder: Path) -> int:
     from agent.dhcp.engine import DhcpServer
     from agent.engine import EngineSockets, StopSignal, run_engine
@@ -56,10 +63,7 @@ def run_engine_process(folder: Path) -> int:
     stop = StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.request())
-    # Nothing of the engine's makes cycles, so collecting rarely costs no memory; collecting at
-    # CPython's pace costs a tenth of the rate, and full passes over all offers delay replies.
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_rarely()
     log.info("engine of %s serves on port %d", member.name, member.dhcp_port)
     run_engine(server, sockets, wake, clock, stop)
     sockets.close()
@@ -76,6 +80,7 @@ def run_agent_process(folder: Path) -> int:
 
     member, store, clock = open_member(folder)
     wake = WakeSocket(folder / AGENT_SOCKET, folder / ENGINE_SOCKET)
+    collect_rarely()
     code = asyncio.run(run_agent(member, store, clock, wake))
     wake.close()
     store.close()
