@@ -82,7 +82,7 @@ def run_engine(
 ) -> None:
     """Serve until `stop` is requested. `clock` gives the member's now in ms."""
     poller = select.poll()
-    for source in (sockets.udp, sockets.monitor, wake, stop):
+    for source in (sockets.udp, sockets.monitor, stop):
         poller.register(source.fileno(), select.POLLIN)
     flush_at = clock() + COUNTER_FLUSH_MS
     while not stop.requested:
@@ -90,8 +90,6 @@ def run_engine(
         if sockets.monitor.fileno() in ready:
             sockets.reload()
             server.set_interfaces(sockets.interfaces)
-        if wake.fileno() in ready:
-            wake.drain()
         if sockets.udp.fileno() in ready:
             _serve_batch(server, sockets, wake, clock())
         if clock() >= flush_at:

@@ -1,7 +1,9 @@
-"""Engine and agent wake each other by an empty datagram on a local socket.
+"""The engine wakes the agent by an empty datagram on a local socket.
 
-The datagram carries nothing: what has changed is in the store. Losing one costs the other side
-milliseconds, so sending never blocks and never fails."""
+The datagram carries nothing: what has changed is in the store. Losing one costs the agent
+milliseconds, so sending never blocks and never fails. The agent need not wake the engine, which
+sees with every batch whether anything has changed; each side binds a socket of its own all the
+same, because that also tells that the member runs already."""
 
 from __future__ import annotations
 
