@@ -27,6 +27,23 @@ expiries that travel between members, and a client whose clock is a little slow.
 MEMBERS_MAX = 16
 """The draft's largest group (2.1)."""
 
+MEMBERS_LISTED_MAX = 128
+"""Members in a group's value, those included that are gone for good, whose numbers are never used
+again: a new machine every month for ten years; the value still fits a quarter of a datagram."""
+
+MUL_MAX_S = 7 * 86_400
+"""Longest MUL: after a member's death its addresses are held back for so long."""
+
+LEASE_MAX_S = 365 * 86_400
+"""Longest lease time of a group that is not infinite: a typing error is longer."""
+
+SAFE_PERIOD_MIN_S = 60
+"""Shortest safe period: a member that is started anew, or a switch, must not count as a death."""
+
+GENERATION_MAX = 2**31 - 1
+"""Generations of a group: a change a second for 68 years. An epoch holds one in its upper half, and
+a store keeps 63 bits."""
+
 POLL_ANSWER_MAX_AGE_S = 5
 """A poll's answer older than this is void (protocol.md 4)."""
 
@@ -83,6 +100,10 @@ OWNERSHIP_BLOCKS_MAX = 4096
 REPLY_TEMPLATES_MAX = 1024
 """Encoded option sets remembered: clients choose the parameter request list, so it is bounded."""
 
+REPLY_HEADS_MAX = 256
+"""Beginnings of replies remembered for one template: one for each lease time that is being given;
+renewals before an acknowledgement have many."""
+
 LINKS_MAX = 4096
 """Relay addresses whose subnet is remembered between packets."""
 
@@ -99,6 +120,41 @@ DECLINES_POOL_DIVISOR = 8
 
 DECLINES_MAX = 4096
 """DECLINEs believed by one member within DECLINE_HOLD_S, all together: they are kept in memory."""
+
+ENQUIRIES_MAX = 256
+"""Addresses that the members are asked about at one time: such clients are few after a disaster,
+and whoever makes them up must not keep the members busy. One message asks for as many."""
+
+ENQUIRY_FRESH_MS = 90_000
+"""How long an answer serves: a client that REBINDs tries again after a minute at the earliest
+(RFC 2131 4.4.5)."""
+
+PROBE_SENDS = 2
+"""How often an address is asked for: a frame is easily lost, two seldom (RFC 5227 sends three)."""
+
+PROBE_RESEND_MS = 400
+"""Between two sends: more than any answer takes on a link, so that two do not meet one burst."""
+
+PROBE_WAIT_MS = 1_000
+"""How long answers are waited for after the last send: a sleeping host takes that long (RFC 5227
+waits 1 to 2 s)."""
+
+PROBE_FRESH_MS = 90_000
+"""How long the result of a probe serves, as ENQUIRY_FRESH_MS: the client tries again within it."""
+
+PROBES_MAX = 8_192
+"""Probes remembered at one time, about 2 MB: DOUBTFUL_MAX addresses are tried in 1.4 s, and each is
+remembered for PROBE_FRESH_MS, so that a pool without fresh addresses serves 45 clients a second."""
+
+DOUBTFUL_MAX = 64
+"""Addresses of a pool remembered as needing a probe before their next use: what a minute of new
+clients takes when nothing else is left."""
+
+TRIED_AHEAD = 8
+"""Of those, how many are kept tried: as many ARP frames a minute and a half for each pool."""
+
+RECENT_LEASE_MAX_S = 86_400
+"""A client that lost its address longer ago is taken to be gone, however long the leases are."""
 
 REPLY_SIZE_DEFAULT = 548
 """Octets of a DHCP message that every client takes: 576 less IP and UDP headers (RFC 2131 2)."""
@@ -198,5 +254,58 @@ STORE_WATCH_MS = 50
 """The agent looks at the engine's commits at most this often: under load there are hundreds in a
 second, and each look takes the store's lock for a moment."""
 
+VERSION_MAX = 1 << 48
+"""Versions of a configuration row below this are taken from a peer: one step each millisecond
+takes 8,900 years to get there, so a greater one is an error that would leave no room above it."""
+
+GRANT_MAX = 1 << 31
+"""The same for the grants of a lease: 68 years of one renewal each second; the wire has 32 bits."""
+
+STANDING_NOTE_S = 1
+"""How often a running member notes how far its store has come: a copy of the store that is older
+than that is told from the store by the member alone."""
+
 GC_THRESHOLDS = (50_000, 20, 50)
 """Allocations before the garbage collector looks: about twice a second in a busy engine."""
+
+NOTICES_MAX = 256
+"""Notifications that wait to be sent: more in a moment are one event told many times, and every one
+of them is seen in a table too."""
+
+NOTICE_PACE_MS = 20
+"""Pause after each notification to one target: 50 a second neither flood an NMS nor hold up the
+agent, to which one costs about 1 ms."""
+
+NOTICE_TARGETS_MAX = 16
+"""Targets of notifications in a member's file: an NMS, its twin, and room."""
+
+CONFLICT_PARTIES_MAX = 4
+"""Clients that the row of a conflict names: two are the case, more a disaster whose first four are
+enough to look for; so a row stays within the options' length."""
+
+FREE_TOLD_MAX = 32
+"""Pools of which a Hello tells the free addresses: 256 octets; more pools take turns."""
+
+TRANSFER_ATTEMPT_S = 5
+"""How long a member waits for one giver before it asks another: clients are waiting."""
+
+TRANSFER_BINDINGS_MAX = 2_048
+"""Bindings read to find what can be given: about 20 ms, for which the giver's engine waits."""
+
+SURVEY_BINDINGS_MAX = 8_192
+"""Bindings counted at a time to know what is left of a pool: about 2 ms inside SQLite."""
+
+USED_UP_MAX = 4_096
+"""Runs of used-up addresses that a member remembers not to count again: 256 addresses each at
+least, about 1 MB."""
+
+COUNT_RUN = 256
+"""Addresses that are counted together: a count for each of 65,000 addresses is then 256 numbers."""
+
+DEMAND_S = 60
+"""What clients took of a pool within this time is its demand here: a restock takes a second, so a
+minute's worth in hand is plenty."""
+
+OFFER_DELAY_MAX_S = 3_600
+"""Longest service delay of RFC 3074: `secs` counts 18 hours, and no client
+waits so long."""

@@ -53,7 +53,10 @@ class BindingState(enum.IntEnum):
 
 
 class Transaction(enum.IntEnum):
-    """Last transaction (draft 4.3, 8.4.2.1; numbers of the draft, the last two are ours)."""
+    """Last transaction (draft 4.3, 8.4.2.1; numbers of the draft; from DECLINE on they are ours).
+
+    CLAIM: bound on the word of a client in REBINDING that nobody had a record of. REPAIR: an
+    operator has ended a conflict. PROBE: somebody else answered when the address was tried."""
 
     SELECTING = 0
     INIT_REBOOT = 1
@@ -63,11 +66,15 @@ class Transaction(enum.IntEnum):
     EXPIRATION = 5
     DECLINE = 6
     CONFLICT = 7
+    CLAIM = 8
+    REPAIR = 9
+    PROBE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One row per address that has ever been bound. The field order is the store's column order.
+    A tuple, because the engine makes one for each lease: a frozen dataclass takes four times as
+    long to make.
 
     `client_key` identifies the client (RFC 2131 4.2): b"\\x01" + option 61, or
     b"\\x00" + hardware type + hardware address when the client sent no identifier.
@@ -101,13 +108,23 @@ class Binding:
         """Whether a client may be using the address: BOUND and not expired."""
         return self.state is BindingState.BOUND and self.expires_at > now
 
+    @property
+    def is_settled(self) -> bool:
+        """Of a RELEASED row: whether every other member had recorded the grant that was given
+        back. If not, one that was cut off may have given the same client a lease under a lower
+        grant, which the release does not name and yet beats; so the address is kept until the
+        expiry, which a merge makes the latest of all."""
+        return self.acknowledged_at >= self.potential_expires_at
+
 
 class AddressState(enum.IntEnum):
-    """This member's own view of addresses that are not plainly UNBINDABLE (draft 3.4.2).
+    """This member's own view of addresses (draft 3.4.2); `agent.sync.ownership` has the moves.
 
-    PROMISED is UNBINDABLE with a durable promise to `member`, which may own the address.
+    UNBINDABLE has no row. PROMISED is UNBINDABLE with a durable promise to `member`, which may own
+    the address. TRANSFERRING is given away to `member`, which has not acknowledged it yet.
     """
 
+    UNBINDABLE = 0
     POLLING = 1
     BINDABLE = 2
     TRANSFERRING = 3
@@ -119,6 +136,18 @@ class Nonce(NamedTuple):
 
     incarnation: int
     counter: int
+
+
+def first_epoch(generation: int) -> int:
+    """Ownership gained under a generation has at least this epoch, so it is above whatever was
+    owned under an earlier one, also where nobody is left who remembers that."""
+    return max(0, generation - 1) << 32
+
+
+def is_plausible_epoch(epoch: int, generation: int) -> bool:
+    """Whether members of that generation can have come to this epoch: an address changes its owner
+    less than 2**32 times in a generation."""
+    return epoch < max(1, generation) << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +170,23 @@ class AddressRange:
     def __post_init__(self) -> None:
         if not 0 <= self.first <= self.last <= 0xFFFF_FFFF:
             raise ValueError(f"address range {self.first}..{self.last} is not in order")
+        if self.state is AddressState.UNBINDABLE:
+            raise ValueError(f"{self.first}..{self.last}: what is UNBINDABLE has no row")
+
+
+class Enquiry(NamedTuple):
+    """What the engine wants to know of the other members about an address, and what they say.
+
+    `answered_ms` 0: nothing yet. `free`: nobody who answered owns it, polls it, has promised it or
+    knows a lease of it; `complete`: every member answered. `epoch`: the highest that anybody
+    knew."""
+
+    address: int
+    asked_ms: int
+    answered_ms: int = 0
+    free: bool = False
+    complete: bool = False
+    epoch: int = 0
 
 
 class ChangeKind(enum.IntEnum):
@@ -191,18 +237,31 @@ class Version:
         return (self.counter, self.member) < (other.counter, other.member)
 
 
+class ClaimPolicy(enum.IntEnum):
+    """Whose word is taken for a lease of which no member has a record (draft 6.5): everybody's,
+    only a client's that some member has had a record of, or nobody's."""
+
+    ACCEPT = 1
+    KNOWN_ONLY = 2
+    DENY = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Subnet:
     """A network that the group serves. `lease_s`: 0 means the group's lease time.
 
     `interface` limits the subnet to directly attached clients of that interface ("" = any whose
-    own address lies in the subnet)."""
+    own address lies in the subnet). `offer_delay_s`: 0 means that every member offers; otherwise
+    the members share the clients (RFC 3074), and a client that has tried for so long is offered an
+    address by all."""
 
     network: int
     prefix_length: int
     lease_s: int = 0
     interface: str = ""
     name: str = ""
+    claims: ClaimPolicy = ClaimPolicy.ACCEPT
+    offer_delay_s: int = 0
     active: bool = True
 
     @property
@@ -218,7 +277,7 @@ class Subnet:
         return 0xFFFF_FFFF ^ (0xFFFF_FFFF >> self.prefix_length)
 
     def __contains__(self, address: int) -> bool:
-        return self.first <= address <= self.last
+        return (address ^ self.network) >> (32 - self.prefix_length) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,9 +333,13 @@ class ConfigRecord:
 
 
 class MemberState(enum.IntEnum):
+    """What the group has decided about a member. DOWN: partner-down (failover), out of the group's
+    way until it comes back by itself; REMOVED: until an operator lets it join again."""
+
     ACTIVE = 1
     JOINING = 2
     REMOVED = 3
+    DOWN = 4
 
 
 class MemberRole(enum.IntEnum):
@@ -288,7 +351,9 @@ class MemberRole(enum.IntEnum):
 class Member:
     """A server of the group, as committed under a generation.
 
-    `engine_id` is its snmpEngineID: a peer's keys are localized to it (RFC 3414 2.6)."""
+    `engine_id` is its snmpEngineID: a peer's keys are localized to it (RFC 3414 2.6).
+    `since` is the generation in which `state` was decided: a member that finds another one than it
+    knows was out of the group in between. `clean`: it left by itself, with all told."""
 
     member: MemberId
     name: str
@@ -298,22 +363,46 @@ class Member:
     state: MemberState = MemberState.ACTIVE
     role: MemberRole = MemberRole.SERVER
     weight: int = 1
+    since: int = 0
+    clean: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it takes part: in ballots and polls, and in what counts as recorded by all."""
+        return self.state not in (MemberState.REMOVED, MemberState.DOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """The membership and the group parameters, all under one generation (protocol.md 3, 8).
 
-    `mul_s` is MAXIMUM-UNPUSHED-LEASE-TIME, `lease_s` the normal lease time."""
+    `mul_s` is MAXIMUM-UNPUSHED-LEASE-TIME (failover's MCLT), `lease_s` the normal lease time.
+    `safe_period_s`: after so long a silence a member is taken to be down without an operator
+    (failover's safe period; 0: never). `past_mul_s`: a greater MUL that leases of the past may have
+    been given under, 0 if none. `forced` counts the decisions that were made without a majority.
+    `members` keeps those that were removed, so that no number is used again."""
 
     name: str
     generation: int
     mul_s: int
     lease_s: int
     members: tuple[Member, ...]
+    safe_period_s: int = 0
+    past_mul_s: int = 0
+    forced: int = 0
 
     def member(self, member: MemberId) -> Member | None:
         return next((m for m in self.members if m.member == member), None)
+
+    @property
+    def current(self) -> tuple[Member, ...]:
+        """The members that take part."""
+        return tuple(m for m in self.members if m.is_current)
+
+    @property
+    def longest_mul_s(self) -> int:
+        """The greatest MUL under which a lease that still runs may have been given."""
+        return max(self.mul_s, self.past_mul_s)
 
 
 class BallotNumber(NamedTuple):
@@ -335,13 +424,37 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """What begins when this member learns that others are out of the group without having told
+    everything: at `at`, under `generation`, with the greatest MUL that they may have used
+    (agent/sync/quarantine.py)."""
+
+    generation: int
+    at: int
+    mul_s: int
+
+
+class Service(enum.IntEnum):
+    """What the operator wants of a member, durably. PAUSED: it takes part but answers no client
+    until resumed. SHUTDOWN, LEAVING: it hands over and goes DOWN, or out of the group."""
+
+    RUNNING = 1
+    PAUSED = 2
+    SHUTDOWN = 3
+    LEAVING = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """What a member knows of itself, kept in its store and never replicated.
 
     `configuration_version` and `ownership_version` grow with every change of the configuration
     tables and of the address ranges, so that a cache knows when it is stale. `serving_since`: when
     this store joined its group (0: it founded it). It took part in no complete poll before, so
-    it cannot know who owns an address whose lease had ended by then."""
+    it cannot know who owns an address whose lease had ended by then.
+    `unconfirmed`: started, and not yet told by every member that it remembers nothing newer of this
+    store. `recovery`: why this member recovers, "" if it does not; after a recovery it asks for no
+    addresses before `holds_until` (agent/sync/recover.py)."""
 
     member: MemberId
     incarnation: int
@@ -352,6 +465,25 @@ class Local:
     ownership_version: int
     serving: bool
     serving_since: int
+    service: Service = Service.RUNNING
+    unconfirmed: bool = False
+    recovery: str = ""
+    holds_until: int = 0
+
+    @property
+    def answers_clients(self) -> bool:
+        """`serving` is about the cluster's rules, `service` about the operator's wish."""
+        return self.serving and self.service is Service.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class LostStore:
+    """A member's stores up to `incarnation` are gone, as this store has known since `at`: lost or
+    rolled back (RECOVER), or their member removed. What they did last was not told to anybody."""
+
+    member: MemberId
+    incarnation: int
+    at: int
 
 
 def format_address(address: int) -> str:

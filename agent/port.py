@@ -8,22 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.model import (
     AddressRange,
+    AddressState,
     Ballot,
     Binding,
     Change,
     ChangeKind,
     ConfigRecord,
     ConfigRow,
+    Enquiry,
     Group,
     Local,
+    LostStore,
     MemberId,
+    Quarantine,
+    Service,
     StreamHead,
     StreamId,
 )
+
+
+class LeasedRuns(NamedTuple):
+    """(first address of the run, addresses of it in use), up to address `reached`."""
+
+    runs: list[tuple[int, int]]
+    reached: int
 
 
 class StoreTransaction(Protocol):
@@ -32,8 +44,17 @@ class StoreTransaction(Protocol):
     # --- this member
     def local(self) -> Local: ...
     def set_serving(self, serving: bool, since: int) -> None: ...
+    def set_service(self, service: Service) -> None: ...
     def next_poll_counter(self) -> int: ...
     def begin_incarnation(self, incarnation: int) -> None: ...
+    def advance_clock(self, ms: int) -> None:
+        """The member's clock moves on: its processes see it when they read the anchor anew."""
+        ...
+
+    def set_unconfirmed(self, unconfirmed: bool) -> None: ...
+    def set_recovery(self, reason: str, holds_until: int) -> None:
+        """Why this member recovers ("": it does not), and until when it asks for no addresses."""
+        ...
 
     # --- bindings
     def bindings_by_address(self, addresses: Collection[int]) -> dict[int, Binding]: ...
@@ -51,6 +72,17 @@ class StoreTransaction(Protocol):
         BINDABLE range that are free no more."""
         ...
 
+    def bound_counts(self, first: int, last: int, epoch: int) -> list[tuple[int, int]]:
+        """How many of first..last have a binding of `epoch` or later: (first address of the run,
+        count) of every aligned run of COUNT_RUN addresses that has any, in order."""
+        ...
+
+    def leased_counts(self, first: int, last: int, now: int, limit: int) -> LeasedRuns:
+        """How many of first..last a client holds at `now`, or nobody may have, by runs as in
+        `bound_counts`; every run with a binding is named. At most `limit` bindings are read (more
+        than COUNT_RUN), and whole runs told."""
+        ...
+
     def save_bindings(self, bindings: Sequence[Binding]) -> int:
         """Write this member's own changes: each takes the next number of this member's stream
         and a row of the change log. Returns the number that the first one took."""
@@ -64,6 +96,10 @@ class StoreTransaction(Protocol):
     # --- address ranges (this member's own view; never overlapping)
     def address_ranges(self, first: int, last: int) -> list[AddressRange]:
         """Ranges that intersect first..last, whole, in order."""
+        ...
+
+    def address_ranges_in(self, state: AddressState) -> list[AddressRange]:
+        """Every range in that state, in order."""
         ...
 
     def replace_address_ranges(
@@ -114,8 +150,33 @@ class StoreTransaction(Protocol):
         """The members of which nothing is heard, as the agent knows it; the engine asks."""
         ...
 
+    # --- what the engine asks the other members, by way of the agent
+    def enquiry(self, address: int) -> Enquiry | None: ...
+    def open_enquiries(self, limit: int) -> list[Enquiry]:
+        """Those without an answer, the oldest first."""
+        ...
+
+    def put_enquiries(self, enquiries: Sequence[Enquiry]) -> None: ...
+    def count_enquiries(self) -> int: ...
+    def forget_enquiries(self, asked_before_ms: int) -> None: ...
+
     def ballot(self, generation: int) -> Ballot | None: ...
     def put_ballot(self, ballot: Ballot) -> None: ...
+    def quarantines(self) -> list[Quarantine]:
+        """In order of `at`."""
+        ...
+
+    def put_quarantine(self, quarantine: Quarantine) -> None:
+        """Replaces one of the same generation."""
+        ...
+
+    def delete_quarantine(self, generation: int) -> None: ...
+
+    def lost_stores(self) -> dict[MemberId, LostStore]: ...
+    def put_lost_store(self, lost: LostStore) -> None:
+        """Replace what is known of that member's lost stores."""
+        ...
+
     # --- counters that one process keeps and the other shows
     def add_counters(self, increments: dict[str, int]) -> None: ...
     def counters(self) -> dict[str, int]: ...
