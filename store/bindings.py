@@ -62,6 +62,20 @@ _BOUND = compile_statement(
     "epoch",
 )
 
+_CONFLICTS = compile_statement(
+    limited(
+        select(BINDING)
+        .where(
+            BINDING.c.transaction == literal_column(str(int(Transaction.CONFLICT))),
+            BINDING.c.address >= bindparam("first"),
+        )
+        .order_by(BINDING.c.address),
+        "limit",
+    ),
+    "first",
+    "limit",
+)
+
 
 def _count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, literal_column("1"))))
@@ -119,7 +133,7 @@ def _binding(row: Row) -> Binding:
     values = list(row)
     values[6] = _STATE[values[6]]
     values[12] = _TRANSACTION[values[12]]
-    return Binding(*values)
+    return Binding._make(values)
 
 
 def _row(b: Binding, stream: int, seq: int) -> Row:
@@ -193,6 +207,11 @@ class BindingRows(StreamRows):
                 blocks.append((block, []))
             blocks[-1][1].append(_binding(row))
         return blocks
+
+    def conflicts(self, first: int, limit: int) -> list[Binding]:
+        """Addresses in conflict from `first` on, in order, at most `limit`. Reads every binding: an
+        index would be paid for by every packet, and few look here, seldom."""
+        return [_binding(row) for row in self.rows(_CONFLICTS, (first, limit))]
 
     def bound_addresses(self, first: int, last: int, epoch: int) -> list[int]:
         return [row[0] for row in self.rows(_BOUND, (first, last, epoch))]

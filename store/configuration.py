@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, select, tuple_
 
 from agent.model import (
     ChangeKind,
+    ClaimPolicy,
     ConfigRecord,
     ConfigRow,
     Option,
@@ -70,12 +71,15 @@ class _Statements:
         )
 
 
+_CLAIMS = list(CONFIGURATION[ChangeKind.SUBNET].columns.keys()).index("claims")
 _STATEMENTS = {kind: _Statements.about(kind) for kind in CONFIGURATION}
 
 
 def _record(kind: ChangeKind, row: Row) -> ConfigRecord:
     active, deleted, counter, member, stream, seq = row[-_TAIL:]
     values: list[Any] = [*row[:-_TAIL], bool(active)]
+    if kind is ChangeKind.SUBNET:
+        values[_CLAIMS] = ClaimPolicy(values[_CLAIMS])
     return ConfigRecord(_CLASS[kind](*values), Version(counter, member), bool(deleted), stream, seq)
 
 
@@ -84,7 +88,8 @@ def _row(record: ConfigRecord) -> Row:
     version = (+record.deleted, record.version.counter, record.version.member)
     tail = (+r.active, *version, record.stream, record.seq)
     if isinstance(r, Subnet):
-        return (r.network, r.prefix_length, r.lease_s, r.interface, r.name, *tail)
+        words = (r.lease_s, r.interface, r.name, +r.claims, r.offer_delay_s)
+        return (r.network, r.prefix_length, *words, *tail)
     if isinstance(r, Pool):
         return (r.first, r.last, r.name, *tail)
     if isinstance(r, Option):

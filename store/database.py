@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -41,12 +41,17 @@ MEMORY = "in memory"
 class Store:
     """`agent.port.Store` over SQLite. Threads may use it; a transaction belongs to one thread."""
 
+    transaction_type: type[Transaction] = Transaction
+
     def __init__(self, engine: Engine, place: str, lock: WriterLock | None) -> None:
         """Use `open_store`, `create_store` or `Store.in_memory`."""
         self._engine = engine
         self._place = place
         self._lock = lock
         self._memory = engine.raw_connection() if lock is None else None
+        self._idle: list[tuple[PoolProxiedConnection, Any]] = []
+        """Connections that no transaction uses, each with its cursor: to give one back to the pool
+        and take it again costs as much as three statements."""
         self._busy = False
 
     # --- in memory
@@ -54,7 +59,7 @@ class Store:
     @classmethod
     def in_memory(
         cls, *, member: int = 1, incarnation: int = 1, engine_id: bytes | None = None
-    ) -> Store:
+    ) -> Self:
         """A new store without a file, for simulation and tests."""
         store = cls.from_snapshot(_empty_database())
         identity = engine_id or bytes.fromhex("80007ed905") + member.to_bytes(4, "big")
@@ -63,13 +68,25 @@ class Store:
         return store
 
     @classmethod
-    def from_snapshot(cls, snapshot: bytes) -> Store:
+    def from_snapshot(cls, snapshot: bytes) -> Self:
         """A store in memory with the content of `Store.snapshot()`."""
         store = cls(_memory_engine(), MEMORY, None)
-        driver = store._driver()
+        store.restore(snapshot)
+        return store
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put the content of a store in memory back to what it was. On a new connection: SQLite
+        crashes where a statement prepared before a deserialization is run after it."""
+        assert self._memory is not None
+        assert not self._busy
+        for _, cursor in self._idle:
+            cursor.close()
+        self._idle.clear()
+        self._memory.close()
+        self._memory = self._engine.raw_connection()
+        driver = self._driver()
         driver.deserialize(snapshot)
         driver.execute("PRAGMA journal_mode = MEMORY")
-        return store
 
     def snapshot(self) -> bytes:
         """The content of a store in memory, as it was after the last commit."""
@@ -84,37 +101,50 @@ class Store:
 
     # --- transactions
 
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
-        with self._cursor() as cursor:
-            with self._transaction(cursor, "BEGIN", writing=False) as transaction:
-                yield transaction
+    def read(self) -> _Block:
+        return _Block(self, writing=False)
 
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        exclusion: AbstractContextManager[None] = (
-            nullcontext() if self._lock is None else self._lock.held()
-        )
-        with exclusion, self._cursor() as cursor:
-            with self._transaction(cursor, "BEGIN IMMEDIATE", writing=True) as transaction:
-                yield transaction
+    def write(self) -> AbstractContextManager[Transaction]:
+        return _Block(self, writing=True)
 
-    @contextmanager
-    def _transaction(self, cursor: Any, begin: str, *, writing: bool) -> Iterator[Transaction]:
-        self._execute(cursor, begin)
-        transaction = Transaction(cursor, self._place, writing=writing)
+    def _begin(self, *, writing: bool) -> tuple[PoolProxiedConnection, Any]:
+        """A connection on which a transaction has begun, with its cursor."""
+        if writing and self._lock is not None:
+            self._lock.acquire()
         try:
-            yield transaction
-            if transaction.failed:
-                raise StoreError(f"store {self._place}: a statement failed, nothing was written")
-            self._execute(cursor, "COMMIT")
+            held = self._take()
+            try:
+                self._execute(held[1], "BEGIN IMMEDIATE" if writing else "BEGIN")
+            except BaseException:
+                self._give_back(held)
+                raise
         except BaseException:
-            # Some errors (a full disk) have rolled back already; then there is nothing to do.
-            if cursor.connection.in_transaction:
-                self._execute(cursor, "ROLLBACK")
+            if writing and self._lock is not None:
+                self._lock.release()
             raise
+        return held
+
+    def _end(
+        self, held: tuple[PoolProxiedConnection, Any], *, good: bool, failed: bool, writing: bool
+    ) -> None:
+        """Commit what is `good`, roll back the rest."""
+        cursor = held[1]
+        try:
+            if good:
+                if failed:
+                    raise StoreError(
+                        f"store {self._place}: a statement failed, nothing was written"
+                    )
+                self._execute(cursor, "COMMIT")
         finally:
-            transaction.end()
+            # Some errors (a full disk) have rolled back already; then there is nothing to do.
+            try:
+                if cursor.connection.in_transaction:
+                    self._execute(cursor, "ROLLBACK")
+            finally:
+                self._give_back(held)
+                if writing and self._lock is not None:
+                    self._lock.release()
 
     def _execute(self, cursor: Any, statement: str) -> None:
         try:
@@ -122,33 +152,37 @@ class Store:
         except DRIVER_ERRORS as error:
             raise store_error(self._place, error) from error
 
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        """A cursor of a connection of the pool, or of the only connection of a store in memory."""
+    def _take(self) -> tuple[PoolProxiedConnection, Any]:
         if self._memory is not None:
             assert not self._busy, "a transaction inside another, on a store in memory"
             self._busy = True
-            try:
-                yield self._memory.cursor()
-            finally:
-                self._busy = False
-            return
-        connection = self._connect()
         try:
-            yield connection.cursor()
-        finally:
-            connection.close()
-
-    def _connect(self) -> PoolProxiedConnection:
+            return self._idle.pop()
+        except IndexError:
+            pass
         with _errors_of(self._place):
-            return self._engine.raw_connection()
+            connection = self._memory or self._engine.raw_connection()
+            return connection, connection.cursor()
+
+    def _give_back(self, held: tuple[PoolProxiedConnection, Any]) -> None:
+        self._busy = False
+        self._idle.append(held)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor outside of a transaction."""
+        held = self._take()
+        try:
+            yield held[1]
+        finally:
+            self._give_back(held)
 
     # --- outside the port
 
-    def begin_boot(self) -> int:
+    def begin_boot(self, at_least: int = 0) -> int:
         """Count a start of the SNMP engine, durably; returns snmpEngineBoots."""
         with self.write() as tx:
-            return tx.begin_boot()
+            return tx.begin_boot(at_least)
 
     def clock_anchor(self, measure: Callable[[], ClockAnchor]) -> ClockAnchor:
         """The anchor of the running boot: the one kept, or a new one after a reboot."""
@@ -169,12 +203,38 @@ class Store:
 
     def close(self) -> None:
         """Give everything back; the last one to close a file folds its log into it."""
-        if self._memory is not None:
-            self._memory.close()
-        else:
+        while self._idle:
+            connection, cursor = self._idle.pop()
+            cursor.close()
+            connection.close()
+        if self._memory is None:
             self._engine.dispose()
         if self._lock is not None:
             self._lock.close()
+
+
+class _Block:
+    """One `with store.read()` or `with store.write()`: a class, for the engine enters one with
+    every batch, and four nested generators cost more than its first statement."""
+
+    __slots__ = ("_held", "_store", "_transaction", "_writing")
+
+    def __init__(self, store: Store, *, writing: bool) -> None:
+        self._store = store
+        self._writing = writing
+
+    def __enter__(self) -> Transaction:
+        self._held = self._store._begin(writing=self._writing)
+        begun = self._store.transaction_type
+        self._transaction = begun(self._held[1], self._store._place, writing=self._writing)
+        return self._transaction
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        transaction = self._transaction
+        transaction.end()
+        self._store._end(
+            self._held, good=kind is None, failed=transaction.failed, writing=self._writing
+        )
 
 
 def open_store(path: Path | str) -> Store:

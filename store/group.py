@@ -7,7 +7,8 @@ around whole, so it is text (JSON).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
@@ -15,15 +16,17 @@ from agent.model import (
     Ballot,
     BallotNumber,
     Group,
+    LostStore,
     Member,
     MemberId,
     MemberRole,
     MemberState,
+    Quarantine,
 )
 from store.local import LocalRow
 from store.session import Row
 from store.sqlite import compile_insert, compile_statement, compile_upsert
-from store.tables import MEMBER, PROPOSAL, SERVER_GROUP, SILENT_MEMBER
+from store.tables import LOST_STORE, MEMBER, PROPOSAL, QUARANTINE, SERVER_GROUP, SILENT_MEMBER
 
 _GROUP = compile_statement(select(SERVER_GROUP))
 _PUT_GROUP = compile_upsert(SERVER_GROUP)
@@ -33,19 +36,41 @@ _ADD_MEMBER = compile_insert(MEMBER)
 _SILENT = compile_statement(select(SILENT_MEMBER))
 _DELETE_SILENT = compile_statement(delete(SILENT_MEMBER))
 _ADD_SILENT = compile_insert(SILENT_MEMBER)
+_LOST_STORES = compile_statement(select(LOST_STORE))
+_PUT_LOST_STORE = compile_upsert(LOST_STORE)
 _BALLOT = compile_statement(select(PROPOSAL).where(PROPOSAL.c.generation == bindparam("of")), "of")
 _PUT_BALLOT = compile_upsert(PROPOSAL)
+_QUARANTINES = compile_statement(select(QUARANTINE).order_by(QUARANTINE.c.at))
+_PUT_QUARANTINE = compile_upsert(QUARANTINE)
+_DELETE_QUARANTINE = compile_statement(
+    delete(QUARANTINE).where(QUARANTINE.c.generation == bindparam("of")), "of"
+)
 
 
 def _member(row: Row) -> Member:
-    member, name, address, port, engine_id, state, role, weight = row
+    member, name, address, port, engine_id, state, role, weight, since, clean = row
     return Member(
-        member, name, address, port, engine_id, MemberState(state), MemberRole(role), weight
+        member,
+        name,
+        address,
+        port,
+        engine_id,
+        MemberState(state),
+        MemberRole(role),
+        weight,
+        since,
+        bool(clean),
     )
 
 
 def _member_row(m: Member) -> Row:
-    return (m.member, m.name, m.address, m.port, m.engine_id, +m.state, +m.role, m.weight)
+    identity = (m.member, m.name, m.address, m.port, m.engine_id)
+    return (*identity, +m.state, +m.role, m.weight, m.since, +m.clean)
+
+
+def _parameters(group: Group) -> Row:
+    changing = (group.safe_period_s, group.past_mul_s, group.forced)
+    return (group.name, group.generation, group.mul_s, group.lease_s, *changing)
 
 
 def group_to_json(group: Group) -> str:
@@ -53,13 +78,17 @@ def group_to_json(group: Group) -> str:
     members = [
         [*row[:4], row[4].hex(), *row[5:]] for row in (_member_row(m) for m in group.members)
     ]
-    return json.dumps([group.name, group.generation, group.mul_s, group.lease_s, members])
+    return json.dumps([*_parameters(group), members])
 
 
 def group_from_json(text: str) -> Group:
-    name, generation, mul_s, lease_s, members = json.loads(text)
-    rows = ((*m[:4], bytes.fromhex(m[4]), *m[5:]) for m in members)
-    return Group(name, generation, mul_s, lease_s, tuple(_member(row) for row in rows))
+    *parameters, members = json.loads(text)
+    return _group(parameters, ((*m[:4], bytes.fromhex(m[4]), *m[5:]) for m in members))
+
+
+def _group(parameters: Sequence[Any], members: Iterable[Row]) -> Group:
+    name, generation, mul_s, lease_s, *changing = parameters
+    return Group(name, generation, mul_s, lease_s, tuple(map(_member, members)), *changing)
 
 
 class GroupRows(LocalRow):
@@ -69,14 +98,11 @@ class GroupRows(LocalRow):
         rows = self.rows(_GROUP)
         if not rows:
             return None
-        members = tuple(_member(row) for row in self.rows(_MEMBERS))
-        _, name, generation, mul_s, lease_s = rows[0]
-        return Group(name, generation, mul_s, lease_s, members)
+        return _group(rows[0][1:], self.rows(_MEMBERS))
 
     def put_group(self, group: Group) -> None:
         """Also a change of the configuration, for its parameters rule leases."""
-        row = (1, group.name, group.generation, group.mul_s, group.lease_s)
-        self.change(_PUT_GROUP, row)
+        self.change(_PUT_GROUP, (1, *_parameters(group)))
         self.change(_DELETE_MEMBERS)
         self.change_many(_ADD_MEMBER, [_member_row(m) for m in group.members])
         self.forget_acknowledged()
@@ -88,6 +114,12 @@ class GroupRows(LocalRow):
     def set_silent_members(self, members: Collection[MemberId]) -> None:
         self.change(_DELETE_SILENT)
         self.change_many(_ADD_SILENT, [(member,) for member in members])
+
+    def lost_stores(self) -> dict[MemberId, LostStore]:
+        return {row[0]: LostStore(*row) for row in self.rows(_LOST_STORES)}
+
+    def put_lost_store(self, lost: LostStore) -> None:
+        self.change(_PUT_LOST_STORE, (lost.member, lost.incarnation, lost.at))
 
     def ballot(self, generation: int) -> Ballot | None:
         rows = self.rows(_BALLOT, (generation,))
@@ -104,3 +136,12 @@ class GroupRows(LocalRow):
         accepted = ballot.accepted or (None, None)
         value = None if ballot.value is None else group_to_json(ballot.value)
         self.change(_PUT_BALLOT, (ballot.generation, *ballot.promised, *accepted, value))
+
+    def quarantines(self) -> list[Quarantine]:
+        return [Quarantine(*row) for row in self.rows(_QUARANTINES)]
+
+    def put_quarantine(self, quarantine: Quarantine) -> None:
+        self.change(_PUT_QUARANTINE, (quarantine.generation, quarantine.at, quarantine.mul_s))
+
+    def delete_quarantine(self, generation: int) -> None:
+        self.change(_DELETE_QUARANTINE, (generation,))

@@ -11,12 +11,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import bindparam, delete, literal_column, null, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
-from agent.model import Local, stream_id
+from agent.model import Local, Service, stream_id
 from store.session import Row
 from store.sqlite import compile_insert, compile_statement, compile_upsert, limited
 from store.streams import StreamRows
@@ -65,8 +65,15 @@ _LOCAL_FIELDS = (
     LOCAL.c.ownership_version,
     LOCAL.c.serving,
     LOCAL.c.serving_since,
+    LOCAL.c.service,
+    LOCAL.c.unconfirmed,
+    LOCAL.c.recovery,
+    LOCAL.c.holds_until,
 )
 _SERVING = _LOCAL_FIELDS.index(LOCAL.c.serving)
+_UNCONFIRMED = _LOCAL_FIELDS.index(LOCAL.c.unconfirmed)
+_SERVICE = _LOCAL_FIELDS.index(LOCAL.c.service)
+_SERVICES = {int(service): service for service in Service}
 _LOCAL = compile_statement(select(*_LOCAL_FIELDS))
 _ADD_LOCAL = compile_insert(LOCAL)
 _ANCHOR = compile_statement(select(LOCAL.c.boot_id, LOCAL.c.offset_ms))
@@ -85,6 +92,23 @@ _SET_SERVING = compile_statement(
     "serving",
     "since",
 )
+_SET_SERVICE = compile_statement(update(LOCAL).values(service=bindparam("service")), "service")
+_SET_UNCONFIRMED = compile_statement(
+    update(LOCAL).values(unconfirmed=bindparam("unconfirmed")), "unconfirmed"
+)
+_SET_RECOVERY = compile_statement(
+    update(LOCAL).values(recovery=bindparam("reason"), holds_until=bindparam("until")),
+    "reason",
+    "until",
+)
+_ADVANCE_CLOCK = compile_statement(
+    update(LOCAL)
+    .where(LOCAL.c.offset_ms.is_not(null()))
+    .values(offset_ms=LOCAL.c.offset_ms + bindparam("ms")),
+    "ms",
+)
+_TOKEN = compile_statement(select(LOCAL.c.token))
+_SET_TOKEN = compile_statement(update(LOCAL).values(token=bindparam("token")), "token")
 _SET_INCARNATION = compile_statement(
     update(LOCAL).values(incarnation=bindparam("incarnation")), "incarnation"
 )
@@ -129,16 +153,45 @@ class LocalRow(StreamRows):
     def local(self) -> Local:
         values = list(self.rows(_LOCAL)[0])
         values[_SERVING] = bool(values[_SERVING])
+        values[_SERVICE] = _SERVICES[values[_SERVICE]]
+        values[_UNCONFIRMED] = bool(values[_UNCONFIRMED])
         return Local(*values)
 
     def add_local(self, member: int, incarnation: int, engine_id: bytes) -> None:
         """Make the single row and the own stream of a new store."""
-        row: Row = (1, member, incarnation, engine_id, 0, 0, 0, 0, 0, 0, None, None)
+        row: Row = (
+            1,
+            member,
+            incarnation,
+            engine_id,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            +Service.RUNNING,
+            0,
+            "",
+            0,
+            "",
+            None,
+            None,
+        )
         self.change(_ADD_LOCAL, row)
         self._stream_head(stream_id(member, incarnation))
 
     def set_serving(self, serving: bool, since: int) -> None:
         self.change(_SET_SERVING, (+serving, since))
+
+    def set_service(self, service: Service) -> None:
+        self.change(_SET_SERVICE, (+service,))
+
+    def set_unconfirmed(self, unconfirmed: bool) -> None:
+        self.change(_SET_UNCONFIRMED, (+unconfirmed,))
+
+    def set_recovery(self, reason: str, holds_until: int) -> None:
+        self.change(_SET_RECOVERY, (reason, holds_until))
 
     def next_poll_counter(self) -> int:
         self.change(_NEXT_POLL)
@@ -157,15 +210,25 @@ class LocalRow(StreamRows):
     def ownership_changed(self) -> None:
         self.change(_OWNERSHIP_CHANGED)
 
-    def begin_boot(self) -> int:
+    def token(self) -> str:
+        """What the last start of the member wrote, "" if there was none."""
+        return str(self.rows(_TOKEN)[0][0])
+
+    def set_token(self, token: str) -> None:
+        self.change(_SET_TOKEN, (token,))
+
+    def begin_boot(self, at_least: int = 0) -> int:
         """Count one start of the SNMP engine; returns snmpEngineBoots."""
-        boots = min(self.local().engine_boots + 1, ENGINE_BOOTS_MAX)
+        boots = min(max(self.local().engine_boots + 1, at_least), ENGINE_BOOTS_MAX)
         self.change(_SET_BOOTS, (boots,))
         return boots
 
     def clock_anchor(self) -> ClockAnchor | None:
         boot_id, offset_ms = self.rows(_ANCHOR)[0]
         return None if boot_id is None else ClockAnchor(boot_id, offset_ms)
+
+    def advance_clock(self, ms: int) -> None:
+        self.change(_ADVANCE_CLOCK, (ms,))
 
     def set_clock_anchor(self, anchor: ClockAnchor) -> None:
         self.change(_SET_ANCHOR, (anchor.boot_id, anchor.offset_ms))

@@ -34,24 +34,37 @@ class WriterLock:
             os.close(self._turn)
             raise
 
+    def acquire(self) -> None:
+        """Wait for the lock."""
+        assert self._owner != threading.get_ident(), "a write transaction inside another"
+        self._mutex.acquire()
+        self._owner = threading.get_ident()
+        try:
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+            finally:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+        except BaseException:
+            self._owner = None
+            self._mutex.release()
+            raise
+
+    def release(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+        finally:
+            self._owner = None
+            self._mutex.release()
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Wait for the lock, and hold it for the `with` block."""
-        assert self._owner != threading.get_ident(), "a write transaction inside another"
-        with self._mutex:
-            self._owner = threading.get_ident()
-            try:
-                fcntl.flock(self._turn, fcntl.LOCK_EX)
-                try:
-                    fcntl.flock(self._lock, fcntl.LOCK_EX)
-                finally:
-                    fcntl.flock(self._turn, fcntl.LOCK_UN)
-                try:
-                    yield
-                finally:
-                    fcntl.flock(self._lock, fcntl.LOCK_UN)
-            finally:
-                self._owner = None
+        """Hold the lock for the `with` block."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def close(self) -> None:
         os.close(self._turn)

@@ -46,6 +46,12 @@ _AFTER = compile_statement(
     "after",
     "limit",
 )
+_IN_STATE = compile_statement(
+    select(ADDRESS_RANGE)
+    .where(ADDRESS_RANGE.c.state == bindparam("state"))
+    .order_by(ADDRESS_RANGE.c.first),
+    "state",
+)
 _ADD = compile_insert(ADDRESS_RANGE)
 _REMOVE = compile_statement(
     delete(ADDRESS_RANGE).where(
@@ -72,6 +78,9 @@ class OwnershipRows(LocalRow):
 
     def address_ranges(self, first: int, last: int) -> list[AddressRange]:
         return [_range(row) for row in self.rows(_INTERSECTING, (first, last, first))]
+
+    def address_ranges_in(self, state: AddressState) -> list[AddressRange]:
+        return [_range(row) for row in self.rows(_IN_STATE, (+state,))]
 
     def address_ranges_after(self, first: int, limit: int) -> list[AddressRange]:
         """Ranges that begin behind `first` (-1: all) in order: what GETNEXT needs."""

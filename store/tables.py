@@ -99,7 +99,7 @@ BINDING = _table(
     state="state BETWEEN 1 AND 3",
     versions='epoch >= 0 AND "grant" >= 0',
     expiry="expires_at >= 0 AND potential_expires_at >= expires_at AND acknowledged_at >= 0",
-    transaction='"transaction" BETWEEN 0 AND 7 AND transaction_at >= 0',
+    transaction='"transaction" BETWEEN 0 AND 10 AND transaction_at >= 0',
     server="transaction_server BETWEEN 0 AND 2147483647",
     change="stream > 0 AND seq > 0",
 )
@@ -172,10 +172,13 @@ SUBNET = _versioned(
         _integer("lease_s"),
         _text("interface"),
         _text("name"),
+        _integer("claims"),
+        _integer("offer_delay_s"),
     ],
     prefix=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
     host_bits="(network & (4294967295 >> prefix_length)) = 0",
     lease="lease_s BETWEEN 0 AND 4294967295",
+    offers="claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
 )
 
 POOL = _versioned(
@@ -215,10 +218,14 @@ SERVER_GROUP = _table(
     [
         _integer("id", key=True),
         _text("name"),
-        *map(_integer, ("generation", "mul_s", "lease_s")),
+        *map(
+            _integer,
+            ("generation", "mul_s", "lease_s", "safe_period_s", "past_mul_s", "forced"),
+        ),
     ],
     single_row="id = 1",
-    parameters="generation >= 0 AND mul_s > 0 AND lease_s > 0",
+    parameters="generation >= 0 AND mul_s > 0 AND lease_s > 0 AND safe_period_s >= 0",
+    history="past_mul_s >= 0 AND forced >= 0",
 )
 
 MEMBER = _table(
@@ -229,13 +236,14 @@ MEMBER = _table(
         _integer("address"),
         _integer("port"),
         _octets("engine_id"),
-        *map(_integer, ("state", "role", "weight")),
+        *map(_integer, ("state", "role", "weight", "since", "clean")),
     ],
     member=f"member {_MEMBER}",
     transport=f"address {_ADDRESS} AND port BETWEEN 1 AND 65535",
-    state="state BETWEEN 1 AND 3",
+    state="state BETWEEN 1 AND 4",
     role="role BETWEEN 1 AND 2",
     weight="weight >= 0",
+    history="since >= 0 AND clean IN (0, 1)",
 )
 
 SILENT_MEMBER = _table(
@@ -244,6 +252,33 @@ SILENT_MEMBER = _table(
     member=f"member {_MEMBER}",
 )
 """Members that the agent hears nothing of: what the engine must know of the cluster's state."""
+
+ENQUIRY = _table(
+    "enquiry",
+    [
+        _integer("address", key=True),
+        *map(_integer, ("asked_ms", "answered_ms", "free", "complete", "epoch")),
+    ],
+    address=f"address {_ADDRESS}",
+    times="asked_ms >= 0 AND answered_ms >= 0 AND epoch >= 0",
+    flags="free IN (0, 1) AND complete IN (0, 1)",
+)
+"""What the engine asks and the agent answers. Columns in the order of `agent.model.Enquiry`."""
+
+LOST_STORE = _table(
+    "lost_store",
+    [_integer("member", key=True), *map(_integer, ("incarnation", "at"))],
+    member=f"member {_MEMBER}",
+    lost='incarnation BETWEEN 1 AND 4294967295 AND "at" >= 0',
+)
+"""Columns in the order of the fields of `agent.model.LostStore`."""
+
+QUARANTINE = _table(
+    "quarantine",
+    [_integer("generation", key=True), *map(_integer, ("at", "mul_s"))],
+    quarantine='generation >= 0 AND "at" >= 0 AND mul_s >= 0',
+)
+"""Columns in the order of the fields of `agent.model.Quarantine`."""
 
 PROPOSAL = _table(
     "proposal",
@@ -273,6 +308,11 @@ LOCAL = _table(
         _integer("ownership_version"),
         _integer("serving"),
         _integer("serving_since"),
+        _integer("service"),
+        _integer("unconfirmed"),
+        _text("recovery"),
+        _integer("holds_until"),
+        _text("token"),
         _text("boot_id", nullable=True),
         _optional_integer("offset_ms"),
     ],
@@ -281,10 +321,12 @@ LOCAL = _table(
     engine_id="length(engine_id) BETWEEN 5 AND 32",
     engine_boots="engine_boots BETWEEN 0 AND 2147483647",
     counters="poll_counter >= 0 AND configuration_version >= 0 AND ownership_version >= 0",
-    serving="serving IN (0, 1) AND serving_since >= 0",
+    serving="serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
+    recovery="unconfirmed IN (0, 1) AND holds_until >= 0",
     anchor="(boot_id IS NULL) = (offset_ms IS NULL)",
 )
-"""After `id`, columns in the order of the fields of `agent.model.Local`, then the clock's anchor.
+"""After `id`, columns in the order of the fields of `agent.model.Local`, then the token of the
+last start (agent/standing.py) and the clock's anchor.
 snmpEngineID has 5 to 32 octets (RFC 3411 5), snmpEngineBoots 31 bits (RFC 3414 2.2.2)."""
 
 SNMP_USER = _table(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from store.bindings import BindingRows
 from store.columns import BindingColumns
 from store.configuration import ConfigurationRows
+from store.counts import CountRows
+from store.enquiries import EnquiryRows
 from store.group import GroupRows
 from store.ownership import OwnershipRows
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from agent.port import StoreTransaction
 
 
-class Transaction(BindingRows, BindingColumns, OwnershipRows, ConfigurationRows, GroupRows):
+class Transaction(
+    BindingRows, BindingColumns, CountRows, OwnershipRows, ConfigurationRows, GroupRows, EnquiryRows
+):
     """Everything that can be asked of the store and written to it, in one transaction."""
 
 

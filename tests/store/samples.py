@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from agent.model import (
@@ -29,7 +28,7 @@ def save(tx: StoreTransaction, rows: Sequence[Binding]) -> list[Binding]:
     """Save rows as own changes; returns them with the numbers that they took."""
     first, local = tx.save_bindings(rows), tx.local()
     stream = stream_id(local.member, local.incarnation)
-    return [replace(row, stream=stream, seq=seq) for seq, row in enumerate(rows, first)]
+    return [row._replace(stream=stream, seq=seq) for seq, row in enumerate(rows, first)]
 
 
 def binding(address: int, client: int = 1, **changes: Any) -> Binding:
@@ -73,8 +72,11 @@ def group(generation: int = 1, **changes: Any) -> Group:
         Member(2, "m2", BASE + 2, 161, b"\x80\x00\x7e\xd9\x02", MemberState.JOINING),
         Member(
             3, "m3", BASE + 3, 10161, b"\x80\x00\x7e\xd9\x03", MemberState.REMOVED,
-            MemberRole.DATABASE, 4,
+            MemberRole.DATABASE, 4, 7, True,
         ),
     )  # fmt: skip
-    fields: dict[str, Any] = {"name": "campus", "mul_s": 600, "lease_s": 3600, "members": members}
+    fields: dict[str, Any] = {
+        "name": "campus", "mul_s": 600, "lease_s": 3600, "members": members,
+        "safe_period_s": 7200, "past_mul_s": 900, "forced": 2,
+    }  # fmt: skip
     return Group(generation=generation, **(fields | changes))

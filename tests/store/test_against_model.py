@@ -59,7 +59,7 @@ class StoreMachine(RuleBasedStateMachine):
             saved = save(tx, rows)
         for row, written in zip(rows, saved, strict=True):
             seq = self.model.applied[OWN] = self.model.applied[OWN] + 1
-            assert written == replace(row, stream=OWN, seq=seq)
+            assert written == row._replace(stream=OWN, seq=seq)
             self.model.bindings[row.address] = written
             self.model.log[OWN, seq] = Change(OWN, seq, ChangeKind.BINDING, row.address)
 
@@ -70,7 +70,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def merge(self, stream: int, rows: list[Binding], skip: int) -> None:
         first = self.model.applied[stream] + 1 + skip
-        merged = [replace(r, stream=stream, seq=seq) for seq, r in enumerate(rows, first)]
+        merged = [r._replace(stream=stream, seq=seq) for seq, r in enumerate(rows, first)]
         changes = [Change(stream, b.seq, ChangeKind.BINDING, b.address) for b in merged]
         with self.store.write() as tx:
             tx.put_bindings(merged)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
-from agent.limits import BLOCK_ADDRESSES
+from agent.limits import BLOCK_ADDRESSES, COUNT_RUN
 from agent.model import (
     NEVER,
     AddressState,
@@ -23,7 +23,9 @@ from agent.model import (
     ConfigRow,
     Option,
     Pool,
+    Quarantine,
     Reservation,
+    Service,
     StreamHead,
     Subnet,
     Transaction,
@@ -108,6 +110,11 @@ def test_local_row(store: Store) -> None:
         assert (local.member, local.incarnation, local.engine_id) == (1, 1, ENGINE_ID)
         assert local.serving is False
         tx.set_serving(True, since=0)
+        assert tx.local().answers_clients
+        for service in Service:
+            tx.set_service(service)
+            assert tx.local().service is service
+            assert tx.local().answers_clients is (service is Service.RUNNING)
         assert [tx.next_poll_counter(), tx.next_poll_counter()] == [1, 2]
         tx.begin_incarnation(4)
     with store.read() as tx:
@@ -155,7 +162,7 @@ def test_a_binding_comes_back_field_by_field(store: Store) -> None:
     )
     with store.write() as tx:
         (saved,) = save(tx, [odd])
-    assert saved == replace(odd, stream=OWN, seq=1)
+    assert saved == odd._replace(stream=OWN, seq=1)
     with store.read() as tx:
         (read,) = tx.bindings_by_address([odd.address]).values()
     assert read == saved
@@ -293,9 +300,50 @@ def test_counts(store: Store) -> None:
     ids=str,
 )
 def test_a_row_that_breaks_a_rule_is_refused(store: Store, changes: dict[str, object]) -> None:
-    row = replace(binding(BASE, stream=OTHER, seq=1), **changes)  # type: ignore[arg-type]
+    row = binding(BASE, stream=OTHER, seq=1)._replace(**changes)  # type: ignore[arg-type]
     with pytest.raises(StoreError), store.write() as tx:
         tx.put_bindings([row])
+
+
+# --- counting
+
+RUN = BASE - BASE % COUNT_RUN
+
+
+def test_bound_addresses_are_counted_by_runs(store: Store) -> None:
+    rows = [binding(RUN + i, client=i, epoch=4 if i % 2 else 5) for i in range(COUNT_RUN)]
+    rows.append(binding(RUN + 2 * COUNT_RUN, client=9_999, epoch=7))
+    with store.write() as tx:
+        tx.save_bindings(rows)
+    with store.read() as tx:
+        assert tx.bound_counts(RUN, 0xFFFF_FFFF, 4) == [
+            (RUN, COUNT_RUN), (RUN + 2 * COUNT_RUN, 1),
+        ]  # fmt: skip
+        assert tx.bound_counts(RUN, RUN + COUNT_RUN, 5) == [(RUN, COUNT_RUN // 2)]
+        assert tx.bound_counts(RUN + 1, RUN + 4, 4) == [(RUN, 4)]
+        assert tx.bound_counts(RUN, 0xFFFF_FFFF, 8) == []
+
+
+def test_leased_addresses_are_counted_a_part_at_a_time(store: Store) -> None:
+    ended, released = {"expires_at": NOW}, {"state": BindingState.RELEASED}
+    rows = [binding(RUN + i, client=i, **(ended if i < 10 else {})) for i in range(COUNT_RUN)]
+    rows += [
+        binding(RUN + COUNT_RUN + i, client=1_000 + i, **(released if i < 7 else {}))
+        for i in range(COUNT_RUN)
+    ]
+    with store.write() as tx:
+        tx.save_bindings(rows)
+    every = [(RUN, COUNT_RUN - 10), (RUN + COUNT_RUN, COUNT_RUN - 7)]
+    last = RUN + 5 * COUNT_RUN
+    with store.read() as tx:
+        assert tx.leased_counts(RUN, last, NOW, 3 * COUNT_RUN) == (every, last)
+        cut = tx.leased_counts(RUN, last, NOW, COUNT_RUN + 20)
+        assert cut == (every[:1], RUN + COUNT_RUN - 1)
+        assert tx.leased_counts(cut.reached + 1, last, NOW, 2 * COUNT_RUN) == (every[1:], last)
+        assert tx.leased_counts(last, last, NOW, 2 * COUNT_RUN) == ([], last)
+        assert tx.leased_counts(RUN, last, NOW + 10**6, 3 * COUNT_RUN) == (
+            [(RUN, 0), (RUN + COUNT_RUN, 0)], last,
+        )  # fmt: skip
 
 
 # --- address ranges
@@ -321,6 +369,19 @@ def test_ranges_are_replaced_and_found_whole(store: Store) -> None:
             (10, 19), (22, 23), (30, 39), (40, 49),
         ]  # fmt: skip
         assert tx.local().ownership_version == version + 1
+
+
+def test_ranges_are_found_by_their_state(store: Store) -> None:
+    state = AddressState.TRANSFERRING
+    mine, given, more = (
+        address_range(10, 19),
+        address_range(20, 29, state=state, member=2),
+        address_range(5, 6, state=state, member=3),
+    )
+    with store.write() as tx:
+        tx.replace_address_ranges([], [mine, given, more])
+        assert tx.address_ranges_in(state) == [more, given]
+        assert tx.address_ranges_in(AddressState.POLLING) == []
 
 
 @pytest.mark.parametrize(
@@ -496,6 +557,19 @@ def test_ballots(store: Store) -> None:
     with store.read() as tx:
         assert tx.ballot(3) == accepted
         assert tx.ballot(4) is None
+
+
+def test_quarantines(store: Store) -> None:
+    one, other = Quarantine(3, 200, 60), Quarantine(5, 100, 90)
+    with store.write() as tx:
+        assert tx.quarantines() == []
+        tx.put_quarantine(one)
+        tx.put_quarantine(other)
+        tx.put_quarantine(replace(one, mul_s=30))
+    with store.write() as tx:
+        assert tx.quarantines() == [other, replace(one, mul_s=30)]
+        tx.delete_quarantine(5)
+        assert tx.quarantines() == [replace(one, mul_s=30)]
 
 
 # --- counters, users, audit

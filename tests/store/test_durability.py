@@ -17,7 +17,7 @@ import pytest
 from agent.model import stream_id
 from store import Store, create_store, open_store
 from tests.store.conftest import ENGINE_ID
-from tests.store.samples import BASE
+from tests.store.samples import BASE, binding
 
 ROOT = Path(__file__).parent.parent.parent
 OWN = stream_id(1, 1)
@@ -201,3 +201,16 @@ def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path) -> None:
     assert "the disk is full; free some space" in full
     assert "the store's folder must be writable" in opened
     assert "its folder must exist and be writable" in made
+
+
+def test_store_in_memory_goes_back_to_a_copy_while_it_is_used() -> None:
+    """SQLite crashes when a statement outlives the database that it was prepared for."""
+    store = Store.in_memory()
+    for number in range(20):
+        copy = store.snapshot()
+        with store.write() as tx:
+            tx.save_bindings([binding(number)])
+            assert tx.bindings_in_range(0, 100, 1)
+        store.restore(copy)
+        with store.read() as tx:
+            assert tx.bindings_in_range(0, 100, 1) == []
