@@ -75,6 +75,19 @@ def take(spans: Sequence[Span], count: int) -> list[Span]:
     return result
 
 
+def take_last(spans: Sequence[Span], count: int) -> list[Span]:
+    """The last `count` addresses of the spans."""
+    result: list[Span] = []
+    for first, last in reversed(spans):
+        if count <= 0:
+            break
+        first = max(first, last - count + 1)
+        result.append((first, last))
+        count -= last - first + 1
+    result.reverse()
+    return result
+
+
 Change = tuple[list[AddressRange], list[AddressRange]]
 """Rows to remove and rows to add, as `StoreTransaction.replace_address_ranges` takes them."""
 

@@ -23,6 +23,7 @@ from agent.model import (
     Transaction,
 )
 from agent.sync.messages import Verdict
+from agent.sync.recover import held_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class Question:
     """Who asks what: first..last for `asker`, under `nonce`, at `now` (seconds).
 
     `yields`: this member's own poll gives way to the asker's. `epoch`: what the asker wants to
-    own it under, in the second round; one that is already known somewhere is refused."""
+    own it under, in the second round; one that is already known somewhere is refused. Under
+    counter 0 it is the epoch of the asker's promise, which is wanted as long as the asker may
+    lack the record of a lease of that epoch. `lost_at` and `mul_s`: since when a store is lost
+    that may have given leases (`held_until`)."""
 
     first: int
     last: int
@@ -39,16 +43,26 @@ class Question:
     now: int
     yields: bool = False
     epoch: int | None = None
+    lost_at: int = 0
+    mul_s: int = 0
 
 
-def is_dead(binding: Binding, now: int) -> bool:
-    """Whether nobody can use the address any more by what the binding says."""
-    if binding.state is BindingState.RELEASED:
-        return binding.transaction_at + RELEASE_HOLD_S <= now
+def is_dead(binding: Binding, now: int, lost_at: int = 0, mul_s: int = 0) -> bool:
+    """Whether nobody can use the address any more by what the binding says, and by what a lost
+    store may have made of it."""
+    if held_until(binding, lost_at, mul_s) > now:
+        return False
+    if binding.state is BindingState.RELEASED and binding.transaction_at + RELEASE_HOLD_S > now:
+        return False
+    if binding.state is BindingState.RELEASED and binding.is_settled:
+        return True
     if binding.expires_at + EXPIRY_GRACE_S > now:
         return False
-    if binding.state is BindingState.UNAVAILABLE and binding.transaction is Transaction.DECLINE:
-        return binding.transaction_at + DECLINE_HOLD_S <= now
+    if binding.state is BindingState.UNAVAILABLE:
+        if binding.transaction is Transaction.CONFLICT:
+            return False
+        if binding.transaction in (Transaction.DECLINE, Transaction.PROBE):
+            return binding.transaction_at + DECLINE_HOLD_S <= now
     return True
 
 
@@ -119,12 +133,16 @@ def _piece(
 ) -> Verdict:
     bound_epoch = binding.epoch if binding else 0
     epoch = max(bound_epoch, row.epoch if row else 0)
+    asks_if_wanted = question.nonce.counter == 0 and question.epoch is not None
+    if asks_if_wanted and bound_epoch >= (question.epoch or 0):
+        return Verdict(first, last, False, bound_epoch, 0)
     if row is not None and not _used_up(row, binding):
         if _refuses(question, row):
             return Verdict(first, last, False, epoch, row.member)
-        if row.state is AddressState.PROMISED and question.epoch == row.epoch:
+        again = question.epoch == row.epoch or question.nonce.counter == 0
+        if row.state is AddressState.PROMISED and again:
             epoch = bound_epoch
-    if binding is not None and not is_dead(binding, question.now):
+    if binding is not None and not is_dead(binding, question.now, question.lost_at, question.mul_s):
         return Verdict(first, last, False, epoch, 0)
     if question.epoch is not None and question.epoch <= epoch:
         return Verdict(first, last, False, epoch, 0)
@@ -139,10 +157,12 @@ def _used_up(row: AddressRange, binding: Binding | None) -> bool:
 
 
 def _refuses(question: Question, row: AddressRange) -> bool:
-    """Whether an ownership that is not used up stands against the asker. A higher nonce of the
-    same poller ends its older promise; counter 0 asks whether a promise is still wanted."""
+    """Whether an ownership that is not used up stands against the asker. The attempt to which it
+    was promised may ask again, a later one of the same poller not before the promise has ended:
+    a lease may have come of it whose record is still to come. Counter 0 asks whether a promise is
+    still wanted."""
     if row.state is AddressState.POLLING:
         return not question.yields
     if row.state is AddressState.PROMISED and row.member == question.asker:
-        return question.nonce.counter > 0 and question.nonce < row.nonce
+        return question.nonce.counter > 0 and question.nonce != row.nonce
     return True
