@@ -1,4 +1,8 @@
-"""Keeping stock: when a pool runs low, choose addresses and poll for them (architecture, "Stock").
+"""Keeping stock: when a pool runs low, poll for addresses, or ask a member that has some.
+
+Which of the two: a complete poll, as long as every member can be asked and there is something left
+to ask for; otherwise TRANSFER, which needs the giver alone (architecture, "Stock"). What lies above
+the high mark is given back, so that shares follow what is left of the pool.
 
 Counting what is free reads the bound addresses of every range, so it is not done at every tick:
 each change of my own stream uses at most one free address, which bounds from below what is left.
@@ -7,33 +11,48 @@ Choosing walks the pool's blocks in my order and reads a bounded number of bindi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agent.limits import CHOOSE_BINDINGS_MAX, POLL_RANGES_MAX
-from agent.model import AddressState, Nonce
+from agent.limits import CHOOSE_BINDINGS_MAX, DEMAND_S, FREE_TOLD_MAX, POLL_RANGES_MAX
+from agent.model import AddressState, MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import ranges
 from agent.sync.messages import Verdict
+from agent.sync.notices import free_addresses
 from agent.sync.poll import Poll, judge_span
+from agent.sync.promise import Promises
 from agent.sync.ranges import Span
 from agent.sync.situation import Situation
-from agent.sync.stock import Served, blocks_in_order, high_mark, is_low, load_served
+from agent.sync.stock import (
+    Served,
+    blocks_in_order,
+    high_mark,
+    is_nearly_empty,
+    load_served,
+    low_mark,
+    sharing,
+)
+from agent.sync.survey import FreeCount, Leased
+from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
-_IDLE_MS = 10_000
+_IDLE_MS = 60_000
 _SURPLUS_DIVISOR = 8
 """A surplus is given back from an eighth of the share on: less is not worth the messages."""
 
 
 @dataclass(slots=True)
-class _Stock:
+class Stock:
     """One pool. `free` was counted when the own stream stood at `counted_at`. The search for
-    addresses has come to block `cursor` of `order`, and to address `inside` in it."""
+    addresses has come to block `cursor` of `order`, and to address `inside` in it. Nothing is left
+    to poll for, as far as I know, until `exhausted_ms`. `asked`: givers, and when they may be
+    asked again."""
 
     pool: Span
     order: list[Span]
-    high: int
+    leased: Leased
+    high: int = 0
     free: int = 0
     counted_at: int = -1
     count_again_ms: int = 0
@@ -41,6 +60,31 @@ class _Stock:
     inside: int = 0
     not_before_ms: int = 0
     failures: int = 0
+    exhausted_ms: int = 0
+    asked: dict[MemberId, int] = field(default_factory=dict)
+    counter: FreeCount = field(default_factory=FreeCount)
+    used: float = 0.0
+    used_at_ms: int = 0
+
+    @property
+    def low(self) -> int:
+        return low_mark(self.high, int(self.used))
+
+    def at_least(self, applied: int) -> int:
+        """Free addresses now: at most one went with each change of my own since the count."""
+        return max(0, self.free - max(0, applied - self.counted_at))
+
+    def is_surplus(self) -> bool:
+        return self.free > self.high and (self.free - self.high) * _SURPLUS_DIVISOR >= self.high
+
+    def count(self, tx: StoreTransaction, applied: int, now_ms: int) -> None:
+        """`used` decays, so that it tells what was taken within about DEMAND_S."""
+        free = self.counter.count(tx, self.pool)
+        passed_s = min(DEMAND_S, (now_ms - self.used_at_ms) / 1000)
+        taken = max(0, self.free - free) if self.counted_at >= 0 else 0
+        self.used = self.used * (1 - passed_s / DEMAND_S) + taken
+        self.free, self.counted_at, self.used_at_ms = free, applied, now_ms
+        self.count_again_ms = now_ms + _COUNT_MS
 
     def move_on(self, judged_to: int) -> None:
         """The block has been judged up to that address, perhaps not to its end."""
@@ -52,14 +96,19 @@ class _Stock:
 
 
 class Keeper:
-    def __init__(self, situation: Situation, poll: Poll) -> None:
+    def __init__(self, situation: Situation, poll: Poll, promises: Promises, taker: Taker) -> None:
         self._situation = situation
         self._poll = poll
+        self._promises = promises
+        self._taker = taker
         self._served = Served((), ())
-        self._stocks: list[_Stock] = []
+        self._stocks: list[Stock] = []
         self._loaded_for: tuple[int, int] | None = None
-        self._polled: _Stock | None = None
-        self._finished_seen = 0
+        self._restocked: tuple[Stock, Poll | Taker, int] | None = None
+        self._survey_at_ms = 0
+        self._surveyed = 0
+        self._told = 0
+        self._alarmed: set[Span] = set()
 
     def reset(self) -> None:
         self._loaded_for = None
@@ -68,88 +117,113 @@ class Keeper:
         """Free addresses of each pool, as counted last."""
         return {stock.pool: stock.free for stock in self._stocks}
 
+    def tell_free(self, applied: int) -> dict[int, int]:
+        """What a Hello says of my stock: of many pools, some at a time."""
+        stocks = self._stocks
+        if len(stocks) > FREE_TOLD_MAX:
+            self._told = (self._told + FREE_TOLD_MAX) % len(stocks)
+            stocks = [*stocks[self._told :], *stocks][:FREE_TOLD_MAX]
+        return {stock.pool[0]: stock.at_least(applied) for stock in stocks}
+
+    def stock_of(self, tx: StoreTransaction, pool: Span, now_ms: int) -> Stock | None:
+        """A pool that I keep stock of, counted now."""
+        self._load(tx, now_ms)
+        for stock in self._stocks:
+            if stock.pool == pool:
+                own = tx.streams().get(self._situation.own_stream)
+                self._count(tx, stock, own.applied if own else 0, now_ms)
+                return stock
+        return None
+
     def tick(self, tx: StoreTransaction, applied: int, now_ms: int) -> int:
         """`applied` is the number of my own stream. Returns when to come back."""
-        situation = self._situation
         self._settle(now_ms)
-        if not situation.serving or not self._poll.is_idle or not situation.all_reachable:
+        if not self._situation.serving or self._situation.is_going:
             return now_ms + _IDLE_MS
-        self._load(tx)
+        self._load(tx, now_ms)
+        self._survey(tx, now_ms)
         due = now_ms + _IDLE_MS
+        if not self._poll.is_idle or not self._taker.is_idle:
+            return due
+        if now_ms < self._situation.holds_until_ms:
+            return min(due, self._situation.holds_until_ms)
         for stock in self._stocks:
-            if now_ms < stock.not_before_ms:
-                due = min(due, stock.not_before_ms)
-                continue
-            if not is_low(stock.free - max(0, applied - stock.counted_at), stock.high):
-                continue
-            if now_ms < stock.count_again_ms:
-                due = min(due, stock.count_again_ms)
-                continue
-            if stock.counted_at != applied:
-                self._count(tx, stock, applied, now_ms)
-                self._give_back(tx, stock)
-            if is_low(stock.free, stock.high):
-                self._ask_for(tx, stock, now_ms)
-                due = min(due, now_ms + _COUNT_MS)
+            due = min(due, self._look_after(tx, stock, applied, now_ms))
+            if self._restocked is not None:
                 break
         return due
 
-    def _settle(self, now_ms: int) -> None:
-        """Learn what the last attempt gained: nothing means to wait, longer each time."""
-        stock, self._polled = self._polled, None
-        if stock is None:
-            return
-        if self._poll.finished == self._finished_seen:
-            self._polled = stock
-            return
-        if self._poll.gained:
-            stock.counted_at = -1
-            stock.count_again_ms = now_ms
-            stock.failures = 0
-            stock.not_before_ms = now_ms
-        elif self._poll.refused(now_ms):
-            retry_ms = self._situation.settings.poll_retry_ms
-            stock.not_before_ms = (
-                now_ms + retry_ms // 2 + self._situation.random.randrange(retry_ms)
-            )
-        else:
-            self._back_off(stock, now_ms)
+    def _look_after(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> int:
+        """Restock one pool, or give back of it. Returns when to look again."""
+        if now_ms < stock.not_before_ms:
+            return stock.not_before_ms
+        if stock.at_least(applied) >= stock.low and not stock.is_surplus():
+            return now_ms + _IDLE_MS
+        if stock.counted_at != applied:
+            if now_ms < stock.count_again_ms:
+                return stock.count_again_ms
+            self._count(tx, stock, applied, now_ms)
+        if stock.is_surplus():
+            self._give_back(tx, stock, now_ms)
+        elif stock.free < stock.low:
+            self._restock(tx, stock, now_ms)
+            return now_ms + _COUNT_MS
+        return now_ms + _IDLE_MS
 
-    def _back_off(self, stock: _Stock, now_ms: int) -> None:
-        settings = self._situation.settings
-        wait = min(settings.poll_retry_max_ms, settings.poll_retry_ms << min(stock.failures, 8))
-        stock.failures += 1
-        stock.not_before_ms = now_ms + wait // 2 + self._situation.random.randrange(wait)
+    # --- what there is
 
-    def _load(self, tx: StoreTransaction) -> None:
-        key = (tx.local().configuration_version, self._situation.generation)
+    def _load(self, tx: StoreTransaction, now_ms: int) -> None:
+        situation = self._situation
+        key = (tx.local().configuration_version, situation.generation)
         if key == self._loaded_for:
             return
         self._loaded_for = key
         self._served = load_served(tx)
-        me = self._situation.me
-        members = sorted([me, *self._situation.peers])
-        self._stocks = [
-            _Stock(pool, blocks_in_order(pool, members, me), high_mark(pool, len(members)))
-            for pool in self._served.pools
-        ]
+        members = list(sharing(situation.group)) or [situation.me]
+        known = {stock.pool: stock for stock in self._stocks}
+        self._stocks = []
+        for pool in self._served.pools:
+            order = blocks_in_order(pool, members, situation.me)
+            leased = known[pool].leased if pool in known else Leased(pool)
+            self._stocks.append(Stock(pool, order, leased))
+        for stock in self._stocks:
+            stock.leased.read_on(tx, now_ms // 1000)
+            self._set_mark(stock)
+            stock.used_at_ms = now_ms
+        self._survey_at_ms = now_ms + _COUNT_MS
 
-    def _count(self, tx: StoreTransaction, stock: _Stock, applied: int, now_ms: int) -> None:
-        free = 0
-        for row in tx.address_ranges(*stock.pool):
-            if row.state is AddressState.BINDABLE:
-                first, last = max(row.first, stock.pool[0]), min(row.last, stock.pool[1])
-                free += last - first + 1 - len(tx.bound_addresses(first, last, row.epoch))
-        stock.free = free
-        stock.counted_at = applied
-        stock.count_again_ms = now_ms + _COUNT_MS
+    def _count(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
+        """Operators must hear of a pool that runs out here, and that it has enough again."""
+        stock.count(tx, applied, now_ms)
+        low = is_nearly_empty(stock.free, stock.high, stock.pool in self._alarmed)
+        if low != (stock.pool in self._alarmed):
+            self._alarmed ^= {stock.pool}
+            self._situation.notify(free_addresses(low, *stock.pool, stock.free))
 
-    def _give_back(self, tx: StoreTransaction, stock: _Stock) -> None:
-        """A member more has made every share smaller: let the newcomer have the difference, of
-        the blocks that the hash gives me last."""
-        excess = stock.free - stock.high
-        if not self._situation.peers or excess * _SURPLUS_DIVISOR < stock.high:
+    def _survey(self, tx: StoreTransaction, now_ms: int) -> None:
+        """Look how full one pool is, a part of it, once a second."""
+        if not self._stocks or now_ms < self._survey_at_ms:
             return
+        self._survey_at_ms = now_ms + _COUNT_MS
+        self._surveyed = (self._surveyed + 1) % len(self._stocks)
+        stock = self._stocks[self._surveyed]
+        stock.leased.read_on(tx, now_ms // 1000)
+        self._set_mark(stock)
+
+    def _set_mark(self, stock: Stock) -> None:
+        situation = self._situation
+        left = ranges.size([stock.pool]) - stock.leased.total
+        stock.high = high_mark(max(0, left), sharing(situation.group), situation.me)
+
+    # --- giving back
+
+    def _give_back(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
+        """A member more, or less that is left, has made every share smaller: let the others have
+        the difference, of the blocks that the hash gives me last."""
+        if not self._situation.pollers or not self._situation.all_reachable:
+            stock.not_before_ms = now_ms + self._situation.settings.poll_retry_ms
+            return
+        excess = stock.free - stock.high
         held = [
             (max(row.first, stock.pool[0]), min(row.last, stock.pool[1]))
             for row in tx.address_ranges(*stock.pool)
@@ -160,18 +234,80 @@ class Keeper:
             given += ranges.take(ranges.intersect(held, [block]), excess - ranges.size(given))
         self._poll.give_back(tx, ranges.union(given))
         stock.counted_at = -1
+        stock.not_before_ms = now_ms + _COUNT_MS
 
-    def _ask_for(self, tx: StoreTransaction, stock: _Stock, now_ms: int) -> None:
-        spans, epoch = self._choose(tx, stock, stock.high - stock.free, now_ms)
-        if spans:
-            self._finished_seen = self._poll.finished
-            self._polled = stock
-            self._poll.begin(tx, spans, epoch, now_ms)
-        elif stock.cursor == stock.inside == 0:
+    # --- restocking
+
+    def _restock(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
+        situation = self._situation
+        may_poll_ms = max(stock.exhausted_ms, situation.polls_wait_until_ms)
+        if situation.all_reachable and now_ms >= may_poll_ms:
+            self._ask_for(tx, stock, now_ms)
+        elif self._ask_a_member(tx, stock, now_ms):
+            return
+        elif situation.all_reachable:
+            self._back_off(stock, now_ms)
+        else:
+            stock.not_before_ms = now_ms + situation.settings.poll_retry_ms
+
+    def _ask_a_member(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> bool:
+        """The one that has most, of those that can be reached and have not just been asked."""
+        able = [
+            (peer.free.get(stock.pool[0], 0), -peer.member)
+            for peer in self._situation.peers.values()
+            if peer.reachable and peer.told and peer.serving
+            and now_ms >= stock.asked.get(peer.member, 0)
+        ]  # fmt: skip
+        most, minus_member = max(able, default=(0, 0))
+        if most <= stock.free or most < 2:
+            return False
+        stock.asked[-minus_member] = now_ms + self._situation.settings.transfer_again_ms
+        self._restocked = stock, self._taker, self._taker.finished
+        self._taker.begin(
+            tx, -minus_member, stock.pool, stock.high - stock.free, stock.free, now_ms
+        )
+        return True
+
+    def _settle(self, now_ms: int) -> None:
+        """Learn what the last attempt gained: nothing means to wait, longer each time."""
+        if self._restocked is None:
+            return
+        stock, by, finished = self._restocked
+        if by.finished == finished:
+            return
+        self._restocked = None
+        if by.gained:
+            stock.counted_at = -1
+            stock.count_again_ms = now_ms
+            stock.failures = 0
+            stock.not_before_ms = now_ms
+        elif by is self._taker:
+            stock.not_before_ms = now_ms
+        elif self._poll.refused(now_ms):
+            retry_ms = self._situation.settings.poll_retry_ms
+            stock.not_before_ms = (
+                now_ms + retry_ms // 2 + self._situation.random.randrange(retry_ms)
+            )
+        else:
             self._back_off(stock, now_ms)
 
+    def _back_off(self, stock: Stock, now_ms: int) -> None:
+        settings = self._situation.settings
+        wait = min(settings.poll_retry_max_ms, settings.poll_retry_ms << min(stock.failures, 8))
+        stock.failures += 1
+        stock.not_before_ms = now_ms + wait // 2 + self._situation.random.randrange(wait)
+
+    def _ask_for(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
+        spans, epoch = self._choose(tx, stock, stock.high - stock.free, now_ms)
+        if spans:
+            self._restocked = stock, self._poll, self._poll.finished
+            self._poll.begin(tx, spans, epoch, now_ms)
+        elif stock.cursor == stock.inside == 0:
+            stock.exhausted_ms = now_ms + self._situation.settings.exhausted_ms
+            self._restock(tx, stock, now_ms)
+
     def _choose(
-        self, tx: StoreTransaction, stock: _Stock, need: int, now_ms: int
+        self, tx: StoreTransaction, stock: Stock, need: int, now_ms: int
     ) -> tuple[list[Span], int]:
         """Addresses that I could agree to give myself, and the highest epoch known of them. An
         empty answer with a cursor in the middle of the pool means: go on from there."""
@@ -183,6 +319,9 @@ class Keeper:
         while stock.cursor < len(stock.order) and budget > 0 and need > 0:
             first, last = stock.order[stock.cursor]
             first = max(first, stock.inside)
+            if stock.leased.is_full((first, last)):
+                stock.move_on(last)
+                continue
             question = Question(first, last, self._situation.me, nonce, now_ms // 1000)
             verdicts, read = judge_span(tx, question, budget)
             budget -= read
@@ -205,4 +344,4 @@ class Keeper:
         """A promise keeps me from an address that I am short of: is it still wanted?"""
         for verdict in verdicts:
             if verdict.owner not in (0, self._situation.me):
-                self._poll.contest(verdict.owner, (verdict.first, verdict.last))
+                self._promises.contest(verdict.owner, (verdict.first, verdict.last))

@@ -7,30 +7,35 @@ range become BINDABLE here, durably, under an epoch above every one that was kno
 The attempt's addresses are POLLING here from before the first question, and of those that were
 put to RESERVE the rows stay until every member has acknowledged an abort: whatever was promised for
 a failed attempt is so given back, even by a member that crashed in the middle, which aborts at
-its next start whatever it finds POLLING. A promise that outlives even that (an old RESERVE
-delivered after its abort to a member that had restarted in between) is found when it stands in
-somebody's way: its holder asks the poller, under the nonce counter 0, whether it still wants it.
+its next start whatever it finds POLLING. How the others answer is in `agent.sync.promise`.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.errors import PeerError
 from agent.limits import POLL_ANSWER_MAX_AGE_S, POLL_BINDINGS_MAX, POLL_RANGES_MAX, REFUSALS_MAX
-from agent.model import AddressRange, AddressState, MemberId, Nonce
+from agent.model import (
+    AddressRange,
+    AddressState,
+    MemberId,
+    Nonce,
+    first_epoch,
+    is_plausible_epoch,
+)
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync import ranges
+from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import Span
+from agent.sync.recover import lost_at
 from agent.sync.situation import Situation
-from agent.sync.stock import prefers_other
 from agent.sync.verdict import Question, judge
 
 PollRequest = m.PollAsk | m.PollReserve | m.PollAbort
 
-_VERIFIED_MAX = 64
 _IDLE_MS = 60_000
 _OWNED_MS = 30_000
 _BUSY_MS = 3_000
@@ -60,31 +65,14 @@ class Attempt:
 
 @dataclass(slots=True)
 class Abort:
-    """An attempt that is being given back: whom it still has to reach."""
+    """What is being given back, and whom that still has to reach: an attempt (`epoch` 0), or an
+    ownership under `epoch`."""
 
     nonce: Nonce
+    epoch: int
     spans: list[Span]
     waiting: set[MemberId]
     due_ms: dict[MemberId, int] = field(default_factory=dict)
-
-
-def lay(tx: StoreTransaction, row: AddressRange) -> None:
-    removed, added = ranges.lay(tx.address_ranges(*ranges.around(row.first, row.last)), row)
-    if removed or added:
-        tx.replace_address_ranges(removed, added)
-
-
-def clear(
-    tx: StoreTransaction, span: Span, state: AddressState, member: MemberId, nonce: Nonce
-) -> None:
-    """Take away the rows of that state, member and nonce (or a lower one) in the span."""
-    removed, added = ranges.clear(
-        tx.address_ranges(*span),
-        *span,
-        lambda row: row.state is state and row.member == member and row.nonce <= nonce,
-    )
-    if removed:
-        tx.replace_address_ranges(removed, added)
 
 
 def judge_span(tx: StoreTransaction, question: Question, most: int) -> tuple[list[m.Verdict], int]:
@@ -93,21 +81,17 @@ def judge_span(tx: StoreTransaction, question: Question, most: int) -> tuple[lis
     rows = tx.bindings_in_range(question.first, question.last, most)
     if len(rows) == most:
         last = rows[-1].address
-        question = Question(
-            question.first,
-            last,
-            question.asker,
-            question.nonce,
-            question.now,
-            question.yields,
-            question.epoch,
-        )
+        question = replace(question, last=last)
+    lost = tx.lost_stores()
+    group = tx.group() if lost else None
+    if group is not None:
+        question = replace(question, lost_at=lost_at(lost.values()), mul_s=group.longest_mul_s)
     held = tx.address_ranges(question.first, question.last)
     return judge(question, held, rows), len(rows)
 
 
 class Poll:
-    """This member as poller, and as the one that is polled."""
+    """This member as poller."""
 
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
@@ -116,26 +100,25 @@ class Poll:
         self.finished = 0
         self._aborts: list[Abort] = []
         self._resumed = False
-        self._floors: dict[MemberId, Nonce] = {}
-        self._contested: dict[MemberId, list[Span]] = {}
-        self._verifying: dict[MemberId, tuple[m.PollAsk, list[AddressRange]]] = {}
-        self._verify_at_ms = 0
         self._refused: list[tuple[int, Span]] = []
 
     @property
     def is_idle(self) -> bool:
         return self._resumed and self.attempt is None
 
+    @property
+    def is_aborting(self) -> bool:
+        """Whether anything of mine still has to be given back."""
+        return bool(self._aborts)
+
     def reset(self, tx: StoreTransaction) -> None:
         """The membership has changed: an attempt of the old generation is void."""
         if self.attempt is not None:
             self._give_up(tx, self.attempt)
-        members = {peer.member for peer in self._situation.others()}
+        members = set(self._situation.pollers)
         for abort in self._aborts:
             abort.waiting = set(members)
             abort.due_ms.clear()
-        self._verifying.clear()
-        self._contested.clear()
 
     # --- as poller
 
@@ -145,9 +128,10 @@ class Poll:
         situation = self._situation
         nonce = Nonce(situation.incarnation, tx.next_poll_counter())
         situation.count("polls")
+        epoch = max(epoch, first_epoch(situation.generation))
         attempt = Attempt(nonce, situation.generation, spans, epoch, now_ms)
-        if not situation.peers:
-            self._own(tx, spans, epoch + 1)
+        if not situation.pollers:
+            self._own(tx, AddressEvent.TAKEN_ALONE, spans, epoch + 1)
             self.finished += 1
             self.gained = ranges.size(spans)
             return
@@ -155,7 +139,7 @@ class Poll:
             row = AddressRange(
                 first, last, AddressState.POLLING, 0, situation.me, nonce, attempt.generation
             )
-            lay(tx, row)
+            move(tx, AddressEvent.POLL_BEGUN, row)
         self.attempt = attempt
         self._send_round(attempt, now_ms)
 
@@ -170,20 +154,20 @@ class Poll:
                 self._give_up(tx, attempt)
             else:
                 due = min(due, deadline)
-        return min(due, self._send_aborts(tx, now_ms), self._verify(tx, now_ms))
+        return min(due, self._send_aborts(tx, now_ms))
 
     def _resume(self, tx: StoreTransaction) -> None:
         """Whatever an earlier life of this process left POLLING is given back."""
         self._resumed = True
-        left: dict[Nonce, list[Span]] = {}
+        left: dict[tuple[Nonce, int], list[Span]] = {}
         for row in tx.address_ranges(0, ranges.ADDRESS_MAX):
             if row.state is AddressState.POLLING:
-                left.setdefault(row.nonce, []).append((row.first, row.last))
-        for nonce, spans in left.items():
-            self._abort(tx, nonce, spans)
+                left.setdefault((row.nonce, row.epoch), []).append((row.first, row.last))
+        for (nonce, epoch), spans in left.items():
+            self._abort(tx, nonce, epoch, spans)
 
     def _send_round(self, attempt: Attempt, now_ms: int) -> None:
-        for peer in self._situation.peers:
+        for peer in self._situation.pollers:
             self._ask(attempt, peer, now_ms)
 
     def _ask(self, attempt: Attempt, to: MemberId, now_ms: int) -> None:
@@ -211,9 +195,6 @@ class Poll:
             if isinstance(response, m.Acknowledged):
                 self._abort_acknowledged(tx, to, request)
             return
-        if request.nonce.counter == 0:
-            self._verified(tx, to, request, response)
-            return
         attempt = self.attempt
         if attempt is None:
             return
@@ -228,12 +209,16 @@ class Poll:
         if sent_ms is None:
             self._situation.count("void_answers")
             return
+        if not all(is_plausible_epoch(v.epoch, attempt.generation) for v in response.verdicts):
+            self._situation.count("refused_version")
+            self._give_up(tx, attempt)
+            return
         yes = [(verdict.first, verdict.last) for verdict in response.verdicts if verdict.agreed]
         attempt.agreed[to] = (sent_ms, ranges.union(yes))
         self._note_refused(response, now_ms)
         if attempt.phase is Phase.ASK:
             attempt.epoch = max([attempt.epoch, *(v.epoch for v in response.verdicts)])
-        if all(peer in attempt.agreed for peer in self._situation.peers):
+        if all(peer in attempt.agreed for peer in self._situation.pollers):
             self._round_complete(tx, attempt, now_ms)
 
     def _note_refused(self, answer: m.PollAnswer, now_ms: int) -> None:
@@ -321,18 +306,20 @@ class Poll:
             verdicts, _ = judge_span(tx, question, POLL_BINDINGS_MAX)
             mine += [(verdict.first, verdict.last) for verdict in verdicts if verdict.agreed]
         mine = ranges.union(mine)
-        self._own(tx, mine, attempt.epoch)
+        self._own(tx, AddressEvent.POLL_COMPLETED, mine, attempt.epoch)
         failed = ranges.subtract(attempt.spans, mine)
         self._end(ranges.size(mine))
         if failed:
-            self._abort(tx, attempt.nonce, failed)
+            self._abort(tx, attempt.nonce, 0, failed)
 
-    def _own(self, tx: StoreTransaction, spans: list[Span], epoch: int) -> None:
+    def _own(
+        self, tx: StoreTransaction, event: AddressEvent, spans: list[Span], epoch: int
+    ) -> None:
         """BINDABLE, durably before it is used. The row names no attempt, so that neighbours of
         one epoch become one row."""
         for first, last in spans:
-            state = AddressState.BINDABLE
-            lay(tx, AddressRange(first, last, state, epoch, self._situation.me, Nonce(0, 0), 0))
+            state, nobody = AddressState.BINDABLE, Nonce(0, 0)
+            move(tx, event, AddressRange(first, last, state, epoch, self._situation.me, nobody, 0))
         self._situation.count("addresses_gained", ranges.size(spans))
 
     def _end(self, gained: int) -> None:
@@ -346,31 +333,56 @@ class Poll:
         if attempt.phase is Phase.ASK:
             self._clear_polling(tx, attempt.spans, attempt.nonce)
         else:
-            self._abort(tx, attempt.nonce, attempt.spans)
+            self._abort(tx, attempt.nonce, 0, attempt.spans)
 
     def _clear_polling(self, tx: StoreTransaction, spans: list[Span], nonce: Nonce) -> None:
+        event, me = AddressEvent.POLL_ENDED, self._situation.me
         for span in spans:
-            clear(tx, span, AddressState.POLLING, self._situation.me, nonce)
+            leave(tx, event, span, AddressState.POLLING, me, nonce)
+
+    def give_way(self, tx: StoreTransaction, agreed: list[Span]) -> None:
+        """Another member is to have these, if my own attempt is still in its first round."""
+        attempt = self.attempt
+        if attempt is None or attempt.phase is not Phase.ASK:
+            return
+        given = ranges.intersect(attempt.spans, agreed)
+        if given:
+            attempt.drop(given)
+            self._clear_polling(tx, given, attempt.nonce)
 
     # --- giving back
 
     def give_back(self, tx: StoreTransaction, spans: list[Span]) -> None:
         """Let addresses go that are BINDABLE here (draft 9, BINDABLE -> UNBINDABLE): they are
-        POLLING, durably nobody's to bind, until every member has forgotten its promise."""
+        POLLING, durably nobody's to bind, until every member has forgotten its promise. What is
+        bound already stays: the others' promises stand until they have its record."""
         situation = self._situation
         nonce = Nonce(situation.incarnation, tx.next_poll_counter())
-        for first, last in spans:
-            state, generation = AddressState.POLLING, situation.generation
-            lay(tx, AddressRange(first, last, state, 0, situation.me, nonce, generation))
-        situation.count("addresses_given_back", ranges.size(spans))
-        self._abort(tx, nonce, spans)
+        for epoch, free in self.unbound(tx, spans).items():
+            for first, last in free:
+                state, generation = AddressState.POLLING, situation.generation
+                row = AddressRange(first, last, state, epoch, situation.me, nonce, generation)
+                move(tx, AddressEvent.GIVEN_BACK, row)
+            situation.count("addresses_given_back", ranges.size(free))
+            self._abort(tx, nonce, epoch, free)
 
-    def _abort(self, tx: StoreTransaction, nonce: Nonce, spans: list[Span]) -> None:
-        waiting = {peer.member for peer in self._situation.others()}
+    def unbound(self, tx: StoreTransaction, spans: list[Span]) -> dict[int, list[Span]]:
+        """What of the spans is BINDABLE here and not used up, by epoch."""
+        found: dict[int, list[Span]] = {}
+        for row in [row for span in spans for row in tx.address_ranges(*span)]:
+            if row.state is AddressState.BINDABLE:
+                bound = tx.bound_addresses(row.first, row.last, row.epoch)
+                inside = ranges.intersect([(row.first, row.last)], ranges.union(spans))
+                free = ranges.subtract(inside, ranges.union((a, a) for a in bound))
+                found[row.epoch] = ranges.union([*found.get(row.epoch, []), *free])
+        return found
+
+    def _abort(self, tx: StoreTransaction, nonce: Nonce, epoch: int, spans: list[Span]) -> None:
+        waiting = set(self._situation.pollers)
         for start in range(0, len(spans), POLL_RANGES_MAX):
             part = spans[start : start + POLL_RANGES_MAX]
             if waiting:
-                self._aborts.append(Abort(nonce, part, set(waiting)))
+                self._aborts.append(Abort(nonce, epoch, part, set(waiting)))
             else:
                 self._clear_polling(tx, part, nonce)
 
@@ -381,7 +393,7 @@ class Poll:
             if not abort.waiting:
                 self._finish_abort(tx, abort)
                 continue
-            asked = tuple(m.RangeEpoch(*span) for span in abort.spans)
+            asked = tuple(m.RangeEpoch(*span, abort.epoch) for span in abort.spans)
             for peer in sorted(abort.waiting):
                 if now_ms >= abort.due_ms.get(peer, 0):
                     abort.due_ms[peer] = now_ms + self._situation.settings.abort_retry_ms
@@ -402,149 +414,3 @@ class Poll:
     def _finish_abort(self, tx: StoreTransaction, abort: Abort) -> None:
         self._aborts.remove(abort)
         self._clear_polling(tx, abort.spans, abort.nonce)
-
-    # --- as the one that is polled
-
-    def answer_ask(self, tx: StoreTransaction, ask: m.PollAsk, now_ms: int) -> m.PollAnswer:
-        verdicts = self._verdicts(tx, ask, now_ms)
-        return m.PollAnswer(ask.nonce, self._situation.generation, tuple(verdicts))
-
-    def answer_reserve(
-        self, tx: StoreTransaction, reserve: m.PollReserve, now_ms: int
-    ) -> m.PollAnswer:
-        """Promise what can be promised; the shell sends the answer after the commit."""
-        sender, generation = reserve.header.sender, self._situation.generation
-        floor = self._floors.get(sender)
-        if floor is not None and reserve.nonce <= floor:
-            refused = tuple(m.Verdict(r.first, r.last, False, 0, 0) for r in reserve.ranges)
-            return m.PollAnswer(reserve.nonce, generation, refused)
-        verdicts = self._verdicts(tx, reserve, now_ms)
-        epochs = [(r.first, r.last, r.epoch) for r in reserve.ranges]
-        for verdict in verdicts:
-            if verdict.agreed:
-                epoch = next(e for first, last, e in epochs if first <= verdict.first <= last)
-                self._promise(tx, verdict, epoch, sender, reserve.nonce)
-        return m.PollAnswer(reserve.nonce, generation, tuple(verdicts))
-
-    def _promise(
-        self,
-        tx: StoreTransaction,
-        verdict: m.Verdict,
-        epoch: int,
-        to: MemberId,
-        nonce: Nonce,
-    ) -> None:
-        state, generation = AddressState.PROMISED, self._situation.generation
-        lay(tx, AddressRange(verdict.first, verdict.last, state, epoch, to, nonce, generation))
-
-    def _verdicts(
-        self, tx: StoreTransaction, request: m.PollAsk | m.PollReserve, now_ms: int
-    ) -> list[m.Verdict]:
-        """What I say of each range. Where my own attempt gives way, it does so at once."""
-        situation, sender = self._situation, request.header.sender
-        if not situation.serving:
-            return [m.Verdict(r.first, r.last, False, 0, 0) for r in request.ranges]
-        verdicts: list[m.Verdict] = []
-        budget = POLL_BINDINGS_MAX
-        for r in request.ranges:
-            if budget <= 0 or len(verdicts) >= POLL_RANGES_MAX:
-                break
-            epoch = r.epoch if isinstance(request, m.PollReserve) else None
-            question = Question(
-                r.first,
-                r.last,
-                sender,
-                request.nonce,
-                now_ms // 1000,
-                self._yields(request, r.first),
-                epoch,
-            )
-            judged, read = judge_span(tx, question, budget)
-            budget -= read
-            verdicts += judged[: POLL_RANGES_MAX - len(verdicts)]
-        self._give_way(tx, verdicts)
-        for verdict in verdicts:
-            if not verdict.agreed and verdict.owner not in (0, situation.me, sender):
-                self.contest(verdict.owner, (verdict.first, verdict.last))
-        return verdicts
-
-    def _yields(self, request: m.PollAsk | m.PollReserve, first: int) -> bool:
-        attempt = self.attempt
-        return (
-            attempt is not None
-            and attempt.phase is Phase.ASK
-            and request.nonce.counter > 0
-            and prefers_other(first, self._situation.me, request.header.sender)
-            and not self._aborts
-        )
-
-    def _give_way(self, tx: StoreTransaction, verdicts: list[m.Verdict]) -> None:
-        attempt = self.attempt
-        if attempt is None or attempt.phase is not Phase.ASK:
-            return
-        yes = [(verdict.first, verdict.last) for verdict in verdicts if verdict.agreed]
-        given = ranges.intersect(attempt.spans, ranges.union(yes))
-        if given:
-            attempt.drop(given)
-            self._clear_polling(tx, given, attempt.nonce)
-
-    def receive_abort(self, tx: StoreTransaction, abort: m.PollAbort) -> m.Acknowledged:
-        sender = abort.header.sender
-        for r in abort.ranges:
-            clear(tx, (r.first, r.last), AddressState.PROMISED, sender, abort.nonce)
-        self._floors[sender] = max(abort.nonce, self._floors.get(sender, abort.nonce))
-        return m.Acknowledged()
-
-    # --- promises that outlive their attempt
-
-    def contest(self, holder: MemberId, span: Span) -> None:
-        """A promise to `holder` stands in somebody's way."""
-        spans = self._contested.setdefault(holder, [])
-        if len(spans) < _VERIFIED_MAX and span not in spans:
-            spans.append(span)
-
-    def _verify(self, tx: StoreTransaction, now_ms: int) -> int:
-        settings = self._situation.settings
-        if not self._contested or now_ms < self._verify_at_ms:
-            return self._verify_at_ms if self._contested else now_ms + _IDLE_MS
-        self._verify_at_ms = now_ms + settings.verify_ms
-        contested, self._contested = self._contested, {}
-        for holder, spans in sorted(contested.items()):
-            if holder not in self._situation.peers:
-                continue
-            rows = [
-                row
-                for span in spans
-                for row in tx.address_ranges(*span)
-                if row.state is AddressState.PROMISED and row.member == holder
-            ]
-            asked = ranges.intersect(
-                ranges.union(spans), ranges.union((row.first, row.last) for row in rows)
-            )[:POLL_RANGES_MAX]
-            if asked:
-                nonce = Nonce(self._situation.incarnation, 0)
-                wanted = tuple(m.RangeEpoch(*span) for span in asked)
-                request = m.PollAsk(self._situation.header(), nonce, wanted)
-                self._verifying[holder] = (request, rows)
-                self._situation.send(holder, request)
-        return self._verify_at_ms
-
-    def _verified(
-        self,
-        tx: StoreTransaction,
-        to: MemberId,
-        request: PollRequest,
-        response: m.Response | PeerError | None,
-    ) -> None:
-        """The poller neither polls nor owns what it agrees to: then no attempt up to the one that
-        I promised to can still succeed there."""
-        asked, rows = self._verifying.get(to, (None, []))
-        if asked is not request or not isinstance(response, m.PollAnswer):
-            return
-        del self._verifying[to]
-        for verdict in response.verdicts:
-            for row in rows:
-                first, last = max(row.first, verdict.first), min(row.last, verdict.last)
-                if verdict.agreed and first <= last:
-                    clear(tx, (first, last), AddressState.PROMISED, to, row.nonce)
-                    self._situation.count("promises_ended")

@@ -8,13 +8,13 @@ cold together do not fight over the lowest addresses (protocol.md 4).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
 
 from agent.limits import BLOCK_POLLED_MAX
-from agent.model import ChangeKind, MemberId, Pool, Reservation, Subnet
+from agent.model import ChangeKind, Group, MemberId, MemberRole, Pool, Reservation, Subnet
 from agent.port import StoreTransaction
 from agent.sync.ranges import Span, union
 
@@ -53,13 +53,50 @@ def load_served(tx: StoreTransaction) -> Served:
     return Served(tuple(inside), tuple(union(reserved)))
 
 
-def high_mark(pool: Span, members: int) -> int:
-    """A share is left for the next member."""
-    return max(1, (pool[1] - pool[0] + 1) // (members + 1))
+def sharing(group: Group | None) -> dict[MemberId, int]:
+    """The weights of the members that have stock: servers, in the order of their numbers. What
+    takes no part in the group or serves no clients has none, nor has a member of weight 0."""
+    if group is None:
+        return {}
+    return {
+        m.member: m.weight
+        for m in sorted(group.members, key=lambda m: m.member)
+        if m.is_current and m.role is MemberRole.SERVER and m.weight
+    }
 
 
-def is_low(free: int, high: int) -> bool:
-    return free * 2 < high
+def high_mark(left: int, weights: Mapping[MemberId, int], me: MemberId) -> int:
+    """My fair share of what is `left` of a pool, which is what no client has; a share of average
+    weight stays free for the next member."""
+    if me not in weights:
+        return 0
+    members, total = len(weights), sum(weights.values())
+    return max(1, left * weights[me] * members // (total * (members + 1)))
+
+
+def low_mark(high: int, demand: int) -> int:
+    """Half of the high mark; up to three quarters where clients took `demand` addresses within
+    the last DEMAND_S, so that a busy member asks before it is in need."""
+    return max((high + 1) // 2, min(demand, high * 3 // 4))
+
+
+def is_nearly_empty(free: int, high: int, was: bool) -> bool:
+    """Whether operators must be told that a pool runs out here: under an eighth of the share, far
+    below where more is asked for, until there is half of it again."""
+    return free * 2 < high if was else free * 8 < high
+
+
+def allowance(free: int, low: int, taker_free: int, wanted: int, weights: tuple[int, int]) -> int:
+    """How many of its `free` addresses a member gives to one that has `taker_free`; `weights` are
+    the giver's and the taker's. At most half (draft 5.4), and not so many that the taker would have
+    the better share afterwards: they would go to and fro. A taker that has some left gets nothing
+    that brings the giver below its own low mark; one that has nothing at all does."""
+    mine, theirs = max(1, weights[0]), max(1, weights[1])
+    balanced = (free * theirs - taker_free * mine) // (mine + theirs)
+    most = min(wanted, free // 2, balanced)
+    if taker_free:
+        most = min(most, free - low)
+    return max(0, most)
 
 
 def block_size(pool: Span, members: int) -> int:

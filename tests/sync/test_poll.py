@@ -74,11 +74,11 @@ def test_members_that_came_one_by_one_end_with_equal_shares(crash_at_ms: int | N
         if crash_at_ms is not None:
             lan.run(crash_at_ms)
             lan.restart(1)
-    share = 126_975 // 5
-    lan.run(30_000, until=lambda: all(lan.owned(m) >= share // 2 for m in lan.nodes))
+    fair = range(126_975 // 5 // 2, 126_975 // 5 * 9 // 8 + 2)
+    lan.run(30_000, until=lambda: all(lan.owned(m) in fair for m in lan.nodes))
     assert_owned_once(lan)
     for member in lan.nodes:
-        assert share // 2 <= lan.owned(member) <= share * 9 // 8 + 1, member
+        assert lan.owned(member) in fair, member
     lan.run(3_000)
     assert [lan.ranges(member, POLLING) for member in lan.nodes] == [[]] * 4
 
@@ -121,18 +121,19 @@ def test_reserved_addresses_and_inactive_pools_are_no_stock() -> None:
     assert ranges.intersect(taken, [(POOL_FIRST + 1, POOL_FIRST + 1)]) == []
 
 
-def test_stock_is_replenished_below_half_of_the_high_mark() -> None:
+def test_stock_is_replenished_below_half_of_a_fair_share_of_what_is_left() -> None:
     lan = make_lan(2, 90)
     lan.run(4_000)
     first = lan.ranges(1, BINDABLE)[0]
     free = [a for r in lan.ranges(1, BINDABLE) for a in range(r.first, r.last + 1)]
     assert len(free) == 30
-    lan.save(1, [make_binding(a, lan.now_s, epoch=first.epoch) for a in free[:14]])
+    lease = {"epoch": first.epoch, "expires_at": lan.now_s + 600}
+    lan.save(1, [make_binding(a, lan.now_s, **lease) for a in free[:14]])
     lan.run(5_000)
-    assert lan.owned(1) == 30, "16 are left, which is not below half of 30"
-    lan.save(1, [make_binding(a, lan.now_s, epoch=first.epoch) for a in free[14:16]])
+    assert lan.owned(1) == 30, "16 are free, which is not below half of 76 / 3"
+    lan.save(1, [make_binding(a, lan.now_s, **lease) for a in free[14:19]])
     lan.run(5_000)
-    assert lan.owned(1) == 30 + 16
+    assert lan.owned(1) - 19 in (23, 24, 25), "a third of what is left, or was a moment ago"
     assert_owned_once(lan)
 
 
@@ -144,11 +145,11 @@ def test_the_search_goes_on_behind_more_bindings_than_are_read_at_a_time() -> No
     lan.save(1, live)
     lan.run(5_000)
     free = sum(r.last - r.first + 1 for r in lan.ranges(1, BINDABLE))
-    assert free == 10
+    assert free == 5, "half of the 10 that are left"
 
 
 def dead(row: Binding, now_s: int) -> Binding:
-    return replace(row, expires_at=now_s - 10, potential_expires_at=now_s - 10)
+    return row._replace(expires_at=now_s - 10, potential_expires_at=now_s - 10)
 
 
 def test_an_address_whose_binding_died_is_polled_anew_under_a_higher_epoch() -> None:
@@ -260,9 +261,50 @@ def test_a_promise_that_nobody_wants_is_found_when_it_stands_in_the_way() -> Non
     used = [a for r in lan.ranges(2, BINDABLE) for a in range(r.first, r.last + 1)]
     epoch = lan.ranges(2, BINDABLE)[0].epoch
     lan.save(2, [make_binding(a, lan.now_s, 2, epoch=epoch) for a in used])
-    lan.run(60_000, until=lambda: lan.owned(2) == 40)
-    assert lan.owned(2) == 40
+    lan.passes = lambda sender, to, request: not isinstance(request, m.TransferAsk)
+    lan.run(60_000, until=lambda: lan.owned(2) > 20)
+    assert lan.owned(2) == 20 + 40 // 3
     assert_owned_once(lan)
+
+
+def test_a_promise_of_which_a_lease_came_stands_until_its_record_is_there() -> None:
+    """Found by the model (docs/protocol.md): the lease of the new owner has ended unpushed; a
+    member that forgot its promise for that would serve the client of the epoch before, and
+    lose that lease to the merge with the higher epoch."""
+    lan = make_lan(2, 3)
+    lan.run(4_000)
+    (mine,) = lan.ranges(1, BINDABLE)
+    address = mine.first
+    ended = dead(make_binding(address, lan.now_s, epoch=mine.epoch), lan.now_s)
+    lan.passes = lambda _sender, _to, request: (
+        not isinstance(request, m.BindingUpdate | m.ChangePull | m.BlockPull | m.StreamQuery)
+    )
+    lan.run(10_000)
+    lan.save(1, [ended])
+    lan.nodes[2]._promises.contest(1, (address, address))
+    lan.run(15_000)
+    asked = [r for s, _, r, _ in lan.log if s == 2 and isinstance(r, m.PollAsk)]
+    assert any(r.nonce.counter == 0 for r in asked), "nobody asked: the test shows nothing"
+    (held,) = [r for r in lan.ranges(2, PROMISED) if r.first <= address <= r.last]
+    assert (held.member, held.epoch) == (1, mine.epoch)
+
+
+def test_what_is_bound_is_not_given_back() -> None:
+    """Its owner has the only record of the lease; the others' promises stand until they have it."""
+    lan = make_lan(2, 30)
+    lan.run(4_000)
+    mine = lan.ranges(1, BINDABLE)
+    epoch, bound_address = mine[0].epoch, mine[0].first
+    lan.passes = lambda _sender, _to, request: not isinstance(request, m.BindingUpdate)
+    lan.save(1, [make_binding(bound_address, lan.now_s, epoch=epoch)])
+    with lan.stores[1].write() as tx:
+        lan.nodes[1]._poll.give_back(tx, spans(mine))
+    lan.flush(1)
+    lan.run(400)
+    assert spans(lan.ranges(1, BINDABLE)) == [(bound_address, bound_address)]
+    assert ranges.intersect(spans(lan.ranges(2, PROMISED)), spans(mine)) == [
+        (bound_address, bound_address)
+    ]
 
 
 # --- what an answer rests on
@@ -287,7 +329,7 @@ def row(state: AddressState, first: int = 100, last: int = 109, **changes: objec
 def bound(address: int, away_s: int, **changes: object) -> Binding:
     made = make_binding(address, HEADER_AT, stream=1, seq=1)
     at = HEADER_AT + away_s
-    return replace(made, expires_at=at, potential_expires_at=at, **changes)  # type: ignore[arg-type]
+    return made._replace(expires_at=at, potential_expires_at=at, **changes)  # type: ignore[arg-type]
 
 
 def test_what_nobody_knows_of_is_agreed() -> None:
@@ -307,10 +349,18 @@ def test_own_poll_gives_way_to_the_preferred_one() -> None:
     assert ask([row(POLLING, epoch=0)], [], yields=True) == [(100, 109, True, 0, 0)]
 
 
-def test_a_higher_nonce_of_the_same_poller_ends_its_promise_and_a_lower_one_is_refused() -> None:
-    assert ask([row(PROMISED, member=2, nonce=Nonce(1, 4))], [])[0][2]
+def test_another_attempt_of_the_same_poller_is_refused_while_its_promise_stands() -> None:
+    assert ask([row(PROMISED, member=2, nonce=Nonce(1, 5))], [])[0][2]
+    assert ask([row(PROMISED, member=2, nonce=Nonce(1, 4))], [], nonce=Nonce(1, 0))[0][2]
+    assert not ask([row(PROMISED, member=2, nonce=Nonce(1, 4))], [])[0][2]
     assert not ask([row(PROMISED, member=2, nonce=Nonce(1, 6))], [])[0][2]
     assert not ask([row(PROMISED, member=2, nonce=Nonce(2, 1))], [])[0][2]
+
+
+def released(at: int, acknowledged_at: int) -> Binding:
+    """A lease of 500 s more, given back at `at`."""
+    row = bound(105, 500, state=BindingState.RELEASED, transaction_at=at)
+    return row._replace(acknowledged_at=acknowledged_at, potential_expires_at=HEADER_AT + 500)
 
 
 @pytest.mark.parametrize(
@@ -320,10 +370,10 @@ def test_a_higher_nonce_of_the_same_poller_ends_its_promise_and_a_lower_one_is_r
         (bound(105, -EXPIRY_GRACE_S + 1), False),
         (bound(105, -EXPIRY_GRACE_S), True),
         (bound(105, 500, state=BindingState.RELEASED, transaction_at=HEADER_AT), False),
-        (
-            bound(105, 500, state=BindingState.RELEASED, transaction_at=HEADER_AT - RELEASE_HOLD_S),
-            True,
-        ),
+        (released(HEADER_AT - RELEASE_HOLD_S + 1, HEADER_AT + 500), False),
+        (released(HEADER_AT - RELEASE_HOLD_S, HEADER_AT + 500), True),
+        # Not everybody knew of the grant that was given back: it is kept as if it were a lease.
+        (released(HEADER_AT - RELEASE_HOLD_S, HEADER_AT + 499), False),
         (
             bound(
                 105,
@@ -374,6 +424,14 @@ def test_an_epoch_that_is_known_already_is_refused_in_the_second_round() -> None
 def test_a_promise_may_be_given_twice() -> None:
     same = row(PROMISED, member=2, nonce=Nonce(1, 5))
     assert ask([same], [], epoch=4)[0][2]
+
+
+def test_a_promise_is_not_passed_on_once_a_lease_came_of_it() -> None:
+    """Found by the model: passed on to a poller that then gives up, it would be forgotten."""
+    asks, used_up = Nonce(1, 0), bound(105, -500, epoch=4)
+    promised_on = row(PROMISED, member=3, epoch=5)
+    assert ask([promised_on], [used_up], nonce=asks, epoch=4)[1] == (105, 105, False, 4, 0)
+    assert ask([promised_on], [], nonce=asks, epoch=4) == [(100, 109, False, 5, 3)]
 
 
 # --- which addresses first
