@@ -1,13 +1,16 @@
-"""The membership: one value for each generation, chosen by single-decree Paxos (protocol.md 8).
+"""The membership: one value for each generation (protocol.md 8).
 
-A change is decided among the members of the present generation: the coordinator has a majority
-promise its ballot, adopts a value that one of them has accepted already, and has a majority accept
-it; then it is chosen and tells everybody. The acceptors' promises are durable (`Ballot`), so
-two coordinators end with one value: the other learns it and proposes for the next generation.
+What somebody wishes for is decided by ballot (agent/sync/ballot.py) and kept until it has come
+true, cannot any more, or a minute is over. A removal needs a majority of the members that there
+were; without one, or of a member that is heard of, only an operator's force does it, and he takes
+it upon himself that the member is dead: whoever is removed alive and cut off goes on serving until
+it hears of it.
 
-A member that hears another generation asks that member for its group. A higher one that contains
-me is mine from then on; to a lower one mine is told. So a commit is learned from anybody, and a
-lost one does no harm. A member without a group takes the first that names it.
+A member that hears another generation asks that member for its group. The one that stands
+(agent/sync/lineage.py) is taken by whoever does not have it, and the other way round told. So a
+commit is learned from anybody, and a lost one does no harm. A member without a group takes the
+first that names it. Those that are out of the group by somebody else's decision are told until they
+say that they know.
 
 A joining member serves nobody until it holds what every other member held when that member first
 spoke under the new generation: the vectors in their Hellos say so.
@@ -15,120 +18,186 @@ spoke under the new generation: the vectors in their Hellos say so.
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from agent.errors import PeerError
-from agent.limits import MEMBERS_MAX, WISHES_MAX
+from agent.limits import GENERATION_MAX, LEASE_MAX_S, WISHES_MAX
 from agent.model import (
-    Ballot,
-    BallotNumber,
+    INFINITE_S,
+    ChangeKind,
     Group,
-    Member,
     MemberId,
     MemberState,
     StreamHead,
     StreamId,
+    Subnet,
 )
 from agent.port import StoreTransaction
+from agent.sync import expulsion
 from agent.sync import messages as m
+from agent.sync.ballot import Ballots
+from agent.sync.change import (
+    Expel,
+    ForgetPastMul,
+    GroupChange,
+    Join,
+    Return,
+    apply,
+)
 from agent.sync.hello import covers
+from agent.sync.lineage import descends, stands_over
+from agent.sync.recover import Recovery
 from agent.sync.situation import Situation, vector_of
 
 GroupRequest = m.GroupQuery | m.GroupCommit | m.BallotPrepare | m.BallotAccept
 
+SAFE_PERIOD = "safe-period"
+"""In the audit: nobody but the safe period wished for it."""
+
 _RETRY_MS = 1_000
+_TELL_MAX_MS = 30_000
 _IDLE_MS = 60_000
 
 
-class BallotPhase(enum.Enum):
-    PREPARE = enum.auto()
-    ACCEPT = enum.auto()
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`user`: for whom the audit keeps what became of it; "" for the group's own housekeeping."""
 
-
-@dataclass(slots=True)
-class _Round:
-    ballot: BallotNumber
-    value: Group
-    deadline_ms: int
-    phase: BallotPhase = BallotPhase.PREPARE
-    votes: set[MemberId] = field(default_factory=set)
-    adopted: BallotNumber | None = None
-
-
-@dataclass(slots=True)
-class _Wish:
-    member: Member
+    change: GroupChange
+    user: str
     until_ms: int
 
 
-class Membership:
-    """Coordinator, acceptor and learner. `changed` is set when a group has been taken on; the
-    node then resets what belonged to the old generation."""
+@dataclass(slots=True)
+class _Telling:
+    """A member that has to hear of the present group."""
 
-    def __init__(self, situation: Situation) -> None:
+    at_ms: int = 0
+    wait_ms: int = _RETRY_MS
+
+
+class Membership:
+    """Wishes and the learner. `changed` is set when a group has been taken on; the node then resets
+    what belonged to the old generation."""
+
+    def __init__(self, situation: Situation, recovery: Recovery) -> None:
         self._situation = situation
+        self._recovery = recovery
+        self.ballots = Ballots(situation, self._chosen)
         self.changed = False
-        self._wishes: list[_Wish] = []
-        self._round: _Round | None = None
-        self._highest = 0
-        self._round_at_ms = 0
-        self._tell: dict[MemberId, int] = {}
+        self._wishes: list[Wish] = []
+        self._tell: dict[MemberId, _Telling] = {}
         self._query: dict[MemberId, int] = {}
+        self._told_those_out = False
+        self._all_told_ms = 0
 
     # --- the wish
 
-    def propose_join(self, member: Member, now_ms: int) -> None:
-        """Wish for a membership with `member`; PeerError where it cannot be."""
-        group = self._situation.group
+    def propose(
+        self, tx: StoreTransaction, change: GroupChange, user: str, force: bool, now_ms: int
+    ) -> None:
+        """Have `change` decided; PeerError tells why that cannot be."""
+        situation = self._situation
+        group = situation.group
         if group is None:
-            raise PeerError("no_group", "a member without a group cannot let another one join")
-        known = group.member(member.member)
-        if known is not None and known.engine_id == member.engine_id:
+            raise PeerError("no_group", "a member without a group decides nothing")
+        if not situation.is_current:
+            raise PeerError("removed", f"this member is out of {group.name} and decides nothing")
+        following = apply(change, group)
+        if following is None:
             return
-        if known is not None or any(m.engine_id == member.engine_id for m in group.members):
+        if isinstance(change, Expel) and not change.clean and change.member != situation.me:
+            self._check_expulsion(change, force, now_ms)
+            if not self._has_majority(now_ms):
+                self._force(tx, change, following, user, now_ms)
+                return
+        elif isinstance(change, Expel) and not change.clean and user:
             raise PeerError(
-                "member_taken",
-                f"member {member.member} or its engine ID is in {group.name} already; "
-                "a number is never used again, choose another",
+                "self", "a member cannot remove itself: let it leave, or ask another member"
             )
-        if len(group.members) >= MEMBERS_MAX:
-            raise PeerError("group_full", f"{group.name} has {MEMBERS_MAX} members")
         if len(self._wishes) >= WISHES_MAX:
             raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
-        if all(wish.member != member for wish in self._wishes):
-            until_ms = now_ms + self._situation.settings.wish_ms
-            self._wishes.append(_Wish(replace(member, state=MemberState.ACTIVE), until_ms))
+        if all(wish.change != change for wish in self._wishes):
+            until_ms = now_ms + situation.settings.wish_ms
+            self._wishes.append(Wish(change, user, until_ms))
+
+    def _check_expulsion(self, change: Expel, force: bool, now_ms: int) -> None:
+        situation = self._situation
+        group = situation.group
+        assert group is not None
+        if force:
+            return
+        peer = situation.peers.get(change.member)
+        if peer is not None and self._is_heard(change.member, now_ms):
+            ago = (now_ms - peer.heard_at_ms) / 1000
+            raise PeerError(
+                "member_alive",
+                f"member {change.member} was heard {ago:.1f} s ago: let it leave or shut down; "
+                "force is for a member that is known to be dead",
+            )
+        if not self._has_majority(now_ms):
+            heard = 1 + sum(self._is_heard(one, now_ms) for one in situation.peers)
+            raise PeerError(
+                "no_majority",
+                f"{heard} of {len(group.current)} members are no majority: only force decides "
+                "here, if the others are known to be dead",
+            )
+
+    def _is_heard(self, member: MemberId, now_ms: int) -> bool:
+        peer = self._situation.peers.get(member)
+        if peer is None or not peer.heard_at_ms:
+            return False
+        return now_ms - peer.heard_at_ms <= self._situation.dead_ms
+
+    def _has_majority(self, now_ms: int) -> bool:
+        situation = self._situation
+        assert situation.group is not None
+        heard = 1 + sum(self._is_heard(one, now_ms) for one in situation.peers)
+        return 2 * heard > len(situation.group.current)
+
+    def _force(
+        self, tx: StoreTransaction, change: Expel, following: Group, user: str, now_ms: int
+    ) -> None:
+        """Nobody else is asked: who forces it answers for it."""
+        value = replace(following, forced=following.forced + 1)
+        self._situation.count("forced_changes")
+        words = f"{change}, generation {value.generation} without a majority"
+        tx.audit(user, "forced", words, now_ms // 1000)
+        self._chosen(tx, value, now_ms)
 
     @property
-    def wishes(self) -> list[Member]:
-        return [wish.member for wish in self._wishes]
+    def wishes(self) -> list[Wish]:
+        return list(self._wishes)
 
     # --- time
 
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
-        if self._situation.group is None:
+        situation = self._situation
+        if situation.group is None:
             return now_ms + _IDLE_MS
-        self._finish_joining(tx, heads, now_ms)
-        due = min(self._coordinate(tx, now_ms), now_ms + _IDLE_MS)
+        due = now_ms + _IDLE_MS
+        if situation.is_current:
+            self._finish_joining(tx, heads, now_ms)
+            self._tell_those_out()
+            due = min(due, self._keep_house(tx, now_ms), self._coordinate(tx, now_ms))
         for to, at_ms in sorted(self._query.items()):
             if now_ms >= at_ms:
                 self._query[to] = at_ms = now_ms + _RETRY_MS
-                self._situation.send(to, m.GroupQuery(self._situation.header()))
+                situation.send(to, m.GroupQuery(situation.header()))
             due = min(due, at_ms)
-        for to, at_ms in sorted(self._tell.items()):
-            if now_ms >= at_ms:
-                self._tell[to] = at_ms = now_ms + _RETRY_MS
-                header, group = self._situation.header(), self._situation.group
-                self._situation.send(to, m.GroupCommit(header, group))
-            due = min(due, at_ms)
+        for to, telling in sorted(self._tell.items()):
+            if now_ms >= telling.at_ms:
+                telling.at_ms = now_ms + telling.wait_ms
+                telling.wait_ms = min(_TELL_MAX_MS, 2 * telling.wait_ms)
+                situation.send(to, m.GroupCommit(situation.header(), situation.group))
+            due = min(due, telling.at_ms)
         return due
 
     def _finish_joining(
         self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
     ) -> None:
         situation = self._situation
-        if situation.serving:
+        if situation.joined or situation.unconfirmed:
             return
         mine = vector_of(heads)
         for peer in situation.peers.values():
@@ -137,168 +206,212 @@ class Membership:
             theirs = {s: seq for s, seq in peer.vector.items() if s != situation.own_stream}
             if not covers(mine, theirs):
                 return
-        tx.set_serving(True, since=now_ms // 1000)
-        situation.serving = True
+        if self._recovery.may_finish(tx, now_ms):
+            tx.set_serving(not situation.is_database, since=now_ms // 1000)
+            self._recovery.finish(tx)
 
-    # --- coordinator
+    def _tell_those_out(self) -> None:
+        """Whoever is out by the others' decision and may live must hear of it soon."""
+        group = self._situation.group
+        if self._told_those_out or group is None:
+            return
+        self._told_those_out = True
+        for member in group.members:
+            if not member.is_current and not member.clean:
+                self._tell.setdefault(member.member, _Telling())
 
-    def _coordinate(self, tx: StoreTransaction, now_ms: int) -> int:
+    # --- housekeeping
+
+    def _keep_house(self, tx: StoreTransaction, now_ms: int) -> int:
+        """What the group wishes for without an operator."""
         situation = self._situation
         group = situation.group
         assert group is not None
-        self._wishes = [
-            wish
-            for wish in self._wishes
-            if now_ms < wish.until_ms and group.member(wish.member.member) is None
-        ]
-        if self._round is not None:
-            if now_ms < self._round.deadline_ms:
-                return self._round.deadline_ms
-            self._end_round(now_ms)
-        if not self._wishes or len(group.members) >= MEMBERS_MAX:
+        due = now_ms + _IDLE_MS
+        if group.safe_period_s:
+            due = min(due, self._watch_safe_period(tx, group.safe_period_s * 1000, now_ms))
+        if group.past_mul_s:
+            due = min(due, self._forget_past_mul(tx, group, now_ms))
+        return due
+
+    def _watch_safe_period(self, tx: StoreTransaction, safe_ms: int, now_ms: int) -> int:
+        """Failover's safe period: silence for so long counts as an operator's word. In a group of
+        two it decides alone; otherwise the larger part does, and the smaller one waits."""
+        situation = self._situation
+        assert situation.group is not None
+        due = now_ms + _IDLE_MS
+        for peer in list(situation.peers.values()):
+            silent_since = max(peer.heard_at_ms, situation.took_group_ms)
+            if now_ms < silent_since + safe_ms:
+                due = min(due, silent_since + safe_ms)
+            elif self._has_majority(now_ms) or len(situation.group.current) == 2:
+                change = Expel(peer.member, keeps_seat=True)
+                self.propose(tx, change, SAFE_PERIOD, True, now_ms)
+                return now_ms
+        return due
+
+    def _forget_past_mul(self, tx: StoreTransaction, group: Group, now_ms: int) -> int:
+        """When everybody has long used the present MUL, and every lease of before is over."""
+        situation = self._situation
+        if situation.me != min(member.member for member in group.current):
             return now_ms + _IDLE_MS
-        if now_ms < self._round_at_ms:
-            return self._round_at_ms
-        value = replace(
-            group,
-            generation=group.generation + 1,
-            members=(*group.members, self._wishes[0].member),
-        )
-        ballot = BallotNumber(self._next_counter(tx, value.generation), situation.me)
-        deadline_ms = now_ms + situation.settings.ballot_ms
-        self._round = _Round(ballot, value, deadline_ms)
-        situation.count("ballots")
-        for peer in situation.peers:
-            situation.send(peer, m.BallotPrepare(situation.header(), value.generation, ballot))
-        self._vote(tx, situation.me, self._prepare(tx, value.generation, ballot), now_ms)
-        return deadline_ms
-
-    def _next_counter(self, tx: StoreTransaction, generation: int) -> int:
-        ballot = tx.ballot(generation)
-        return max(self._highest, ballot.promised.counter if ballot else 0) + 1
-
-    def _vote(
-        self, tx: StoreTransaction, voter: MemberId, answer: m.BallotAnswer, now_ms: int
-    ) -> None:
-        current, situation = self._round, self._situation
-        if current is None or situation.group is None:
-            return
-        if not answer.granted:
-            self._highest = max(self._highest, answer.promised.counter)
-            self._end_round(now_ms)
-            return
-        current.votes.add(voter)
-        self._adopt_accepted(current, answer)
-        voters = [
-            member for member in situation.group.members if member.state is not MemberState.REMOVED
+        if not all(peer.told for peer in situation.peers.values()):
+            self._all_told_ms = 0
+            return now_ms + _RETRY_MS
+        self._all_told_ms = self._all_told_ms or now_ms
+        leases = [group.lease_s] + [
+            record.row.lease_s
+            for record in tx.configuration(ChangeKind.SUBNET)
+            if isinstance(record.row, Subnet)
         ]
-        if 2 * len(current.votes) <= len(voters):
-            return
-        if current.phase is BallotPhase.PREPARE:
-            current.phase = BallotPhase.ACCEPT
-            current.votes = set()
-            for peer in situation.peers:
-                accept = m.BallotAccept(situation.header(), current.ballot, current.value)
-                situation.send(peer, accept)
-            mine = self._accept(tx, current.ballot, current.value)
-            self._vote(tx, situation.me, mine, now_ms)
-            return
-        self._round = None
-        self._round_at_ms = now_ms
-        self._take(tx, current.value)
-        self._tell = dict.fromkeys(situation.peers, 0)
+        longest = max(LEASE_MAX_S if lease_s >= INFINITE_S else lease_s for lease_s in leases)
+        until_ms = self._all_told_ms + (group.past_mul_s + longest * 3 // 2) * 1000
+        if now_ms >= until_ms:
+            self.propose(tx, ForgetPastMul(), "", False, now_ms)
+        return max(until_ms, now_ms + _RETRY_MS)
 
-    def _adopt_accepted(self, current: _Round, answer: m.BallotAnswer) -> None:
-        """What somebody has accepted may be chosen already: it goes before my own wish."""
-        if current.phase is not BallotPhase.PREPARE:
-            return
-        if answer.accepted is None or answer.value is None:
-            return
-        if current.adopted is None or answer.accepted > current.adopted:
-            current.adopted, current.value = answer.accepted, answer.value
+    # --- decisions
 
-    def _end_round(self, now_ms: int) -> None:
-        """Somebody else's ballot, or silence: try again after a while of random length."""
-        self._round = None
-        wait = _RETRY_MS // 4 + self._situation.random.randrange(_RETRY_MS)
-        self._round_at_ms = now_ms + wait
+    def _coordinate(self, tx: StoreTransaction, now_ms: int) -> int:
+        self._settle(tx, now_ms)
+        due_ms = self.ballots.busy_until(now_ms)
+        if now_ms < due_ms:
+            return due_ms
+        group = self._situation.group
+        assert group is not None
+        if not self._wishes:
+            return now_ms + _IDLE_MS
+        value = apply(self._wishes[0].change, group)
+        assert value is not None, "a wish that has come true is settled"
+        return self.ballots.begin(tx, value, now_ms)
 
-    # --- acceptor
+    def _settle(self, tx: StoreTransaction, now_ms: int) -> None:
+        """Let go of wishes that have come true, or cannot; the audit keeps what became of them."""
+        group, kept = self._situation.group, []
+        assert group is not None
+        for wish in self._wishes:
+            action, words = "undecided", ""
+            if not self._situation.is_current:
+                words = "this member is out of the group"
+            try:
+                if apply(wish.change, group) is None:
+                    action, words = "decided", f"generation {group.generation}"
+                elif now_ms >= wish.until_ms:
+                    words = "no majority has answered in time"
+            except PeerError as error:
+                words = str(error)
+            if not words:
+                kept.append(wish)
+                continue
+            self._situation.count(f"wishes_{action}")
+            if wish.user:
+                tx.audit(wish.user, action, f"{wish.change}: {words}", now_ms // 1000)
+        self._wishes = kept
 
-    def answer_prepare(self, tx: StoreTransaction, request: m.BallotPrepare) -> m.BallotAnswer:
-        self._check_next(request.generation)
-        return self._prepare(tx, request.generation, request.ballot)
-
-    def answer_accept(self, tx: StoreTransaction, request: m.BallotAccept) -> m.BallotAnswer:
-        self._check_next(request.value.generation)
-        return self._accept(tx, request.ballot, request.value)
-
-    def _check_next(self, generation: int) -> None:
-        if generation != self._situation.generation + 1:
-            raise PeerError(
-                "generation", f"{generation} is not the next of {self._situation.generation}"
-            )
-
-    def _prepare(
-        self, tx: StoreTransaction, generation: int, number: BallotNumber
-    ) -> m.BallotAnswer:
-        held = tx.ballot(generation)
-        if held is not None and number < held.promised:
-            return m.BallotAnswer(generation, False, held.promised, None, None)
-        accepted, value = (held.accepted, held.value) if held else (None, None)
-        tx.put_ballot(Ballot(generation, number, accepted, value))
-        return m.BallotAnswer(generation, True, number, accepted, value)
-
-    def _accept(self, tx: StoreTransaction, number: BallotNumber, value: Group) -> m.BallotAnswer:
-        held = tx.ballot(value.generation)
-        if held is not None and number < held.promised:
-            return m.BallotAnswer(value.generation, False, held.promised, None, None)
-        tx.put_ballot(Ballot(value.generation, number, number, value))
-        return m.BallotAnswer(value.generation, True, number, number, value)
+    def _chosen(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
+        self._take(tx, value, now_ms)
+        for peer in self._situation.peers:
+            self._tell.setdefault(peer, _Telling())
 
     # --- learner
 
-    def receive_commit(self, tx: StoreTransaction, commit: m.GroupCommit) -> m.Acknowledged:
+    def receive_commit(
+        self, tx: StoreTransaction, commit: m.GroupCommit, now_ms: int
+    ) -> m.Acknowledged:
         situation = self._situation
         value, sender = commit.value, commit.header.sender
-        if value.member(sender) is None:
+        teller = value.member(sender)
+        if teller is None or not teller.is_current:
             raise PeerError("unknown_member", f"{sender} commits a group that it is not in")
         group = situation.group
-        if group is not None and value.generation <= group.generation:
-            return m.Acknowledged()
-        self._check_foreign(value)
-        if group is not None and group.member(sender) is None:
+        stranger = group is not None and group.member(sender) is None
+        if group is not None and stranger and not descends(value, group):
             raise PeerError("unknown_member", f"{sender} is not in {group.name}")
-        self._take(tx, value)
+        self._weigh(tx, sender, value, now_ms)
         return m.Acknowledged()
+
+    def _weigh(self, tx: StoreTransaction, sender: MemberId, value: Group, now_ms: int) -> None:
+        """Take the value if it stands over mine; tell its holder mine where mine does."""
+        group = self._situation.group
+        if group is None or stands_over(value, group):
+            self._check_foreign(value)
+            if value.member(self._situation.me) is None:
+                value = self._without_me(value)
+            self._take(tx, value, now_ms)
+        elif value != group:
+            self._tell.setdefault(sender, _Telling())
 
     def _check_foreign(self, value: Group) -> None:
         """A group that I may take on: mine by name, and I am in it."""
         situation = self._situation
         group = situation.group
+        if value.generation > GENERATION_MAX:
+            raise PeerError("generation", f"{value.generation} is no generation")
         if group is not None and value.name != group.name:
             raise PeerError("foreign_group", f"{value.name} is not {group.name}")
         me = value.member(situation.me)
+        if me is None and group is not None and group.forced and not descends(value, group):
+            return
         if me is None or me.engine_id != situation.engine_id:
             raise PeerError("removed", f"member {situation.me} is not in {value.name}")
 
-    def _take(self, tx: StoreTransaction, value: Group) -> None:
+    def _without_me(self, standing: Group) -> Group:
+        """I came into the group on a side that was forced and does not stand: those who let me in
+        have given up. I keep what I know, out of it, until the others let me in again."""
+        group = self._situation.group
+        assert group is not None
+        out = [
+            replace(member, state=MemberState.REMOVED, since=group.generation)
+            if member.member == self._situation.me
+            else member
+            for member in group.members
+        ]
+        self._situation.count("sides_given_up")
+        return replace(group, members=tuple(out), forced=max(group.forced, standing.forced + 1))
+
+    def _take(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
+        situation = self._situation
+        old = situation.group
+        if old is not None and not descends(value, old):
+            situation.count("lineages_left")
         tx.put_group(value)
-        self._situation.take_group(value)
-        self._situation.count("generations")
-        self._round = None
+        expulsion.follow(tx, situation.me, old, value, now_ms // 1000)
+        situation.load(tx)
+        situation.took_group_ms = now_ms
+        situation.count("generations")
+        self._settle(tx, now_ms)
+        self.ballots.reset()
         self._query.clear()
         self._tell.clear()
+        self._told_those_out = False
+        self._all_told_ms = 0
         self.changed = True
 
-    def refresh(self, peer: MemberId) -> None:
-        """That member spoke of another generation than mine."""
-        if peer in self._situation.peers:
-            self._query.setdefault(peer, 0)
+    def refresh(self, member: MemberId) -> None:
+        """That member spoke of another generation than mine, or says that I am out."""
+        group = self._situation.group
+        if group is not None and member != self._situation.me and group.member(member):
+            self._query.setdefault(member, 0)
 
     def heard_same_generation(self, peer: MemberId) -> None:
         self._query.pop(peer, None)
         self._tell.pop(peer, None)
+
+    def heard_out(self, tx: StoreTransaction, header: m.Header, now_ms: int) -> None:
+        """One that is out has spoken. If it knows, and its seat is kept, it wants it back."""
+        situation = self._situation
+        group = situation.group
+        member = group.member(header.sender) if group else None
+        if member is None or member.is_current or not situation.is_current:
+            return
+        if (header.generation, header.membership_hash) != (
+            situation.generation,
+            situation.group_hash,
+        ):
+            self._tell.setdefault(header.sender, _Telling())
+        elif member.state is MemberState.DOWN and len(self._wishes) < WISHES_MAX:
+            self._tell.pop(header.sender, None)
+            self.propose(tx, Return(header.sender), "", False, now_ms)
 
     def answered(
         self,
@@ -308,36 +421,28 @@ class Membership:
         response: m.Response | PeerError | None,
         now_ms: int,
     ) -> None:
+        situation = self._situation
         if isinstance(request, m.GroupCommit):
-            if isinstance(response, m.Acknowledged):
+            if isinstance(response, m.Acknowledged) and request.value == situation.group:
                 self._tell.pop(to, None)
         elif isinstance(request, m.GroupQuery):
             if isinstance(response, m.GroupAnswer):
-                self._learn(tx, to, response.group)
-        elif isinstance(response, m.BallotAnswer) and self._is_current(request):
-            self._vote(tx, to, response, now_ms)
+                self._learn(tx, to, response.group, now_ms)
+        elif isinstance(response, m.BallotAnswer):
+            self.ballots.answered(tx, to, request, response, now_ms)
 
-    def _is_current(self, request: m.BallotPrepare | m.BallotAccept) -> bool:
-        current = self._round
-        preparing = isinstance(request, m.BallotPrepare)
-        return (
-            current is not None
-            and request.ballot == current.ballot
-            and request.header.generation == self._situation.generation
-            and preparing is (current.phase is BallotPhase.PREPARE)
-        )
-
-    def _learn(self, tx: StoreTransaction, to: MemberId, group: Group | None) -> None:
+    def _learn(self, tx: StoreTransaction, to: MemberId, group: Group | None, now_ms: int) -> None:
         self._query.pop(to, None)
         mine = self._situation.group
         if mine is None:
             return
-        if group is None or group.generation < mine.generation:
-            self._tell.setdefault(to, 0)
-        elif group.generation > mine.generation:
-            try:
-                self._check_foreign(group)
-            except PeerError as error:
-                self._situation.count(f"refused_{error.reason}")
-                return
-            self._take(tx, group)
+        if group is None:
+            self._tell.setdefault(to, _Telling())
+            return
+        try:
+            self._weigh(tx, to, group, now_ms)
+        except PeerError as error:
+            self._situation.count(f"refused_{error.reason}")
+
+
+__all__ = ["SAFE_PERIOD", "GroupRequest", "Join", "Membership", "Wish"]

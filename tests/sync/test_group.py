@@ -9,6 +9,7 @@ import pytest
 from agent.errors import PeerError
 from agent.model import Ballot, BallotNumber, Group
 from agent.sync import messages as m
+from agent.sync.change import Join, apply
 from agent.sync.version import membership_hash
 from tests.sync.lan import POOL_FIRST, Lan, engine_id, make_binding, make_group, make_member
 
@@ -158,9 +159,9 @@ def test_a_wish_ends_after_a_minute() -> None:
     lan.run(3_000)
     lan.cut(1)
     propose(lan, 1, 4)
-    assert [member.member for member in lan.nodes[1].proposed()] == [4]
+    assert [str(wish.change) for wish, _ in lan.nodes[1].pending()] == ["join of member 4 m4"]
     lan.run(70_000)
-    assert lan.nodes[1].proposed() == []
+    assert lan.nodes[1].pending() == []
 
 
 def test_a_member_that_missed_the_commit_learns_it_from_anybody() -> None:
@@ -185,7 +186,7 @@ def test_an_accepted_value_goes_before_the_next_coordinators_wish() -> None:
     """Paxos: 1 was accepted by a majority and fell silent; 2 must choose the same."""
     lan = make_lan(3)
     lan.run(3_000)
-    value = replace(make_group((1, 2, 3, 4), generation=2), mul_s=60)
+    value = apply(Join(make_member(4)), make_group((1, 2, 3)))
     for member in (2, 3):
         with lan.stores[member].write() as tx:
             number = BallotNumber(1, 1)
@@ -203,7 +204,7 @@ def test_joining_again_is_nothing_and_a_taken_number_is_refused() -> None:
     lan = make_lan(2)
     lan.run(3_000)
     propose(lan, 1, 2)
-    assert lan.nodes[1].proposed() == []
+    assert lan.nodes[1].pending() == []
     with lan.stores[1].write() as tx:
         stranger = replace(make_member(2), engine_id=engine_id(9))
         with pytest.raises(PeerError, match="never used again"):

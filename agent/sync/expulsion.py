@@ -1,0 +1,114 @@
+"""What follows for a member when others, or it itself, are out of the group.
+
+**Others.** A member that is gone may have given leases that it told nobody, up to MUL beyond what
+everybody had recorded (protocol.md 3), on addresses that it owned and on those of any lease that
+it knew, since every member renews every lease. `agent.sync.recover` holds both back, by binding and
+by promise. Promises cover what it owned only where somebody took part in all of its polls: a
+member that joined later has promised nothing. So where no member is left that was there before it
+(or its store has lost what it promised), every poll waits MUL, as the draft (5.1) has it for each
+removal.
+
+**Itself.** It stops serving at once, durably, owns nothing any more and begins a new incarnation.
+A member that missed the decision and finds itself in the group again, since another generation,
+was out in between all the same.
+
+A member that has handed over everything before it went is missed by nobody: nothing is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.model import AddressState, Group, Member, MemberId, MemberRole, Quarantine, Service
+from agent.port import StoreTransaction
+from agent.sync.ranges import ADDRESS_MAX
+from agent.sync.recover import begin_recovery, highest_incarnation, note_lost
+
+
+def expelled(old: Group, new: Group) -> list[Member]:
+    """The members of `old` that are out, or were out in between, as `old` had them."""
+    gone = []
+    for member in old.current:
+        after = new.member(member.member)
+        if after is None or not after.is_current or after.since != member.since:
+            gone.append(member)
+    return gone
+
+
+def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, now: int) -> bool:
+    """After `new` has been put into the store; returns whether this member itself is out, or was.
+    `now` in seconds."""
+    if old is None:
+        return False
+    gone = expelled(old, new)
+    if any(member.member == me for member in gone):
+        after = new.member(me)
+        begin_recovery(tx, now, "the group has decided that this member is out")
+        if after is None or (not after.is_current and tx.local().service is Service.LEAVING):
+            tx.set_service(Service.RUNNING)
+        return True
+    for member in gone:
+        after = new.member(member.member)
+        if member.role is MemberRole.SERVER and (after is None or not after.clean):
+            _hold_back(tx, member.member, now)
+            if not _is_vouched_for(tx, member, new):
+                begin_quarantine(tx, new.generation, now, max(old.longest_mul_s, new.longest_mul_s))
+    return False
+
+
+def come_back(tx: StoreTransaction) -> None:
+    """The member is started: if it was shut down and is out, it is meant to run again."""
+    local, group = tx.local(), tx.group()
+    own = group.member(local.member) if group else None
+    if local.service is Service.SHUTDOWN and own is not None and not own.is_current:
+        tx.set_service(Service.RUNNING)
+
+
+def _hold_back(tx: StoreTransaction, member: MemberId, now: int) -> None:
+    """Its store is lost to the group from now on, even if one of the same incarnation was before:
+    what it has done since was told to nobody either."""
+    note_lost(tx, member, known_incarnation(tx, member), now)
+    lost = tx.lost_stores()[member]
+    if lost.at < now:
+        tx.put_lost_store(replace(lost, at=now))
+
+
+def known_incarnation(tx: StoreTransaction, member: MemberId) -> int:
+    """The highest incarnation of `member` that this store knows of."""
+    promised = [
+        row.nonce.incarnation
+        for row in tx.address_ranges(0, ADDRESS_MAX)
+        if row.member == member and row.state in (AddressState.PROMISED, AddressState.TRANSFERRING)
+    ]
+    return max([1, highest_incarnation(member, tx.streams()), *promised])
+
+
+def _is_vouched_for(tx: StoreTransaction, gone: Member, new: Group) -> bool:
+    """Whether a member is left that has promised everything which `gone` ever owned."""
+    lost = tx.lost_stores()
+    return any(
+        one.since <= gone.since and one.role is MemberRole.SERVER and one.member not in lost
+        for one in new.current
+    )
+
+
+def begin_quarantine(tx: StoreTransaction, generation: int, now: int, mul_s: int) -> None:
+    for one in tx.quarantines():
+        if one.at + one.mul_s <= now + mul_s:
+            tx.delete_quarantine(one.generation)
+    tx.put_quarantine(Quarantine(generation, now, mul_s))
+
+
+def is_sole_witness(tx: StoreTransaction, me: MemberId, group: Group) -> bool:
+    """Whether nobody else is left who knows what this member holds back for members that are out:
+    those that came later have not learned it."""
+    lost = tx.lost_stores()
+    others = [
+        one
+        for one in group.current
+        if one.member != me and one.role is MemberRole.SERVER and one.member not in lost
+    ]
+    return any(
+        not gone.is_current and not gone.clean and all(one.since >= gone.since for one in others)
+        for gone in group.members
+    )

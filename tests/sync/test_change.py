@@ -1,0 +1,173 @@
+"""What a change makes of a group, and which of two values can have come from the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.errors import PeerError
+from agent.limits import MEMBERS_LISTED_MAX, MUL_MAX_S
+from agent.model import INFINITE_S, Group, MemberState
+from agent.sync.change import (
+    Expel,
+    ForgetPastMul,
+    GroupChange,
+    Join,
+    Parameters,
+    Return,
+    apply,
+)
+from agent.sync.lineage import descends, stands_over
+from tests.sync.lan import make_group, make_member
+
+GROUP = make_group((1, 2, 3), generation=5)
+
+
+def after(group: Group, *changes: GroupChange) -> Group:
+    for change in changes:
+        following = apply(change, group)
+        assert following is not None, change
+        group = following
+    return group
+
+
+def forced(group: Group, change: GroupChange) -> Group:
+    following = after(group, change)
+    return replace(following, forced=following.forced + 1)
+
+
+def test_members_stand_in_order_of_number_whenever_they_joined() -> None:
+    """As the store keeps them: the membership's hash must outlive a restart."""
+    group = after(GROUP, Join(make_member(9)), Join(make_member(5)))
+    assert [one.member for one in group.members] == [1, 2, 3, 5, 9]
+
+
+def test_a_member_is_never_taken_out_of_the_value() -> None:
+    gone = after(GROUP, Expel(2), Expel(3, keeps_seat=True))
+    assert [(m.member, m.state, m.since) for m in gone.members] == [
+        (1, MemberState.ACTIVE, 0),
+        (2, MemberState.REMOVED, 6),
+        (3, MemberState.DOWN, 7),
+    ]
+    assert [m.member for m in gone.current] == [1]
+    back = after(gone, Join(make_member(2)), Return(3))
+    assert [(m.state, m.since) for m in back.members[1:]] == [
+        (MemberState.ACTIVE, 8),
+        (MemberState.ACTIVE, 9),
+    ]
+
+
+def test_down_may_still_be_removed_and_what_was_clean_stays_so() -> None:
+    gone = after(GROUP, Expel(3, keeps_seat=True, clean=True), Expel(3))
+    member = gone.member(3)
+    assert member is not None
+    assert (member.state, member.clean) == (MemberState.REMOVED, True)
+    assert apply(Expel(3, keeps_seat=True), gone) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (Expel(9), "unknown_member"),
+        (Return(9), "unknown_member"),
+        (Join(replace(make_member(3), engine_id=b"123456")), "member_taken"),
+        (Join(replace(make_member(9), engine_id=make_member(3).engine_id)), "member_taken"),
+        (Parameters(mul_s=0), "parameter"),
+        (Parameters(mul_s=MUL_MAX_S + 1), "parameter"),
+        (Parameters(lease_s=0), "parameter"),
+        (Parameters(lease_s=INFINITE_S - 1), "parameter"),
+        (Parameters(safe_period_s=59), "parameter"),
+    ],
+)
+def test_what_cannot_be(change: GroupChange, reason: str) -> None:
+    with pytest.raises(PeerError) as caught:
+        apply(change, GROUP)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "change", [Join(make_member(2)), Return(2), Parameters(), Parameters(mul_s=60), ForgetPastMul()]
+)
+def test_what_is_so_already(change: GroupChange) -> None:
+    assert apply(change, GROUP) is None
+
+
+def test_a_removed_member_does_not_return_by_itself_and_the_last_one_stays() -> None:
+    gone = after(GROUP, Expel(2), Expel(3))
+    with pytest.raises(PeerError, match="must join again"):
+        apply(Return(2), gone)
+    with pytest.raises(PeerError, match="no member left"):
+        apply(Expel(1), gone)
+
+
+def test_a_full_group_and_a_full_memory() -> None:
+    full = make_group(range(1, 17))
+    with pytest.raises(PeerError, match="has 16 members"):
+        apply(Join(make_member(17)), full)
+    room = after(full, Expel(16))
+    assert after(room, Join(make_member(17))).member(17) is not None
+    down = after(full, Expel(16, keeps_seat=True))
+    with pytest.raises(PeerError, match="has 16 members"):
+        apply(Join(make_member(17)), down)
+    listed = tuple(
+        replace(make_member(1), member=n, engine_id=n.to_bytes(5, "big"))
+        if n < 2
+        else replace(
+            make_member(1), member=n, engine_id=n.to_bytes(5, "big"), state=MemberState.REMOVED
+        )
+        for n in range(1, MEMBERS_LISTED_MAX + 1)
+    )
+    with pytest.raises(PeerError, match="let a removed one join again"):
+        apply(Join(make_member(200)), replace(GROUP, members=listed))
+
+
+def test_the_greater_mul_is_remembered_until_it_is_forgotten() -> None:
+    less = after(GROUP, Parameters(mul_s=10))
+    assert (less.past_mul_s, less.longest_mul_s) == (60, 60)
+    least = after(less, Parameters(mul_s=5))
+    assert least.past_mul_s == 60
+    more = after(least, Parameters(mul_s=60))
+    assert (more.past_mul_s, more.longest_mul_s) == (0, 60)
+    assert after(less, ForgetPastMul()).longest_mul_s == 10
+    assert after(GROUP, Parameters(lease_s=INFINITE_S)).lease_s == INFINITE_S
+
+
+# --- lineage
+
+
+def test_a_value_descends_from_every_one_before_it_and_from_no_other() -> None:
+    line = [GROUP]
+    for change in (
+        Join(make_member(4)),
+        Expel(2),
+        Parameters(mul_s=9),
+        Expel(3, keeps_seat=True),
+        Return(3),
+        Join(make_member(2)),
+    ):
+        line.append(after(line[-1], change))
+    for i, one in enumerate(line):
+        for j, other in enumerate(line):
+            assert descends(other, one) is (j > i)
+            assert stands_over(other, one) is (j > i)
+
+
+def test_sides_that_force_each_other_out_come_to_one_value() -> None:
+    ours = forced(forced(GROUP, Expel(2)), Expel(3))
+    theirs = forced(GROUP, Expel(1))
+    assert not descends(ours, theirs)
+    assert not descends(theirs, ours)
+    assert stands_over(theirs, ours), "less force"
+    assert not stands_over(ours, theirs)
+    decided = after(GROUP, Join(make_member(4)))
+    assert stands_over(decided, theirs), "a majority's word goes before a forced one"
+    one, other = forced(GROUP, Expel(1)), forced(GROUP, Expel(2))
+    assert stands_over(one, other) is not stands_over(other, one)
+    assert not stands_over(one, one)
+
+
+def test_another_group_s_value_never_descends() -> None:
+    foreign = replace(after(GROUP, Expel(2)), name="other")
+    assert not descends(foreign, GROUP)
+    assert not descends(replace(foreign, name="test", forced=0), replace(GROUP, forced=1))
