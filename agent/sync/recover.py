@@ -1,0 +1,271 @@
+"""RECOVER: what a member does whose store is lost, restored or rolled back (protocol.md 10).
+
+Such a store may lack what the member promised. So it begins a new incarnation, which nobody
+confuses with the old one, owns nothing, serves nobody and agrees to no poll, until it has pulled
+from every current member. After that it renews what the others confirmed; for new clients it asks
+for addresses only MUL after it began: what the lost store promised last and told nobody is over by
+then. Where no other member has kept its store either, what was promised is known to nobody: then
+it serves nobody until the longest lease is over.
+
+How a rolled-back store is found: each Hello tells what its sender remembers of the receiver,
+which must not be ahead of the receiver's store. A member that starts with peers in its group is
+`unconfirmed`, and serves only when each of them has spoken, or after `witness_ms`: a cluster of two
+whose other member is dead must serve. It then does so under a new incarnation, so that whatever the
+others will remember of the old one can never be mixed up with what it writes now. The shell
+finds more at once, by a token beside the database (agent/standing.py).
+
+The others hold what a lost incarnation may have promised (`held_until`): a change that was never
+pushed, made before they learned of the loss, gave a lease of at most MUL beyond what they have
+recorded (the lead bound, protocol.md 3). Members removed from the group are held alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from agent.model import (
+    INFINITE_S,
+    NEVER,
+    AddressState,
+    Binding,
+    ChangeKind,
+    Local,
+    LostStore,
+    MemberId,
+    StreamId,
+    Subnet,
+    stream_incarnation,
+    stream_member,
+)
+from agent.port import StoreTransaction
+from agent.sync.clocks import Clocks
+from agent.sync.messages import Hello
+from agent.sync.ownership import AddressEvent, leave, move
+from agent.sync.ranges import ADDRESS_MAX
+from agent.sync.situation import Situation
+
+_IDLE_MS = 60_000
+_LOOK_MS = 500
+
+
+def begin_recovery(
+    tx: StoreTransaction, now: int, reason: str, *, remembered_incarnation: int = 0
+) -> int:
+    """Give up everything that this store claims to own, durably; returns the new incarnation,
+    which is above all that this store knows of and `remembered_incarnation`. `now` in seconds."""
+    local, group = tx.local(), tx.group()
+    known = highest_incarnation(local.member, tx.streams())
+    old = max(local.incarnation, known, remembered_incarnation)
+    tx.begin_incarnation(old + 1)
+    for row in tx.address_ranges(0, ADDRESS_MAX):
+        if row.state is not AddressState.PROMISED:
+            event = AddressEvent.OWNERSHIP_LOST
+            leave(tx, event, (row.first, row.last), row.state, row.member, row.nonce)
+    tx.set_serving(False, 0)
+    tx.set_unconfirmed(False)
+    tx.set_recovery(reason, now + (group.longest_mul_s if group else 0))
+    note_lost(tx, local.member, old, now)
+    tx.add_counters({"cluster_recoveries": 1})
+    return old + 1
+
+
+def begin_start(tx: StoreTransaction) -> None:
+    """The member starts, both processes of it: it serves when its peers have confirmed that they
+    remember nothing newer."""
+    local, group = tx.local(), tx.group()
+    if group is None or not local.serving:
+        return
+    if any(m.member != local.member for m in group.current):
+        tx.set_serving(False, local.serving_since)
+        tx.set_unconfirmed(True)
+
+
+def highest_incarnation(member: MemberId, streams: Collection[StreamId]) -> int:
+    """The highest incarnation of `member` that `streams` name; 0: none."""
+    return max((stream_incarnation(s) for s in streams if stream_member(s) == member), default=0)
+
+
+# --- what the others hold ----------------------------------------------------------------------
+
+
+def note_lost(tx: StoreTransaction, member: MemberId, incarnation: int, now: int) -> None:
+    """Stores of `member` up to `incarnation` are gone, by RECOVER or by removal. Known already,
+    it changes nothing. What was on its way to such a store is from now on a promise to it, which
+    ends with the others (`void_promises`)."""
+    known = tx.lost_stores().get(member)
+    if known is not None and known.incarnation >= incarnation:
+        return
+    tx.put_lost_store(LostStore(member, incarnation, now))
+    for row in tx.address_ranges(0, ADDRESS_MAX):
+        given = row.state is AddressState.TRANSFERRING and row.member == member
+        if given and row.nonce.incarnation <= incarnation:
+            promised = replace(row, state=AddressState.PROMISED)
+            move(tx, AddressEvent.TAKER_LOST, promised)
+
+
+def void_promises(tx: StoreTransaction, now: int, mul_s: int) -> int:
+    """End the promises to stores that are lost since MUL: what they bound there and told nobody
+    is over, and what they told stands in its binding. Returns when the next ones end.
+
+    A lost store may have given such addresses to a third member by TRANSFER, which this one has
+    not heard of. What had ended by now is therefore not renewed here any more, as after joining:
+    its address may be another client's of that member."""
+    due = NEVER
+    ended = 0
+    lost = tx.lost_stores()
+    for row in tx.address_ranges(0, ADDRESS_MAX) if lost else ():
+        gone = lost.get(row.member)
+        if row.state is not AddressState.PROMISED or gone is None:
+            continue
+        if row.nonce.incarnation > gone.incarnation:
+            continue
+        if gone.at + mul_s <= now:
+            event, span = AddressEvent.PROMISE_ENDED, (row.first, row.last)
+            leave(tx, event, span, row.state, row.member, row.nonce)
+            ended += 1
+        else:
+            due = min(due, gone.at + mul_s)
+    if ended:
+        local = tx.local()
+        tx.set_serving(local.serving, max(local.serving_since, now))
+        tx.add_counters({"cluster_promises_void": ended})
+    return due
+
+
+def lost_at(lost: Collection[LostStore]) -> int:
+    """When the latest loss was learned of; 0: never."""
+    return max((one.at for one in lost), default=0)
+
+
+def held_until(row: Binding, lost: int, mul_s: int) -> int:
+    """Until when the address of `row` may be in use by what a store lost at `lost` (`lost_at`)
+    gave and told nobody. Any member may renew any lease (draft 6.4), so whose row it is does not
+    matter, nor its state: an EXPIRED or RELEASED lease may have been renewed as well. A row
+    written since by a member that lives shows the client's present lease."""
+    if not lost or row.transaction_at > lost:
+        return 0
+    return max(lost, row.potential_expires_at) + mul_s
+
+
+def longest_lease(tx: StoreTransaction) -> int:
+    """The longest lease that the configuration lets a member give."""
+    group = tx.group()
+    found = [
+        record.row.lease_s
+        for record in tx.configuration(ChangeKind.SUBNET)
+        if isinstance(record.row, Subnet)
+    ]
+    return max([group.lease_s if group else 0, *found])
+
+
+# --- the member itself -------------------------------------------------------------------------
+
+
+class Recovery:
+    """Compares what peers remember with the own store, and ends the wait of a start. `changed` is
+    set when this member has begun a new incarnation."""
+
+    def __init__(self, situation: Situation, clocks: Clocks) -> None:
+        self._situation = situation
+        self._clocks = clocks
+        self._began_ms = 0
+        self._void_at_ms = 0
+        self.changed = False
+
+    def hear(self, tx: StoreTransaction, hello: Hello, now_ms: int) -> None:
+        """What a peer tells of itself, and of me."""
+        sender = hello.header.sender
+        if hello.lost:
+            note_lost(tx, sender, hello.lost, now_ms // 1000)
+            self._void_at_ms = min(self._void_at_ms, now_ms)
+        local = tx.local()
+        behind = self._behind(tx, local, hello)
+        if behind:
+            remembered = highest_incarnation(local.member, hello.vector)
+            begin_recovery(
+                tx,
+                now_ms // 1000,
+                f"member {sender} remembers {behind}",
+                remembered_incarnation=max(remembered, hello.known[0]),
+            )
+            self._begin_anew(tx)
+
+    def _behind(self, tx: StoreTransaction, local: Local, hello: Hello) -> str:
+        """What the peer remembers of me and my store does not know."""
+        incarnation, version = hello.known
+        if incarnation > local.incarnation:
+            return f"incarnation {incarnation} where this store is in {local.incarnation}"
+        if incarnation == local.incarnation and version > local.ownership_version:
+            return f"ownership {version} where this store has {local.ownership_version}"
+        heads = tx.streams()
+        for stream, seq in sorted(hello.vector.items(), reverse=True):
+            if stream_member(stream) != local.member:
+                continue
+            incarnation = stream_incarnation(stream)
+            held = heads[stream].applied if stream in heads else 0
+            mine = incarnation >= local.incarnation or local.unconfirmed
+            if mine and seq > held:
+                return f"change {seq} of incarnation {incarnation} where this store has {held}"
+        return ""
+
+    def tick(self, tx: StoreTransaction, now_ms: int) -> int:
+        """Returns when to come back."""
+        situation = self._situation
+        self._began_ms = self._began_ms or now_ms
+        due = now_ms + _IDLE_MS
+        if situation.group is not None:
+            if now_ms >= self._void_at_ms:
+                ends = void_promises(tx, now_ms // 1000, situation.group.longest_mul_s)
+                self._void_at_ms = min(ends * 1000, due)
+            due = min(due, self._void_at_ms)
+        if situation.serving:
+            self._clocks.give_up()
+        if not situation.unconfirmed:
+            return due
+        if situation.all_told:
+            if not self._clocks.settle(tx, now_ms):
+                return min(due, now_ms + _LOOK_MS)
+            tx.set_unconfirmed(False)
+            self._serve(tx)
+            situation.count("starts_confirmed")
+        elif not situation.serving:
+            until = self._began_ms + situation.settings.witness_ms
+            if now_ms < until:
+                return min(due, until)
+            if not self._clocks.settle(tx, now_ms):
+                return min(due, now_ms + _LOOK_MS)
+            tx.begin_incarnation(situation.incarnation + 1)
+            self._serve(tx)
+            situation.count("starts_unconfirmed")
+            self._begin_anew(tx)
+        return due
+
+    def _serve(self, tx: StoreTransaction) -> None:
+        if not self._situation.serving:
+            tx.set_serving(True, tx.local().serving_since)
+        self._situation.load(tx, keep_peers=True)
+
+    def _begin_anew(self, tx: StoreTransaction) -> None:
+        self._situation.load(tx)
+        self.changed = True
+
+    def may_finish(self, tx: StoreTransaction, now_ms: int) -> bool:
+        """Every member is covered. Where one of them has kept its store, that is enough; where
+        nobody has, leases are about that no member knows, up to the longest one's time."""
+        situation = self._situation
+        if not self._clocks.settle(tx, now_ms):
+            return False
+        if not situation.recovering or any(p.intact for p in situation.peers.values()):
+            return True
+        local = tx.local()
+        lost, lease_s = tx.lost_stores()[local.member], longest_lease(tx)
+        until = NEVER if lease_s >= INFINITE_S else lost.at + lease_s
+        if local.holds_until < until:
+            tx.set_recovery(local.recovery, until)
+        return now_ms // 1000 >= local.holds_until and local.holds_until >= until
+
+    def finish(self, tx: StoreTransaction) -> None:
+        """The member serves again."""
+        tx.set_recovery("", tx.local().holds_until)
+        self._situation.load(tx, keep_peers=True)
