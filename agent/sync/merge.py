@@ -8,9 +8,10 @@ content, so the order, the repetition and the route of delivery never matter.
   wins, and the expiries are the maximum of both: a merge never shortens a lease. A
   RELEASE therefore beats the grant that it names and no later one.
 - UNAVAILABLE beats all in its epoch. Two clients in one epoch are a conflict, which is UNAVAILABLE
-  with the transaction CONFLICT and beats every other record of the epoch. It names the client with
-  the greater key and says nothing else of either: anything more would depend on which records
-  had met before, and members would tell the same conflict differently.
+  with the transaction CONFLICT and beats every other record of the epoch. Its options list who took
+  part (`agent.sync.conflict`); all else that could depend on which records had met before is left
+  out, or members would tell the same conflict differently. It stands until an operator repairs it
+  by a record of the next epoch.
 - Instants take no part in choosing, because members may hold the same one a second apart.
 
 A result that is neither of its inputs is a change of its own (MIX): it takes the next number of
@@ -20,10 +21,11 @@ the merging member's stream, so that everybody converges to it.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.limits import EXPIRY_SLACK_S
 from agent.model import Binding, BindingState, ConfigRecord, Transaction
+from agent.sync.conflict import is_conflict, join_parties, pack_parties, parties_of
 
 
 class Choice(enum.Enum):
@@ -58,7 +60,7 @@ def merge(local: Binding | None, remote: Binding) -> Outcome:
     source = local if local_suffices else remote
     if local_suffices and remote_suffices:
         source = max(local, remote, key=_name)
-    row = replace(joined, stream=source.stream, seq=source.seq)
+    row = joined._replace(stream=source.stream, seq=source.seq)
     return Outcome(Choice.KEEP if row == local else Choice.TAKE, row)
 
 
@@ -91,15 +93,11 @@ def _name(row: Binding) -> tuple[int, int]:
     return row.stream, row.seq
 
 
-def _is_conflict(row: Binding) -> bool:
-    return row.state is BindingState.UNAVAILABLE and row.transaction is Transaction.CONFLICT
-
-
 def _order(row: Binding) -> tuple[object, ...]:
     """Total among the different contents of one client and epoch. The names of the changes come
     last and only for form: mixing gives a new name, and the order must outlive that."""
     return (
-        _is_conflict(row),
+        is_conflict(row),
         row.state is BindingState.UNAVAILABLE,
         row.grant,
         row.state,
@@ -121,10 +119,12 @@ def _join(a: Binding, b: Binding) -> Binding:
     winner = max(a, b, key=_order)
     if not same_client:
         winner = _conflict(winner, max(a.client_key, b.client_key))
-    if _is_conflict(winner):
-        winner = replace(winner, transaction_at=max(a.transaction_at, b.transaction_at))
-    return replace(
-        winner,
+    if is_conflict(winner):
+        winner = winner._replace(
+            transaction_at=max(a.transaction_at, b.transaction_at),
+            options=pack_parties(join_parties(parties_of(a), parties_of(b))),
+        )
+    return winner._replace(
         expires_at=max(a.expires_at, b.expires_at),
         potential_expires_at=max(a.potential_expires_at, b.potential_expires_at),
         acknowledged_at=max(a.acknowledged_at, b.acknowledged_at) if same_client else 0,
@@ -132,8 +132,7 @@ def _join(a: Binding, b: Binding) -> Binding:
 
 
 def _conflict(row: Binding, client_key: bytes) -> Binding:
-    return replace(
-        row,
+    return row._replace(
         client_key=client_key,
         client_id=client_key[1:] if client_key[:1] == b"\x01" else None,
         hardware_type=0,

@@ -1,0 +1,128 @@
+"""Asking the other members about single addresses on the engine's behalf (draft 6.3 to 6.5).
+
+The engine must not ask anybody between a REQUEST and its answer. It writes down what it wants to
+know, says nothing to the client, and finds the answer when the client tries again. What is asked
+is the first round of a complete poll, which is read-only at the other side: each member says
+whether it could agree that this one took the address, which is no wherever somebody owns it,
+polls for it, has promised it, or knows a lease of it that is not over.
+
+One batch at a time; a member that does not answer in time leaves the answer incomplete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.errors import PeerError
+from agent.limits import ENQUIRIES_MAX, ENQUIRY_FRESH_MS, POLL_ANSWER_MAX_AGE_S
+from agent.model import Enquiry, MemberId, Nonce
+from agent.port import StoreTransaction
+from agent.sync import messages as m
+from agent.sync.poll import judge_span
+from agent.sync.situation import Situation
+from agent.sync.verdict import Question
+
+_IDLE_MS = 60_000
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is being asked. `waiting`: who has not answered. `taken`: addresses that somebody said
+    no to; `epochs`: the highest known of each."""
+
+    nonce: Nonce
+    enquiries: list[Enquiry]
+    sent_ms: int
+    waiting: set[MemberId]
+    failed: bool = False
+    taken: set[int] = field(default_factory=set)
+    epochs: dict[int, int] = field(default_factory=dict)
+
+    def note(self, verdicts: tuple[m.Verdict, ...]) -> None:
+        """What is not spoken of is not agreed to."""
+        for address in (one.address for one in self.enquiries):
+            said = next((v for v in verdicts if v.first <= address <= v.last), None)
+            if said is None or not said.agreed:
+                self.taken.add(address)
+            if said is not None:
+                self.epochs[address] = max(said.epoch, self.epochs.get(address, 0))
+
+
+class Enquiries:
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+        self._asked: _Asked | None = None
+
+    def reset(self) -> None:
+        """The membership has changed: what was asked is asked anew."""
+        self._asked = None
+
+    def tick(self, tx: StoreTransaction, now_ms: int) -> int:
+        asked = self._asked
+        if asked is not None:
+            deadline = asked.sent_ms + POLL_ANSWER_MAX_AGE_S * 1000
+            if asked.waiting and now_ms < deadline:
+                return deadline
+            self._finish(tx, asked, now_ms)
+        enquiries = tx.open_enquiries(ENQUIRIES_MAX)
+        if not enquiries:
+            return now_ms + _IDLE_MS
+        tx.forget_enquiries(now_ms - 2 * ENQUIRY_FRESH_MS)
+        self._ask(tx, enquiries, now_ms)
+        return now_ms if self._asked is None else now_ms + POLL_ANSWER_MAX_AGE_S * 1000
+
+    def _ask(self, tx: StoreTransaction, enquiries: list[Enquiry], now_ms: int) -> None:
+        situation = self._situation
+        nonce = Nonce(situation.incarnation, tx.next_poll_counter())
+        asked = _Asked(nonce, enquiries, now_ms, set(situation.peers))
+        ordered = sorted(one.address for one in enquiries)
+        own: list[m.Verdict] = []
+        for address in ordered:
+            question = Question(address, address, situation.me, nonce, now_ms // 1000)
+            own += judge_span(tx, question, 2)[0]
+        asked.note(tuple(own))
+        wanted = tuple(m.RangeEpoch(address, address, 0) for address in ordered)
+        for peer in situation.peers:
+            situation.send(peer, m.PollAsk(situation.header(), nonce, wanted))
+        situation.count("enquiries", len(enquiries))
+        if asked.waiting:
+            self._asked = asked
+        else:
+            self._finish(tx, asked, now_ms)
+
+    def answered(
+        self,
+        tx: StoreTransaction,
+        to: MemberId,
+        request: m.PollAsk,
+        response: m.Response | PeerError | None,
+        now_ms: int,
+    ) -> bool:
+        """Whether it was mine to hear."""
+        asked = self._asked
+        if asked is None or request.nonce != asked.nonce:
+            return False
+        if to in asked.waiting:
+            asked.waiting.remove(to)
+            if isinstance(response, m.PollAnswer) and response.nonce == asked.nonce:
+                asked.note(response.verdicts)
+            else:
+                asked.failed = True
+            if not asked.waiting:
+                self._finish(tx, asked, now_ms)
+        return True
+
+    def _finish(self, tx: StoreTransaction, asked: _Asked, now_ms: int) -> None:
+        self._asked = None
+        complete = not asked.failed and not asked.waiting
+        tx.put_enquiries(
+            [
+                one._replace(
+                    answered_ms=now_ms,
+                    free=one.address not in asked.taken,
+                    complete=complete,
+                    epoch=asked.epochs.get(one.address, 0),
+                )
+                for one in asked.enquiries
+            ]
+        )
