@@ -14,6 +14,8 @@ from typing import Final
 from agent.errors import PacketError
 from agent.limits import (
     CONFIGURATION_RECORDS_MAX,
+    FREE_TOLD_MAX,
+    MEMBERS_LISTED_MAX,
     MEMBERS_MAX,
     POLL_RANGES_MAX,
     STREAMS_MAX,
@@ -24,9 +26,11 @@ from agent.model import (
     ConfigRecord,
     Group,
     Member,
+    MemberId,
     MemberRole,
     MemberState,
     Nonce,
+    Service,
     StreamId,
 )
 from agent.sync import messages as m
@@ -56,10 +60,17 @@ __all__ = [
 
 _GROUP_KIND: Final = 4
 
+_SERVICES: Final = frozenset(map(int, Service))
+
 _HEADER = struct.Struct("!III")
-_RANGE = struct.Struct("!III")
-_VERDICT = struct.Struct("!IIBII")
+_RANGE = struct.Struct("!IIq")
+_VERDICT = struct.Struct("!IIBqI")
 _PAIR = struct.Struct("!qq")
+_FREE = struct.Struct("!II")
+_TRANSFER_ASK = struct.Struct("!IIII")
+_PARAMETERS = struct.Struct("!IIIIII")
+_HELLO_END = struct.Struct("!qqqBIB")
+_CLOCKS = struct.Struct("!qq")
 
 # --- parts of messages -------------------------------------------------------------------------
 
@@ -106,8 +117,8 @@ def _unpack_ranges(reader: Reader) -> tuple[m.RangeEpoch, ...]:
     floor = 0
     for _ in range(reader.count(POLL_RANGES_MAX)):
         first, last, epoch = reader.fields(_RANGE)
-        if not floor <= first <= last:
-            raise PacketError("range", f"{first}..{last} is not in order")
+        if not floor <= first <= last or epoch < 0:
+            raise PacketError("range", f"{first}..{last} is not in order, or epoch {epoch}")
         floor = last + 1
         ranges.append(m.RangeEpoch(first, last, epoch))
     return tuple(ranges)
@@ -123,8 +134,8 @@ def _unpack_verdicts(reader: Reader) -> tuple[m.Verdict, ...]:
     floor = 0
     for _ in range(reader.count(POLL_RANGES_MAX)):
         first, last, agreed, epoch, owner = reader.fields(_VERDICT)
-        if not floor <= first <= last or agreed > 1:
-            raise PacketError("verdict", f"{first}..{last} is not in order")
+        if not floor <= first <= last or agreed > 1 or epoch < 0:
+            raise PacketError("verdict", f"{first}..{last} is not in order, or epoch {epoch}")
         floor = last + 1
         verdicts.append(m.Verdict(first, last, agreed == 1, epoch, owner))
     return tuple(verdicts)
@@ -137,7 +148,9 @@ def _pack_member(member: Member) -> bytes:
             text(member.name),
             struct.pack("!IH", member.address, member.port),
             short_octets(member.engine_id),
-            struct.pack("!BBH", member.state, member.role, member.weight),
+            struct.pack(
+                "!BBHIB", member.state, member.role, member.weight, member.since, member.clean
+            ),
         )
     )
 
@@ -150,20 +163,28 @@ def _unpack_member(reader: Reader) -> Member:
         state, role = MemberState(reader.octet()), MemberRole(reader.octet())
     except ValueError as error:
         raise PacketError("member", str(error)) from error
-    return Member(identity, name, address, port, engine_id, state, role, number(U16))
+    weight, since, clean = number(U16), number(U32), reader.flag()
+    return Member(identity, name, address, port, engine_id, state, role, weight, since, clean)
 
 
 def _pack_group_body(group: Group) -> bytes:
-    fixed = struct.pack("!III", group.generation, group.mul_s, group.lease_s)
+    fixed = _PARAMETERS.pack(
+        group.generation,
+        group.mul_s,
+        group.lease_s,
+        group.safe_period_s,
+        group.past_mul_s,
+        group.forced,
+    )
     members = b"".join([_pack_member(member) for member in group.members])
     return text(group.name) + fixed + U16.pack(len(group.members)) + members
 
 
 def _unpack_group_body(reader: Reader) -> Group:
-    name, number = reader.text(), reader.number
-    generation, mul_s, lease_s = number(U32), number(U32), number(U32)
-    members = tuple([_unpack_member(reader) for _ in range(reader.count(MEMBERS_MAX))])
-    return Group(name, generation, mul_s, lease_s, members)
+    name = reader.text()
+    generation, mul_s, lease_s, *more = reader.fields(_PARAMETERS)
+    members = tuple([_unpack_member(reader) for _ in range(reader.count(MEMBERS_LISTED_MAX))])
+    return Group(name, generation, mul_s, lease_s, members, *more)
 
 
 def pack_group(group: Group) -> bytes:
@@ -201,23 +222,71 @@ def _unpack_ballot(reader: Reader) -> BallotNumber:
 
 
 def _hello(request: m.Hello, _: int) -> bytes:
-    heard = b"".join([U32.pack(member) for member in request.heard])
     return b"".join(
         (
             _pack_vector(request.vector),
-            U16.pack(len(request.heard)),
-            heard,
+            _pack_members(request.heard),
             U63.pack(request.sent_at),
             bytes((request.serving,)),
             short_octets(request.digest),
+            _HELLO_END.pack(
+                request.version, *request.known, request.intact, request.lost, request.service
+            ),
+            _pack_members(request.owing),
+            U16.pack(len(request.free)),
+            *[_FREE.pack(first, free) for first, free in sorted(request.free.items())],
+            U16.pack(len(request.relayed)),
+            *[U32.pack(member) + _pack_vector(v) for member, v in sorted(request.relayed.items())],
+            _CLOCKS.pack(request.unconfirmed_ms, request.wall_ahead_ms),
         )
     )
 
 
 def _read_hello(header: m.Header, r: Reader) -> m.Hello:
-    vector = _unpack_vector(r)
-    heard = tuple([r.number(U32) for _ in range(r.count(MEMBERS_MAX))])
-    return m.Hello(header, vector, heard, r.number(U63), r.flag(), r.short_octets())
+    vector, heard = _unpack_vector(r), _unpack_members(r)
+    sent_at, serving, digest = r.number(U63), r.flag(), r.short_octets()
+    version, incarnation, known, intact, lost, service = r.fields(_HELLO_END)
+    wrong = intact > 1 or service not in _SERVICES
+    if min(version, incarnation, known) < 0 or wrong:
+        raise PacketError("hello", "a number is out of range")
+    owing = _unpack_members(r)
+    free: dict[int, int] = {}
+    for _ in range(r.count(FREE_TOLD_MAX)):
+        first, addresses = r.fields(_FREE)
+        free[first] = addresses
+    relayed: dict[MemberId, dict[StreamId, int]] = {}
+    for _ in range(r.count(MEMBERS_MAX)):
+        member = r.number(U32)
+        relayed[member] = _unpack_vector(r)
+    unconfirmed_ms, wall_ahead_ms = r.fields(_CLOCKS)
+    if unconfirmed_ms < 0:
+        raise PacketError("hello", "a time that has passed is negative")
+    return m.Hello(
+        header,
+        vector,
+        heard,
+        sent_at,
+        serving,
+        digest,
+        version,
+        (incarnation, known),
+        intact == 1,
+        lost,
+        owing,
+        free,
+        relayed,
+        Service(service),
+        unconfirmed_ms,
+        wall_ahead_ms,
+    )
+
+
+def _pack_members(members: Sequence[MemberId]) -> bytes:
+    return U16.pack(len(members)) + b"".join([U32.pack(member) for member in members])
+
+
+def _unpack_members(reader: Reader) -> tuple[MemberId, ...]:
+    return tuple([reader.number(U32) for _ in range(reader.count(MEMBERS_MAX))])
 
 
 def _update(request: m.BindingUpdate, now_s: int) -> bytes:
@@ -249,6 +318,23 @@ def _read_block_pull(header: m.Header, r: Reader) -> m.BlockPull:
 
 def _poll(request: m.PollAsk | m.PollReserve | m.PollAbort, _: int) -> bytes:
     return _pack_nonce(request.nonce) + _pack_ranges(request.ranges)
+
+
+def _transfer_ask(request: m.TransferAsk, _: int) -> bytes:
+    asked = (request.first, request.last, request.wanted, request.free)
+    return _pack_nonce(request.xid) + _TRANSFER_ASK.pack(*asked)
+
+
+def _read_transfer_ask(header: m.Header, r: Reader) -> m.TransferAsk:
+    xid = _unpack_nonce(r)
+    first, last, wanted, free = r.fields(_TRANSFER_ASK)
+    if first > last:
+        raise PacketError("range", f"{first}..{last} is not in order")
+    return m.TransferAsk(header, xid, first, last, wanted, free)
+
+
+def _transfer(message: m.TransferTaken | m.TransferOffer, _: int) -> bytes:
+    return _pack_nonce(message.xid) + _pack_ranges(message.ranges)
 
 
 def _prepare(request: m.BallotPrepare, _: int) -> bytes:
@@ -288,6 +374,12 @@ _REQUESTS: Final[dict[type, tuple[int, _Pack, Callable[[m.Header, Reader], m.Req
         23,
         _poll,
         lambda header, r: m.PollAbort(header, _unpack_nonce(r), _unpack_ranges(r)),
+    ),
+    m.TransferAsk: (40, _transfer_ask, _read_transfer_ask),
+    m.TransferTaken: (
+        41,
+        _transfer,
+        lambda header, r: m.TransferTaken(header, _unpack_nonce(r), _unpack_ranges(r)),
     ),
     m.GroupQuery: (24, _nothing, lambda header, _: m.GroupQuery(header)),
     m.BallotPrepare: (
@@ -398,6 +490,11 @@ _RESPONSES: Final[dict[type, tuple[int, _Pack, Callable[[Reader], m.Response]]]]
         68,
         _poll_answer,
         lambda r: m.PollAnswer(_unpack_nonce(r), r.number(U32), _unpack_verdicts(r)),
+    ),
+    m.TransferOffer: (
+        80,
+        _transfer,
+        lambda r: m.TransferOffer(_unpack_nonce(r), _unpack_ranges(r)),
     ),
     m.GroupAnswer: (
         69,

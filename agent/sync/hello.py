@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.errors import IllegalTransitionError
-from agent.model import MemberId, StreamId
+from agent.model import MemberId, Service, StreamId
 
 
 class LinkState(enum.IntEnum):
@@ -82,8 +82,13 @@ ALIGN_TRANSITIONS: Final[dict[tuple[AlignState, AlignEvent], AlignState]] = {
 class Peer:
     """What is known of another member since this process heard of it; never durable.
 
-    `vector`, `serving` and `digest` are those of its last Hello under the present generation
-    (`told`); `offset_ms` is its clock minus mine, the way of the message included."""
+    `disputed`: it holds other rows under an equal vector, or another group under this generation.
+    `vector`, `serving`, `intact`, `service` and `digest` are those of its last Hello under the
+    present generation (`told`); `clock_offset_ms` is its clock minus mine, the message's way
+    included, `offset_ms` the same of the wall clocks.
+    `hears`: whom it hears, if it has said so; `relayed`: what others know it to hold.
+    `free`: its free addresses by the first address of their pool; `owes_me`: it has given me
+    addresses that I have not acknowledged."""
 
     member: MemberId
     link: LinkState = LinkState.DOWN
@@ -92,10 +97,26 @@ class Peer:
     told: bool = False
     vector: dict[StreamId, int] = field(default_factory=dict)
     serving: bool = False
+    intact: bool = False
+    service: Service = Service.RUNNING
+    disputed: bool = False
     digest: bytes = b""
     offset_ms: int = 0
+    clock_offset_ms: int = 0
     heard_at_ms: int = 0
     hears_me_at_ms: int = 0
+    free: dict[int, int] = field(default_factory=dict)
+    owes_me: bool = False
+    hears: tuple[MemberId, ...] | None = None
+    relayed: dict[StreamId, int] = field(default_factory=dict)
+
+    def holds(self, stream: StreamId) -> int:
+        """Up to where it holds a stream, as far as it or others have told."""
+        return max(self.vector.get(stream, 0), self.relayed.get(stream, 0))
+
+    def note_relayed(self, vector: dict[StreamId, int]) -> None:
+        for stream, seq in vector.items():
+            self.relayed[stream] = max(seq, self.relayed.get(stream, 0))
 
     def become_link(self, event: LinkEvent) -> None:
         state = LINK_TRANSITIONS.get((self.link, event))
@@ -140,7 +161,7 @@ class Peer:
             return
         if self.align is AlignState.NEGOTIATE:
             self.become_align(AlignEvent.TOLD_VECTOR)
-        equal = covers(mine, self.vector) and covers(self.vector, mine)
+        equal = mine == self.vector or (covers(mine, self.vector) and covers(self.vector, mine))
         self.become_align(AlignEvent.COVERED if equal else AlignEvent.LACKED)
 
 

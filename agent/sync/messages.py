@@ -8,7 +8,7 @@ are a SET of a row followed by a GET of its answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.model import (
     BallotNumber,
@@ -17,6 +17,7 @@ from agent.model import (
     Group,
     MemberId,
     Nonce,
+    Service,
     StreamId,
 )
 
@@ -36,8 +37,17 @@ class Header:
 class Hello:
     """Periodic INFORM: what I have, whom I hear (draft 8.2; protocol.md 9).
 
+    `owing`: members to which I have given addresses that they have not acknowledged; `free`: my
+    free addresses by the first address of their pool, of at most FREE_TOLD_MAX pools in turn.
     `vector` is the highest number applied of every stream; `digest` sums up my bindings and
-    configuration where all streams are equal; `sent_at` measures the offset of clocks only."""
+    configuration where all streams are equal; `sent_at` measures the offset of clocks only.
+    `version` is my ownership version, `known` the receiver's (incarnation, ownership version) as it
+    told it last: together with the vector it is what I remember of the receiver (RECOVER).
+    `intact`: my store has served and is not being recovered; `lost`: my incarnations up to this
+    one are gone. `relayed`: what I know to be held by members that the receiver does not hear.
+    `service`: what my operator wants of me.
+    `unconfirmed_ms`: time that only my wall clock says has passed over a reboot; `wall_ahead_ms`:
+    my wall clock minus my clock, for people."""
 
     header: Header
     vector: dict[StreamId, int]
@@ -45,6 +55,16 @@ class Hello:
     sent_at: int
     serving: bool = False
     digest: bytes = b""
+    version: int = 0
+    known: tuple[int, int] = (0, 0)
+    intact: bool = False
+    lost: int = 0
+    owing: tuple[MemberId, ...] = ()
+    free: dict[int, int] = field(default_factory=dict)
+    relayed: dict[MemberId, dict[StreamId, int]] = field(default_factory=dict)
+    service: Service = Service.RUNNING
+    unconfirmed_ms: int = 0
+    wall_ahead_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +165,8 @@ class PollReserve:
 
 @dataclass(frozen=True, slots=True)
 class PollAbort:
-    """The sender gives up its attempt (and every older one) for these addresses."""
+    """The sender gives its attempt up; or, where a range names an epoch, what it owned under
+    that one."""
 
     header: Header
     nonce: Nonce
@@ -174,8 +195,39 @@ class PollAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsk:
+    """Give me up to `wanted` addresses of the pool first..last, of which I have `free` (draft 5.2,
+    5.4). Wanting none asks only for what was given to me before (protocol.md 5)."""
+
+    header: Header
+    xid: Nonce
+    first: int
+    last: int
+    wanted: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOffer:
+    """These are the asker's for good, under these epochs. `xid` is of the request by which they
+    were first asked for; nothing else is offered before they are acknowledged."""
+
+    xid: Nonce
+    ranges: tuple[RangeEpoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTaken:
+    """The sender owns these, durably, or has owned them: the giver may forget that it gave."""
+
+    header: Header
+    xid: Nonce
+    ranges: tuple[RangeEpoch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroupQuery:
-    """GETBULK of group and member tables; needs no equal generation."""
+    """GETNEXT of the packed group; needs no equal generation."""
 
     header: Header
 
@@ -232,11 +284,20 @@ Request = (
     | PollAsk
     | PollReserve
     | PollAbort
+    | TransferAsk
+    | TransferTaken
     | GroupQuery
     | BallotPrepare
     | BallotAccept
     | GroupCommit
 )
 Response = (
-    Acknowledged | ChangePage | BlockPage | StreamAnswer | PollAnswer | GroupAnswer | BallotAnswer
+    Acknowledged
+    | ChangePage
+    | BlockPage
+    | StreamAnswer
+    | PollAnswer
+    | TransferOffer
+    | GroupAnswer
+    | BallotAnswer
 )

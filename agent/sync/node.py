@@ -6,8 +6,9 @@ by its sender (protocol.md 7). The node's own state is memory that any restart m
 StoreError the shell must make a new one, because the memory may then be ahead of the store.
 
 Parts: `hello` the two machines of a peer, `stream` push and taking in, `pull` asking for what is
-lacking, `digest` the proof of agreement, `poll` and `keeper` the stock of addresses, `group` the
-membership. Each part's `tick` does what is due and tells when it wants to be called again.
+lacking, `digest` the proof of agreement, `poll`, `promise` and `keeper` the stock of addresses,
+`giver` and `transfer` what members give each other of it, `group` the membership. Each part's
+`tick` does what is due and tells when it wants to be called again.
 """
 
 from __future__ import annotations
@@ -17,15 +18,35 @@ from dataclasses import dataclass
 from random import Random
 
 from agent.errors import PeerError
-from agent.model import Member, MemberId, StreamHead, StreamId
+from agent.limits import FREE_TOLD_MAX
+from agent.model import (
+    Member,
+    MemberId,
+    MemberState,
+    Service,
+    StreamHead,
+    StreamId,
+    format_address,
+)
 from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.ballot import BallotPhase
+from agent.sync.change import GroupChange, Join
+from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote, Clocks
+from agent.sync.conflict import is_conflict, repaired
+from agent.sync.departure import Departure
 from agent.sync.digest import Digest
-from agent.sync.group import Membership
+from agent.sync.endpoint import Endpoint, Standing, endpoint_state
+from agent.sync.enquiry import Enquiries
+from agent.sync.giver import Giver
+from agent.sync.group import Membership, Wish
 from agent.sync.hello import AlignState, LinkState, Peer
 from agent.sync.keeper import Keeper
+from agent.sync.notices import Notice, config_mismatch, group_change, member_state_change
 from agent.sync.poll import Poll
+from agent.sync.promise import Promises
 from agent.sync.pull import Pull
+from agent.sync.recover import Recovery
 from agent.sync.situation import Settings, Situation, vector_of
 from agent.sync.stream import (
     Push,
@@ -34,10 +55,13 @@ from agent.sync.stream import (
     serve_changes,
     serve_streams,
 )
+from agent.sync.transfer import Taker
 
 __all__ = ["Node", "PeerStatus", "Settings"]
 
-_REFRESH_REASONS = ("generation", "no_group", "unknown_member")
+_REFRESH_REASONS = ("generation", "no_group", "unknown_member", "removed")
+_RETURN_MS = 2_000
+"""A member that is down asks for its seat this often, one member after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +76,36 @@ class PeerStatus:
     heard_at_ms: int
     offset_ms: int
     lacks: int
+    endpoint: Endpoint
 
 
 class Node:
     """See the module. Times are the member's clock in milliseconds."""
 
-    def __init__(self, member: MemberId, random: Random, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        member: MemberId,
+        random: Random,
+        settings: Settings | None = None,
+        clocks: ClockNote = NO_CLOCK_NOTE,
+    ) -> None:
         self._situation = situation = Situation(member, random, settings or Settings())
         self._push = Push(situation)
         self._pull = Pull(situation)
         self._digest = Digest(situation)
         self._poll = Poll(situation)
-        self._keeper = Keeper(situation, self._poll)
-        self._membership = Membership(situation)
+        self._enquiries = Enquiries(situation)
+        self._taker = Taker(situation)
+        self._promises = Promises(situation, self._poll, self._taker)
+        self._keeper = Keeper(situation, self._poll, self._promises, self._taker)
+        self._giver = Giver(situation, self._keeper)
+        self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
+        self._recovery = Recovery(situation, self._clocks)
+        self._membership = Membership(situation, self._recovery)
+        self._departure = Departure(situation, self._poll, self._membership)
         self._due_ms = 0
         self._hello_at_ms = 0
+        self._greeted: set[MemberId] = set()
         self._repair_at_ms = 0
         self._own_applied = 0
         self._began_ms = 0
@@ -81,25 +120,34 @@ class Node:
         if isinstance(request, m.GroupQuery):
             return m.GroupAnswer(situation.group)
         if isinstance(request, m.GroupCommit):
-            committed = self._membership.receive_commit(tx, request)
+            committed = self._membership.receive_commit(tx, request, now_ms)
             self._after_membership(tx)
+            self._wake(now_ms)
             return committed
-        peer = self._check(request.header, now_ms)
+        peer = self._check(tx, request.header, now_ms)
         response = self._answer(tx, peer, request, now_ms)
         self._after_membership(tx)
         return response
 
-    def _check(self, header: m.Header, now_ms: int) -> Peer:
+    def _check(self, tx: StoreTransaction, header: m.Header, now_ms: int) -> Peer:
+        situation = self._situation
         try:
-            peer = self._situation.check(header)
+            peer = situation.check(header)
         except PeerError as error:
-            self._situation.count(f"refused_{error.reason}")
+            situation.count(f"refused_{error.reason}")
             if error.reason == "generation":
                 self._membership.refresh(header.sender)
-                self._wake(now_ms)
+                if header.generation == situation.generation:
+                    situation.peers[header.sender].disputed = True
+            elif error.reason == "removed":
+                self._membership.heard_out(tx, header, now_ms)
+            self._wake(now_ms)
             raise
         self._membership.heard_same_generation(header.sender)
         peer.heard(now_ms)
+        remembered = self._situation.remembered.get(header.sender, (0, 0))
+        if header.incarnation > remembered[0]:
+            self._situation.remembered[header.sender] = (header.incarnation, 0)
         if peer.incarnation != header.incarnation:
             peer.incarnation = header.incarnation
             peer.told = False
@@ -120,43 +168,71 @@ class Node:
         if isinstance(request, m.StreamQuery):
             return serve_streams(tx)
         if isinstance(request, m.PollAsk):
-            return self._poll.answer_ask(tx, request, now_ms)
+            return self._promises.answer_ask(tx, request, now_ms)
         if isinstance(request, m.PollReserve):
-            return self._poll.answer_reserve(tx, request, now_ms)
+            return self._promises.answer_reserve(tx, request, now_ms)
         if isinstance(request, m.PollAbort):
-            return self._poll.receive_abort(tx, request)
+            return self._promises.receive_abort(tx, request)
+        if isinstance(request, m.TransferAsk):
+            return self._giver.answer_ask(tx, request, now_ms)
+        if isinstance(request, m.TransferTaken):
+            return self._giver.receive_taken(tx, request)
         if isinstance(request, m.BallotPrepare):
-            return self._membership.answer_prepare(tx, request)
+            return self._membership.ballots.answer_prepare(tx, request)
         assert isinstance(request, m.BallotAccept)
-        return self._membership.answer_accept(tx, request)
+        return self._membership.ballots.answer_accept(tx, request)
 
     def _hear(
         self, tx: StoreTransaction, peer: Peer, hello: m.Hello, now_ms: int
     ) -> m.Acknowledged:
         was_told = peer.told
+        before = (was_told, peer.link, peer.align, peer.serving, peer.intact, peer.vector)
         peer.told = True
         peer.vector = dict(hello.vector)
         peer.serving = hello.serving
+        peer.intact = hello.intact
+        peer.service = hello.service
         peer.digest = hello.digest
-        peer.offset_ms = hello.sent_at - now_ms
+        peer.owes_me = self._situation.me in hello.owing
+        peer.free = hello.free if len(hello.free) < FREE_TOLD_MAX else peer.free | hello.free
+        peer.clock_offset_ms = hello.sent_at - now_ms
+        self._clocks.hear(peer, hello)
+        peer.hears = hello.heard
+        peer.relayed.clear()  # its own word is newer
+        for member, vector in hello.relayed.items():
+            if member in self._situation.peers:
+                self._situation.peers[member].note_relayed(vector)
         if self._situation.me in hello.heard:
             peer.hears_me(now_ms)
-        peer.judge(now_ms, self._situation.settings.dead_ms)
-        if not was_told:
-            self._hello_at_ms = min(self._hello_at_ms, now_ms)
+        peer.judge(now_ms, self._situation.dead_ms)
+        if not was_told or self._situation.me not in hello.heard:
+            self._greeted.add(peer.member)
+        told = (hello.header.incarnation, hello.version)
+        self._situation.remembered[peer.member] = max(
+            told, self._situation.remembered.get(peer.member, told)
+        )
+        self._recovery.hear(tx, hello, now_ms)
         self._compare_digests(tx, peer, now_ms)
-        self._wake(now_ms)
+        after = (True, peer.link, peer.align, peer.serving, peer.intact, peer.vector)
+        if before != after or self._recovery.changed or hello.lost:
+            self._wake(now_ms)  # a Hello that tells nothing new makes no work
+        else:
+            self._due_ms = min(self._due_ms, self._hello_at_ms)
         return m.Acknowledged()
 
     def _compare_digests(self, tx: StoreTransaction, peer: Peer, now_ms: int) -> None:
         """Equal vectors and different digests: somebody lacks what he claims; repair."""
-        if not peer.digest or now_ms < self._repair_at_ms:
+        if not peer.digest:
             return
         mine = self._digest.of(peer.vector)
-        if mine and mine != peer.digest:
+        if mine:
+            peer.disputed = mine != peer.digest
+        if peer.disputed and now_ms >= self._repair_at_ms:
             self._situation.count("digest_mismatches")
             self._repair_at_ms = now_ms + self._situation.settings.repair_ms
             self._pull.want_full(peer.member)
+            self._wake(now_ms)
+            self._situation.notify(config_mismatch(peer.member, self._name_of(peer.member)))
 
     # --- answers of peers
 
@@ -185,13 +261,29 @@ class Node:
             self._push.answered(to, request, good, too_big, now_ms)
         elif isinstance(request, m.ChangePull | m.StreamQuery | m.BlockPull):
             self._pull.answered(tx, to, request, response, now_ms)
+        elif isinstance(request, m.PollAsk) and self._enquiries.answered(
+            tx, to, request, response, now_ms
+        ):
+            pass
+        elif isinstance(request, m.PollAsk) and request.nonce.counter == 0:
+            self._promises.verified(tx, to, request, response)
         elif isinstance(request, m.PollAsk | m.PollReserve | m.PollAbort):
             self._poll.answered(tx, to, request, response, now_ms)
+        elif isinstance(request, m.TransferAsk | m.TransferTaken):
+            self._taker.answered(tx, to, request, response, now_ms)
         elif not isinstance(request, m.Hello):
             self._membership.answered(tx, to, request, response, now_ms)
             self._after_membership(tx)
-        if not isinstance(request, m.Hello):
+        if isinstance(request, m.BindingUpdate) and self._covered(to, request):
+            # Peers answer one after the other; what follows from that is looked at once.
+            self._wake(now_ms + situation.settings.push_pace_ms)
+        elif not isinstance(request, m.Hello):
             self._wake(now_ms)
+
+    def _covered(self, to: MemberId, update: m.BindingUpdate) -> bool:
+        """Whether that peer has all of my stream, as far as I knew it last."""
+        peer = self._situation.peers.get(to)
+        return peer is not None and peer.vector.get(update.stream, 0) >= self._own_applied
 
     # --- time and the store
 
@@ -201,13 +293,19 @@ class Node:
         heads = tx.streams()
         own = heads.get(situation.own_stream)
         self._own_applied = own.applied if own else 0
+        vector = vector_of(heads)
         for peer in situation.peers.values():
-            peer.judge(now_ms, situation.settings.dead_ms)
-            peer.compare(vector_of(heads))
+            peer.judge(now_ms, situation.dead_ms)
+            peer.compare(vector)
         self._note_silent_members(tx, now_ms)
         due = [
+            self._recovery.tick(tx, now_ms),
             self._membership.tick(tx, heads, now_ms),
+            self._departure.tick(tx, heads, now_ms),
             self._poll.tick(tx, now_ms),
+            self._promises.tick(tx, now_ms),
+            self._taker.tick(tx, now_ms),
+            self._enquiries.tick(tx, now_ms),
             self._keeper.tick(tx, self._own_applied, now_ms),
         ]
         if situation.group is not None:
@@ -216,9 +314,9 @@ class Node:
                 self._pull.tick(tx, heads, now_ms),
                 self._digest.tick(tx, heads, now_ms),
             ]
-            self._say_hello(heads, now_ms)
+            self._say_hello(tx, heads, now_ms)
             due.append(self._hello_at_ms)
-        changed = self._membership.changed
+        changed = self._membership.changed or self._recovery.changed
         self._after_membership(tx)
         if changed:
             due.append(now_ms)
@@ -230,34 +328,101 @@ class Node:
     def _note_silent_members(self, tx: StoreTransaction, now_ms: int) -> None:
         """Write down which members nothing is heard of, when that has changed. After a start
         nothing has been heard of anybody, which says nothing yet."""
-        settings = self._situation.settings
+        dead_ms = self._situation.dead_ms
         self._began_ms = self._began_ms or now_ms
-        if now_ms - self._began_ms <= settings.dead_ms:
+        if now_ms - self._began_ms <= dead_ms:
             return
         silent = frozenset(
             peer.member
             for peer in self._situation.peers.values()
-            if now_ms - peer.heard_at_ms > settings.dead_ms
-        )
+            if now_ms - peer.heard_at_ms > dead_ms or peer.service is not Service.RUNNING
+        ) | frozenset(self._lately_out(now_ms))
         if silent != self._silent:
             tx.set_silent_members(silent)
+            for member in sorted(silent ^ (self._silent or frozenset())):
+                peer = self._situation.peers.get(member)
+                if peer is not None:
+                    name = self._name_of(member)
+                    self._situation.notify(member_state_change(member, name, peer.link))
             self._silent = silent
 
-    def _say_hello(self, heads: dict[StreamId, StreamHead], now_ms: int) -> None:
-        if now_ms < self._hello_at_ms:
-            return
+    def _lately_out(self, now_ms: int) -> list[MemberId]:
+        """Members that are out, while clients may have leases of theirs that nobody was told."""
         situation = self._situation
-        self._hello_at_ms = now_ms + situation.settings.hello_ms
+        group = situation.group
+        if group is None:
+            return []
+        return [
+            one.member
+            for one in group.members
+            if not one.is_current
+            and one.member in situation.lost
+            and situation.lost[one.member].at + group.longest_mul_s > now_ms // 1000
+        ]
+
+    def _name_of(self, member: MemberId) -> str:
+        group = self._situation.group
+        found = group.member(member) if group else None
+        return found.name if found else ""
+
+    def _say_hello(
+        self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
+    ) -> None:
+        """To everybody once in a while; in between only to those that have just been heard for the
+        first time, or do not hear me: all to all would be a storm in a big group."""
+        situation, greeted = self._situation, self._greeted
+        self._greeted = set()
+        if not situation.is_current:
+            if now_ms >= self._hello_at_ms:
+                self._hello_at_ms = now_ms + _RETURN_MS
+                self._ask_back(now_ms)
+            return
+        if now_ms >= self._hello_at_ms:
+            greeted = set(situation.peers)
+            self._hello_at_ms = now_ms + situation.hello_ms
+        if not greeted:
+            return
         vector = vector_of(heads)
         heard = tuple(
             peer.member
             for peer in situation.peers.values()
             if peer.link in (LinkState.UNIDIRECTIONAL, LinkState.BIDIRECTIONAL)
         )
-        digest = self._digest.of(vector)
-        for peer in situation.peers:
-            hello = m.Hello(situation.header(), vector, heard, now_ms, situation.serving, digest)
+        local, lost = tx.local(), situation.lost.get(situation.me)
+        owing = tuple(sorted(self._giver.owing(tx)))
+        digest, free = self._digest.of(vector), self._keeper.tell_free(self._own_applied)
+        for peer in sorted(greeted & situation.peers.keys()):
+            hello = m.Hello(
+                situation.header(),
+                vector,
+                heard,
+                now_ms,
+                situation.serving,
+                digest,
+                local.ownership_version,
+                situation.remembered.get(peer, (0, 0)),
+                situation.joined or situation.unconfirmed,
+                lost.incarnation if lost else 0,
+                owing,
+                free,
+                situation.relayed_to(peer),
+                situation.service,
+                self._clocks.claimed_ms(now_ms),
+                self._clocks.wall_ahead_ms,
+            )
             situation.send(peer, hello)
+
+    def _ask_back(self, now_ms: int) -> None:
+        """My seat is kept, and I know that I am down: any member that hears me has it decided."""
+        situation = self._situation
+        group = situation.group
+        own = group.member(situation.me) if group else None
+        if group is None or own is None or own.state is not MemberState.DOWN or situation.is_going:
+            return
+        current = [one.member for one in group.current]
+        if current:
+            to = current[now_ms // _RETURN_MS % len(current)]
+            situation.send(to, m.Hello(situation.header(), {}, (), now_ms))
 
     def next_timer(self) -> int:
         """When `handle_timer` wants to be called next."""
@@ -273,17 +438,77 @@ class Node:
         self._situation.outbox = []
         return taken
 
+    def take_alarms(self) -> list[str]:
+        """What the log should say; as `take_requests`."""
+        taken = self._situation.alarms
+        self._situation.alarms = []
+        return taken
+
+    def note_wall_clock(self, ahead_ms: int) -> None:
+        """The wall clock minus the member's clock."""
+        self._clocks.wall_ahead_ms = ahead_ms
+
+    @property
+    def is_clock_settled(self) -> bool:
+        """Whether the clock stays as it is: it moves, if at all, before this member serves."""
+        return not self._clocks.unconfirmed_ms
+
+    def clock_offsets(self) -> dict[MemberId, int]:
+        """Clocks of the peers that were heard, minus mine, in milliseconds."""
+        return {p.member: p.clock_offset_ms for p in self._situation.peers.values() if p.told}
+
+    def take_notices(self) -> list[Notice]:
+        """What the operators are to be told; as `take_requests`."""
+        taken = self._situation.notices
+        self._situation.notices = []
+        return taken
+
     # --- what people ask for and see
 
     def propose_join(self, tx: StoreTransaction, member: Member, now_ms: int) -> None:
         """Have `member` in the group, by ballot; PeerError tells why that cannot be."""
+        self.propose(tx, Join(member), "", False, now_ms)
+
+    def propose(
+        self, tx: StoreTransaction, change: GroupChange, user: str, force: bool, now_ms: int
+    ) -> None:
+        """Have the group changed for `user`, by ballot, or at once where he forces it and no
+        majority can be asked; PeerError tells why that cannot be."""
         self._load(tx)
-        self._membership.propose_join(member, now_ms)
+        self._membership.propose(tx, change, user, force, now_ms)
+        self._after_membership(tx)
         self._wake(now_ms)
 
-    def proposed(self) -> list[Member]:
-        """Members whose joining is being decided."""
-        return self._membership.wishes
+    def repair_conflict(self, tx: StoreTransaction, address: int, now_ms: int) -> None:
+        """An operator's word that the conflict about `address` is over. PeerError while a member
+        may not know of it: it could still extend one of the leases, under an epoch that the
+        repair would beat."""
+        situation = self._load(tx)
+        row = tx.bindings_by_address((address,)).get(address)
+        if row is None or not is_conflict(row):
+            raise PeerError("no_conflict", f"{format_address(address)} is not in conflict")
+        for peer in situation.peers.values():
+            if peer.holds(row.stream) < row.seq:
+                raise PeerError(
+                    "not_confirmed", f"member {peer.member} has not confirmed the conflict yet"
+                )
+        tx.save_bindings([repaired(row, situation.me, now_ms // 1000)])
+        situation.count("conflicts_repaired")
+        self._wake(now_ms)
+
+    def set_service(self, tx: StoreTransaction, service: Service, now_ms: int) -> None:
+        """An operator's word about this member itself; PeerError tells why that cannot be."""
+        self._load(tx)
+        self._departure.set_service(tx, service, now_ms)
+        self._keeper.reset()
+        self._hello_at_ms = 0
+
+    def pending(self) -> list[tuple[Wish, BallotPhase | None]]:
+        """What is being decided here, the first one perhaps by ballot already."""
+        wishes = self._membership.wishes
+        return [
+            (wish, None if at else self._membership.ballots.phase) for at, wish in enumerate(wishes)
+        ]
 
     def peer_status(self) -> list[PeerStatus]:
         own_stream = self._situation.own_stream
@@ -297,10 +522,28 @@ class Node:
                 peer.serving,
                 peer.heard_at_ms,
                 peer.offset_ms,
-                max(0, applied - peer.vector.get(own_stream, 0)),
+                max(0, applied - peer.holds(own_stream)),
+                self._endpoint(peer),
             )
             for peer in self._situation.peers.values()
         ]
+
+    def _endpoint(self, peer: Peer) -> Endpoint:
+        situation = self._situation
+        standing = Standing(
+            my_service=situation.service,
+            i_serve=situation.joined,
+            its_service=peer.service,
+            it_serves=peer.serving or self._is_database(peer.member),
+            heard_since_start=bool(peer.heard_at_ms),
+            both_ways=peer.reachable,
+            covered=peer.told and peer.align is AlignState.ALIGNED,
+            disputed=peer.disputed,
+        )
+        return endpoint_state(standing)
+
+    def _is_database(self, member: MemberId) -> bool:
+        return member not in self._situation.pollers
 
     def free_addresses(self) -> dict[tuple[int, int], int]:
         """Free addresses of this member by pool (first, last), as counted last."""
@@ -317,18 +560,24 @@ class Node:
         self._due_ms = min(self._due_ms, now_ms)
 
     def _after_membership(self, tx: StoreTransaction) -> None:
-        if not self._membership.changed:
+        if not self._membership.changed and not self._recovery.changed:
             return
-        self._membership.changed = False
+        self._membership.changed = self._recovery.changed = False
         self._began_ms = 0
+        if self._situation.group is not None:
+            self._situation.notify(group_change(self._situation.group))
         parts: list[Callable[[], None]] = [
             self._push.reset,
             self._pull.reset,
             self._digest.reset,
+            self._promises.reset,
+            self._enquiries.reset,
+            self._taker.reset,
             self._keeper.reset,
         ]
         for reset in parts:
             reset()
         self._poll.reset(tx)
+        self._giver.reset(tx)
         self._hello_at_ms = 0
         self._due_ms = 0

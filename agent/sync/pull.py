@@ -14,11 +14,19 @@ from dataclasses import dataclass
 
 from agent.errors import PeerError
 from agent.limits import BLOCK_ADDRESSES, UPDATE_RECORDS_MAX
-from agent.model import MemberId, StreamHead, StreamId, stream_member
+from agent.model import (
+    Binding,
+    MemberId,
+    StreamHead,
+    StreamId,
+    format_address,
+    stream_member,
+)
 from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.merge import content
 from agent.sync.situation import Situation, vector_of
-from agent.sync.stream import apply_records, head_of, take_changes
+from agent.sync.stream import ADDRESS_MAX, apply_records, head_of, take_changes
 
 PullRequest = m.ChangePull | m.StreamQuery | m.BlockPull
 
@@ -26,12 +34,16 @@ _BLOCKS_A_PAGE = UPDATE_RECORDS_MAX // BLOCK_ADDRESSES
 _FULL_PULL_FROM = 1_000
 _FAILURES_MAX = 5
 _TIDY_MS = 60_000
+_NAMED_MAX = 32
+"""Addresses named for one repair: more are no detail any more, and are counted."""
 
 
 @dataclass(slots=True)
 class _FullPull:
     peer: MemberId
     vector: dict[StreamId, int]
+    repairs: bool = False
+    differing: int = 0
     after_block: int = -1
     failures: int = 0
 
@@ -65,6 +77,8 @@ class Pull:
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         situation = self._situation
         due = now_ms + _TIDY_MS
+        if not situation.serving and not situation.all_told:
+            return due
         if self._full is not None and self._full.peer not in self._outstanding:
             due = min(due, self._continue_full(now_ms))
         lacking = self._lacking(heads)
@@ -78,7 +92,7 @@ class Pull:
                 continue
             due = min(due, self._ask(heads, stream, ahead, now_ms))
         if self._wanted_full and self._full is None:
-            self._begin_full(self._wanted_full.pop(0))
+            self._begin_full(self._wanted_full.pop(0), repairs=True)
         return due
 
     def _lacking(
@@ -102,7 +116,7 @@ class Pull:
             author is not None
             and author.reachable
             and author.incarnation == stream & 0xFFFF_FFFF
-            and self._situation.serving
+            and self._situation.joined
         )
 
     def _ask(
@@ -141,11 +155,11 @@ class Pull:
 
     # --- full pulls
 
-    def _begin_full(self, peer: MemberId) -> None:
+    def _begin_full(self, peer: MemberId, *, repairs: bool = False) -> None:
         if peer in self._outstanding or peer not in self._situation.peers:
             return
         self._situation.count("full_pulls")
-        self._full = _FullPull(peer, {})
+        self._full = _FullPull(peer, {}, repairs)
         self._send(peer, m.StreamQuery(self._situation.header()))
 
     def _continue_full(self, now_ms: int) -> int:
@@ -214,7 +228,7 @@ class Pull:
         if full is None or full.peer != to:
             return
         own = head_of(tx, self._situation.own_stream)
-        apply_records(tx, answer.configuration, own)
+        apply_records(tx, self._situation, answer.configuration, own)
         full.vector = dict(answer.vector)
         full.failures = 0
         self._send(to, m.BlockPull(self._situation.header(), -1, _BLOCKS_A_PAGE))
@@ -229,7 +243,9 @@ class Pull:
         own = heads.get(self._situation.own_stream) or StreamHead(
             self._situation.own_stream, 0, 0, 0
         )
-        self._situation.count("conflicts", apply_records(tx, page.records, own))
+        if full.repairs:
+            self._name_differing(tx, full, page)
+        apply_records(tx, self._situation, page.records, own)
         self._situation.count("records_taken", len(page.records))
         full.failures = 0
         if not page.complete and page.last_block > full.after_block:
@@ -241,3 +257,29 @@ class Pull:
             if stream != own.stream and seq > mine.get(stream, 0):
                 tx.advance_stream(stream, seq, log_from=seq)
         self._full = None
+
+    def _name_differing(self, tx: StoreTransaction, full: _FullPull, page: m.BlockPage) -> None:
+        """A digest has differed: say in which rows, of what this page covers."""
+        first = (full.after_block + 1) * BLOCK_ADDRESSES
+        last = min(ADDRESS_MAX, (page.last_block + 1) * BLOCK_ADDRESSES - 1)
+        rows = tx.bindings_in_range(first, last, 2 * UPDATE_RECORDS_MAX)
+        if len(rows) == 2 * UPDATE_RECORDS_MAX:
+            last = rows[-1].address
+        mine = {row.address: content(row) for row in rows}
+        theirs = {
+            row.address: content(row)
+            for row in page.records
+            if isinstance(row, Binding) and row.address <= last
+        }
+        differing = sorted(
+            address
+            for address in theirs.keys() | mine.keys()
+            if theirs.get(address) != mine.get(address)
+        )
+        named = [format_address(a) for a in differing[: _NAMED_MAX - full.differing]]
+        full.differing = min(_NAMED_MAX, full.differing + len(differing))
+        self._situation.count("rows_differing", len(differing))
+        if named:
+            self._situation.alarms.append(
+                f"member {full.peer} holds the same changes, but another row of {', '.join(named)}"
+            )

@@ -23,6 +23,7 @@ from agent.model import (
     Binding,
     BindingState,
     ChangeKind,
+    ClaimPolicy,
     ConfigRecord,
     ConfigRow,
     Option,
@@ -33,13 +34,14 @@ from agent.model import (
     Version,
 )
 from agent.sync import messages as m
+from agent.sync.conflict import unpack_parties
 from agent.sync.octets import OPENING, U16, U32, VERSION, Reader, decode_text, text
 
 _BINDING_KIND: Final = 1
 _CONFIGURATION_KIND: Final = 2
 _RECORDS_KIND: Final = 3
 
-_BINDING = struct.Struct("!BIBBIIiiiiiqqBHHBHH")
+_BINDING = struct.Struct("!BIBBqIiiiiiqqBHHBHH")
 _CONFIGURATION = struct.Struct("!BBBqiqq")
 
 _INSTANT_NEVER: Final = 0x7FFF_FFFF
@@ -53,6 +55,7 @@ _HAS_ID: Final = 0x10
 _BINDING_FLAGS: Final = _STATE_BITS | _KEY_FROM_ID | _KEY_FROM_HARDWARE | _HAS_ID
 
 _STATES: Final[tuple[BindingState | None, ...]] = (None, *BindingState)
+_CLAIM_POLICIES: Final = frozenset(ClaimPolicy)
 _TRANSACTIONS: Final[tuple[Transaction, ...]] = tuple(Transaction)
 
 
@@ -162,14 +165,17 @@ def _unpack_binding(reader: Reader) -> Binding:
     state = _STATES[flags & _STATE_BITS]
     if state is None or flags & ~_BINDING_FLAGS or transaction >= len(_TRANSACTIONS):
         raise PacketError("binding", f"flags {flags:#x}, transaction {transaction}")
-    if potential < expires or server < 0 or stream <= 0 or seq <= 0:
-        raise PacketError("binding", f"expiries {expires}, {potential}; change {stream}, {seq}")
+    if potential < expires or server < 0 or stream <= 0 or seq <= 0 or epoch < 0:
+        detail = f"expiries {expires}, {potential}; change {stream}, {seq}; epoch {epoch}"
+        raise PacketError("binding", detail)
     identifier: bytes | None = data[identifier_at:hardware_at]
     hardware_address = data[hardware_at:hostname_at]
     if not flags & _HAS_ID:
         if identifier_length:
             raise PacketError("binding", "an identifier that is not announced")
         identifier = None
+    if transaction == Transaction.CONFLICT:
+        unpack_parties(data[options_at:end])
     base_s = reader.base_s
     return Binding(
         address,
@@ -215,6 +221,7 @@ def _pack_configuration(record: ConfigRecord) -> bytes:
     if isinstance(row, Subnet):
         kind = ChangeKind.SUBNET
         body = struct.pack("!IBI", row.network, row.prefix_length, row.lease_s)
+        body += struct.pack("!BI", row.claims, row.offer_delay_s)
         body += text(row.interface) + text(row.name)
     elif isinstance(row, Pool):
         kind = ChangeKind.POOL
@@ -253,7 +260,13 @@ def _unpack_configuration_row(reader: Reader, kind: int, active: bool) -> Config
     number = reader.number
     if kind == ChangeKind.SUBNET:
         network, length = _prefix(reader)
-        return Subnet(network, length, number(U32), reader.text(), reader.text(), active)
+        lease_s, claims, offer_delay_s = number(U32), reader.octet(), number(U32)
+        if claims not in _CLAIM_POLICIES:
+            raise PacketError("configuration", f"claim policy {claims}")
+        policy = ClaimPolicy(claims)
+        return Subnet(
+            network, length, lease_s, reader.text(), reader.text(), policy, offer_delay_s, active
+        )
     if kind == ChangeKind.POOL:
         first, last = number(U32), number(U32)
         if first > last:

@@ -11,10 +11,22 @@ from dataclasses import dataclass
 from random import Random
 
 from agent.errors import PeerError
-from agent.model import Group, Member, MemberId, MemberState, StreamHead, StreamId, stream_id
+from agent.limits import NOTICES_MAX
+from agent.model import (
+    Group,
+    LostStore,
+    Member,
+    MemberId,
+    MemberRole,
+    Service,
+    StreamHead,
+    StreamId,
+    stream_id,
+)
 from agent.port import StoreTransaction
 from agent.sync.hello import Peer
 from agent.sync.messages import Header, Request
+from agent.sync.notices import Notice
 from agent.sync.version import membership_hash
 
 
@@ -24,6 +36,7 @@ class Settings:
 
     hello_ms: int = 1_000
     dead_ms: int = 3_500
+    hello_peers: int = 4
     push_retry_ms: int = 1_000
     push_pace_ms: int = 100
     push_chance_ms: int = 1_500
@@ -32,12 +45,16 @@ class Settings:
     poll_retry_max_ms: int = 10_000
     abort_retry_ms: int = 1_000
     verify_ms: int = 10_000
+    exhausted_ms: int = 5_000
+    transfer_again_ms: int = 5_000
     ballot_ms: int = 5_000
     wish_ms: int = 60_000
     digest_ms: int = 10_000
     digest_rows: int = 500
     repair_ms: int = 30_000
     trim_ms: int = 60_000
+    witness_ms: int = 4_000
+    depart_ms: int = 30_000
 
 
 class Situation:
@@ -53,17 +70,39 @@ class Situation:
         self.incarnation = 0
         self.engine_id = b""
         self.serving = False
+        self.joined = False
+        """Whether this store has held all that the others held since it entered the group; a
+        server then serves, a database member never does."""
+        self.unconfirmed = False
+        self.recovering = False
+        self.holds_until_ms = 0
+        self.polls_wait_until_ms = 0
+        self.service = Service.RUNNING
+        self.took_group_ms = 0
+        self.lost: dict[MemberId, LostStore] = {}
+        self.remembered: dict[MemberId, tuple[int, int]] = {}
         self.peers: dict[MemberId, Peer] = {}
         self.outbox: list[tuple[MemberId, Request]] = []
+        self.notices: list[Notice] = []
+        self.alarms: list[str] = []
         self.counters: dict[str, int] = {}
 
-    def load(self, tx: StoreTransaction) -> None:
+    def load(self, tx: StoreTransaction, *, keep_peers: bool = False) -> None:
         local = tx.local()
         self.incarnation = local.incarnation
         self.engine_id = local.engine_id
-        self.serving = local.serving
+        self.unconfirmed = local.unconfirmed
+        self.recovering = bool(local.recovery)
+        self.holds_until_ms = local.holds_until * 1000
+        ends = [one.at + one.mul_s for one in tx.quarantines()]
+        self.polls_wait_until_ms = max(ends, default=0) * 1000
+        self.service = local.service
+        self.lost = tx.lost_stores()
         self.loaded = True
-        self.take_group(tx.group())
+        if not keep_peers:
+            self.take_group(tx.group())
+        self.serving = local.serving and not self.is_database
+        self.joined = local.serving or (self.is_database and local.serving_since > 0)
 
     def take_group(self, group: Group | None) -> None:
         """Forget every peer: what it said was said under another generation."""
@@ -72,13 +111,13 @@ class Situation:
         self.peers = {member.member: Peer(member.member) for member in self.others()}
 
     def others(self) -> list[Member]:
-        """The other current members of the group."""
-        if self.group is None:
+        """The other current members of the group; none for a member that is out of it."""
+        if self.group is None or not self.is_current:
             return []
         return [
             member
             for member in self.group.members
-            if member.member != self.me and member.state is not MemberState.REMOVED
+            if member.member != self.me and member.is_current
         ]
 
     @property
@@ -90,14 +129,78 @@ class Situation:
         return self.group.generation if self.group else 0
 
     @property
+    def is_current(self) -> bool:
+        """Whether I take part in my group."""
+        own = self.group.member(self.me) if self.group else None
+        return own is not None and own.is_current
+
+    @property
+    def is_going(self) -> bool:
+        """Whether I hand over, to shut down or leave."""
+        return self.service in (Service.SHUTDOWN, Service.LEAVING)
+
+    @property
+    def is_database(self) -> bool:
+        """Whether I only publish configuration: no client, no address of my own."""
+        own = self.group.member(self.me) if self.group else None
+        return own is not None and own.role is MemberRole.DATABASE
+
+    @property
+    def pollers(self) -> list[MemberId]:
+        """The other members that own addresses and serve clients: whose agreement makes a poll
+        complete. A database member can be away without anybody's stock running out
+        (docs/architecture.md, "The seeder")."""
+        return [m.member for m in self.others() if m.role is MemberRole.SERVER]
+
+    def relayed_to(self, receiver: MemberId) -> dict[MemberId, dict[StreamId, int]]:
+        """What I know to be held by members that `receiver` does not hear: so acknowledgements
+        travel around a cut link, over more than one member if need be."""
+        hears = self.peers[receiver].hears
+        if hears is None or len(hears) == len(self.peers):
+            return {}
+        streams = [stream_id(p.member, p.incarnation) for p in self.peers.values()]
+        return {
+            member: {s: peer.holds(s) for s in (*streams, self.own_stream) if peer.holds(s)}
+            for member, peer in self.peers.items()
+            if member != receiver and member not in hears
+        }
+
+    @property
+    def all_told(self) -> bool:
+        """Whether every peer has said what it holds, and what it remembers of me."""
+        return all(peer.told for peer in self.peers.values())
+
+    @property
     def all_reachable(self) -> bool:
-        return all(peer.reachable and peer.told for peer in self.peers.values())
+        """Whether every member that a poll needs can be asked."""
+        peers = [self.peers[member] for member in self.pollers]
+        return all(peer.reachable and peer.told for peer in peers)
+
+    @property
+    def hello_ms(self) -> int:
+        """Everybody greets everybody, which costs the group the square of its size: with more than
+        `hello_peers` others it is done so much less often."""
+        return self.settings.hello_ms * self._slower
+
+    @property
+    def dead_ms(self) -> int:
+        """How long a member may be silent before it counts as out of reach."""
+        return self.settings.dead_ms * self._slower
+
+    @property
+    def _slower(self) -> int:
+        return max(1, -(-len(self.peers) // self.settings.hello_peers))
 
     def header(self) -> Header:
         return Header(self.me, self.incarnation, self.generation, self.group_hash)
 
     def send(self, to: MemberId, request: Request) -> None:
         self.outbox.append((to, request))
+
+    def notify(self, notice: Notice) -> None:
+        """Tell the operators, once this transaction has committed."""
+        self.notices.append(notice)
+        del self.notices[:-NOTICES_MAX]
 
     def count(self, name: str, number: int = 1) -> None:
         self.counters[name] = self.counters.get(name, 0) + number
@@ -112,11 +215,18 @@ class Situation:
                 "unknown_member",
                 f"{header.sender} is not in generation {self.generation} of {self.group.name}",
             )
-        if member.state is MemberState.REMOVED:
-            raise PeerError("removed", f"{header.sender} was removed from {self.group.name}")
+        if not member.is_current:
+            raise PeerError("removed", f"{header.sender} is out of {self.group.name}")
+        if not self.is_current:
+            raise PeerError("removed", f"member {self.me} itself is out of {self.group.name}")
         if header.generation != self.generation or header.membership_hash != self.group_hash:
             raise PeerError(
                 "generation", f"{header.generation} where this member has {self.generation}"
+            )
+        if header.incarnation < self.remembered.get(header.sender, (0, 0))[0]:
+            raise PeerError(
+                "old_incarnation",
+                f"{header.incarnation} of member {header.sender}, which has begun a later one",
             )
         return self.peers[header.sender]
 

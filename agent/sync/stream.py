@@ -18,10 +18,16 @@ everywhere travels in the row instead (`acknowledged_at`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agent.errors import PeerError
-from agent.limits import BLOCK_ADDRESSES, CHANGE_LOG_MAX, PUSH_BEHIND_MAX, UPDATE_RECORDS_MAX
+from agent.limits import (
+    BLOCK_ADDRESSES,
+    CHANGE_LOG_MAX,
+    GRANT_MAX,
+    PUSH_BEHIND_MAX,
+    UPDATE_RECORDS_MAX,
+    VERSION_MAX,
+)
 from agent.model import (
     Binding,
     Change,
@@ -31,10 +37,12 @@ from agent.model import (
     StreamHead,
     StreamId,
     configuration_key,
+    is_plausible_epoch,
     stream_member,
 )
 from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.conflict import conflict_notice, is_conflict
 from agent.sync.merge import Choice, merge, merge_configuration
 from agent.sync.situation import Situation, vector_of
 
@@ -112,13 +120,19 @@ def serve_streams(tx: StoreTransaction) -> m.StreamAnswer:
 # --- taking in ---------------------------------------------------------------------------------
 
 
-def apply_records(tx: StoreTransaction, records: Sequence[m.Record], own: StreamHead) -> int:
-    """Merge received records into the store; returns how many conflicts that made."""
+def apply_records(
+    tx: StoreTransaction, situation: Situation, records: Sequence[m.Record], own: StreamHead
+) -> None:
+    """Merge received records into the store; a conflict that is new here is told.
+
+    A record with a version out of all reason is left out and counted. Its sender goes on claiming
+    it, so the digests differ and name the address. One for an address or subnet that is not
+    configured here is kept: its configuration may come later."""
+    records = _plausible(situation, records)
     bindings = [record for record in records if isinstance(record, Binding)]
     local = tx.bindings_by_address([row.address for row in bindings]) if bindings else {}
     taken: dict[int, Binding] = {}
     mixed: dict[int, Binding] = {}
-    conflicts = 0
     for remote in bindings:
         mine = local.get(remote.address)
         outcome = merge(mine, remote)
@@ -126,8 +140,10 @@ def apply_records(tx: StoreTransaction, records: Sequence[m.Record], own: Stream
             continue
         row = _with_acknowledged(mine, outcome.row, own) if mine else outcome.row
         local[row.address] = row
+        if is_conflict(row) and not (mine and is_conflict(mine)):
+            situation.count("conflicts")
+            situation.notify(conflict_notice(row))
         if outcome.choice is Choice.MIX:
-            conflicts += mine is not None and mine.client_key != remote.client_key
             mixed[row.address] = row
             taken.pop(row.address, None)
         elif row.address not in mixed:
@@ -139,7 +155,23 @@ def apply_records(tx: StoreTransaction, records: Sequence[m.Record], own: Stream
     if mixed:
         tx.save_bindings(list(mixed.values()))
     _apply_configuration(tx, [record for record in records if isinstance(record, ConfigRecord)])
-    return conflicts
+
+
+def _plausible(situation: Situation, records: Sequence[m.Record]) -> Sequence[m.Record]:
+    """Without the records whose version nobody can have come to."""
+    generation = situation.generation
+    good = [
+        record
+        for record in records
+        if (
+            is_plausible_epoch(record.epoch, generation) and record.grant < GRANT_MAX
+            if isinstance(record, Binding)
+            else record.version.counter < VERSION_MAX
+        )
+    ]
+    if len(good) < len(records):
+        situation.count("refused_version", len(records) - len(good))
+    return good
 
 
 def _with_acknowledged(mine: Binding, row: Binding, own: StreamHead) -> Binding:
@@ -149,7 +181,7 @@ def _with_acknowledged(mine: Binding, row: Binding, own: StreamHead) -> Binding:
     known = mine.acknowledged_at
     if mine.stream == own.stream and mine.seq <= own.acknowledged:
         known = max(known, mine.potential_expires_at)
-    return row if known <= row.acknowledged_at else replace(row, acknowledged_at=known)
+    return row if known <= row.acknowledged_at else row._replace(acknowledged_at=known)
 
 
 def _apply_configuration(tx: StoreTransaction, records: Sequence[ConfigRecord]) -> None:
@@ -198,7 +230,7 @@ def take_changes(
     heads = tx.streams()
     applied = heads[stream].applied if stream in heads else 0
     own = heads.get(situation.own_stream) or StreamHead(situation.own_stream, 0, 0, 0)
-    situation.count("conflicts", apply_records(tx, records, own))
+    apply_records(tx, situation, records, own)
     situation.count("records_taken", len(records))
     tx.log_changes([change for change in changes if change.seq > applied])
     tx.advance_stream(stream, through)
@@ -210,6 +242,8 @@ def receive_update(
     """A push of the author; PeerError "gap" where I lack what came before."""
     if stream_member(update.stream) != update.header.sender:
         raise PeerError("author", "only the author pushes a stream; others are asked")
+    if not situation.serving and not situation.all_told:
+        raise PeerError("gap", "nothing is taken before every member has spoken")
     applied = head_of(tx, update.stream).applied
     if update.after > applied:
         raise PeerError("gap", f"stream {update.stream} is held up to {applied}")
@@ -300,7 +334,7 @@ class Push:
         peers = self._situation.peers.values()
         if not peers:
             return now_ms + self._situation.settings.trim_ms
-        lowest = min(min(peer.vector.get(own.stream, 0) for peer in peers), own.applied)
+        lowest = min(min(peer.holds(own.stream) for peer in peers), own.applied)
         if lowest > own.acknowledged:
             if now_ms < self._acknowledge_at_ms:
                 return self._acknowledge_at_ms
@@ -310,7 +344,7 @@ class Push:
 
     def _trim(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead]) -> None:
         for stream, head in heads.items():
-            held = [peer.vector.get(stream, 0) for peer in self._situation.peers.values()]
+            held = [peer.holds(stream) for peer in self._situation.peers.values()]
             through = max(min(held, default=head.applied), head.applied - CHANGE_LOG_MAX)
             if head.log_from < through <= head.applied:
                 tx.trim_changes(stream, through)

@@ -1,14 +1,15 @@
 """A few real nodes on real stores in memory, a virtual clock, and a wire that a test can hold.
 
 Every message goes through the codec. Requests are delivered at once and in order unless `passes`
-says no; then the sender learns of it as of a timeout, `TIMEOUT_MS` later.
+says no; then the sender learns of it as of a timeout, `TIMEOUT_MS` later. With `latency_ms` each
+message takes that long, and members act at the same time.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import partial
 from random import Random
 
 from agent.errors import PeerError
@@ -68,7 +69,7 @@ def make_binding(address: int, now_s: int, server: MemberId = 1, **changes: obje
         transaction_server=server,
         options=b"",
     )
-    return replace(row, **changes)  # type: ignore[arg-type]
+    return row._replace(**changes)  # type: ignore[arg-type]
 
 
 class Lan:
@@ -88,7 +89,8 @@ class Lan:
         self.offset_ms: dict[MemberId, int] = {}
         self.passes: Callable[[MemberId, MemberId, m.Request], bool] = lambda *_: True
         self.log: list[tuple[MemberId, MemberId, m.Request, m.Response | PeerError | None]] = []
-        self._waiting: list[tuple[int, int, MemberId, MemberId, m.Request]] = []
+        self.latency_ms: Callable[[], int] = lambda: 0
+        self._waiting: list[tuple[int, int, MemberId, Callable[[], None]]] = []
         self._count = 0
         for member in members:
             self.add(member, group)
@@ -133,8 +135,7 @@ class Lan:
                 if due > end:
                     break
                 self.now_ms = max(self.now_ms, due)
-                _, _, sender, to, request = heapq.heappop(self._waiting)
-                self.respond(sender, to, request, None)
+                heapq.heappop(self._waiting)[3]()
                 continue
             if due > end:
                 break
@@ -162,12 +163,22 @@ class Lan:
 
     def exchange(self, sender: MemberId, to: MemberId, request: m.Request) -> None:
         if to not in self.nodes or not self.passes(sender, to, request):
-            self._count += 1
-            heapq.heappush(
-                self._waiting, (self.now_ms + TIMEOUT_MS, self._count, sender, to, request)
-            )
+            self._later(TIMEOUT_MS, sender, partial(self.respond, sender, to, request, None))
             return
-        self.respond(sender, to, request, self.ask(to, request, self.clock(sender)))
+        sent_ms = self.clock(sender)
+        if delay := self.latency_ms():
+            self._later(delay, sender, partial(self._deliver, sender, to, request, sent_ms))
+        else:
+            self.respond(sender, to, request, self.ask(to, request, sent_ms))
+
+    def _deliver(self, sender: MemberId, to: MemberId, request: m.Request, sent_ms: int) -> None:
+        response = self.ask(to, request, sent_ms)
+        answer = partial(self.respond, sender, to, request, response)
+        self._later(self.latency_ms(), sender, answer)
+
+    def _later(self, delay_ms: int, waits: MemberId, act: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._waiting, (self.now_ms + delay_ms, self._count, waits, act))
 
     def ask(self, to: MemberId, request: m.Request, sent_ms: int) -> m.Response | PeerError:
         """Deliver a request; the answer as it leaves after the commit."""
@@ -203,7 +214,7 @@ class Lan:
 
     def told(self, member: MemberId) -> list[Binding]:
         """Rows without what is local to a member."""
-        return [replace(row, acknowledged_at=0) for row in self.rows(member)]
+        return [row._replace(acknowledged_at=0) for row in self.rows(member)]
 
     def ranges(self, member: MemberId, state: AddressState) -> list[AddressRange]:
         with self.stores[member].read() as tx:

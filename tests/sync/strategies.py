@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
     NEVER,
     BallotNumber,
     Binding,
     BindingState,
+    ClaimPolicy,
     ConfigRecord,
     Group,
     Member,
@@ -18,11 +20,13 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
+    Service,
     Subnet,
     Transaction,
     Version,
 )
 from agent.sync import messages as m
+from agent.sync.conflict import Rank, pack_parties
 
 NOW_S = 1_700_000_000
 NOW_MS = NOW_S * 1000 + 321
@@ -35,6 +39,14 @@ positive = st.integers(1, 2**63 - 1)
 member_ids = st.integers(1, 2**31 - 1)
 instants = st.one_of(st.just(0), st.just(NEVER), st.integers(NOW_S - 10**7, NOW_S + 10**7))
 names = st.text(max_size=20).filter(lambda text: len(text.encode("utf-8", "replace")) <= 255)
+
+
+parties = st.dictionaries(
+    st.binary(min_size=1, max_size=257),
+    st.builds(Rank, st.booleans(), u32, u8, u32),
+    min_size=1,
+    max_size=CONFLICT_PARTIES_MAX,
+)
 
 
 @st.composite
@@ -50,6 +62,10 @@ def bindings(draw: st.DrawFn) -> Binding:
     else:
         client_key = draw(st.binary(min_size=1, max_size=20))
     expires_at, potential_expires_at = sorted((draw(instants), draw(instants)))
+    transaction = draw(st.sampled_from(Transaction))
+    options = draw(st.binary(max_size=40))
+    if transaction is Transaction.CONFLICT:
+        options = pack_parties(draw(parties))
     return Binding(
         address=draw(u32),
         client_key=client_key,
@@ -58,15 +74,15 @@ def bindings(draw: st.DrawFn) -> Binding:
         hardware_address=hardware_address,
         hostname=draw(names),
         state=draw(st.sampled_from(BindingState)),
-        epoch=draw(u32),
+        epoch=draw(u63),
         grant=draw(u32),
         expires_at=expires_at,
         potential_expires_at=potential_expires_at,
         acknowledged_at=draw(instants),
-        transaction=draw(st.sampled_from(Transaction)),
+        transaction=transaction,
         transaction_at=draw(instants),
         transaction_server=draw(st.just(0) | member_ids),
-        options=draw(st.binary(max_size=40)),
+        options=options,
         stream=draw(positive),
         seq=draw(positive),
     )
@@ -81,7 +97,16 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
     row = draw(
         st.sampled_from(
             [
-                Subnet(network, prefix, draw(u32), draw(names), draw(names), active),
+                Subnet(
+                    network,
+                    prefix,
+                    draw(u32),
+                    draw(names),
+                    draw(names),
+                    draw(st.sampled_from(ClaimPolicy)),
+                    draw(u32),
+                    active,
+                ),
                 Pool(low, high, draw(names), active),
                 Option(
                     network, prefix, draw(st.integers(1, 254)), draw(st.binary(max_size=40)), active
@@ -127,8 +152,12 @@ members = st.builds(
     st.sampled_from(MemberState),
     st.sampled_from(MemberRole),
     u16,
+    u32,
+    st.booleans(),
 )
-groups = st.builds(Group, names, u32, u32, u32, st.lists(members, max_size=4).map(tuple))
+groups = st.builds(
+    Group, names, u32, u32, u32, st.lists(members, max_size=4).map(tuple), u32, u32, u32
+)
 
 requests = st.one_of(
     st.builds(
@@ -139,6 +168,9 @@ requests = st.one_of(
         u63,
         st.booleans(),
         st.binary(max_size=16),
+        owing=st.lists(u32, max_size=5).map(tuple),
+        free=st.dictionaries(u32, u32, max_size=5),
+        service=st.sampled_from(Service),
     ),
     st.builds(m.BindingUpdate, headers, u63, u63, u63, record_lists),
     st.builds(m.ChangePull, headers, u63, u63, u16),
@@ -147,6 +179,8 @@ requests = st.one_of(
     st.builds(m.PollAsk, headers, nonces, range_lists()),
     st.builds(m.PollReserve, headers, nonces, range_lists()),
     st.builds(m.PollAbort, headers, nonces, range_lists()),
+    st.builds(m.TransferAsk, headers, nonces, st.just(7), u32.map(lambda n: max(n, 7)), u32, u32),
+    st.builds(m.TransferTaken, headers, nonces, range_lists()),
     st.builds(m.GroupQuery, headers),
     st.builds(m.BallotPrepare, headers, u32, ballots),
     st.builds(m.BallotAccept, headers, ballots, groups),
@@ -158,6 +192,7 @@ responses = st.one_of(
     st.builds(m.BlockPage, st.integers(-1, 2**32), record_lists, st.booleans()),
     st.builds(m.StreamAnswer, vectors, vectors, st.lists(config_records(), max_size=4).map(tuple)),
     st.builds(m.PollAnswer, nonces, u32, verdict_lists()),
+    st.builds(m.TransferOffer, nonces, range_lists()),
     st.builds(m.GroupAnswer, st.none() | groups),
     st.builds(m.BallotAnswer, u32, st.booleans(), ballots, st.none() | ballots, st.none() | groups),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -148,8 +147,7 @@ def test_instants_of_a_good_clock_are_taken_as_they_stand(offset_ms: int) -> Non
 @pytest.mark.parametrize("offset_s", [-86400, -3, 3, 3600])
 def test_instants_of_another_clock_are_seconds_from_now(offset_s: int) -> None:
     row = codec.unpack_record(codec.pack_record(ROW, NOW_MS), NOW_MS + offset_s * 1000)
-    assert row == replace(
-        ROW,
+    assert row == ROW._replace(
         expires_at=ROW.expires_at + offset_s,
         potential_expires_at=ROW.potential_expires_at + offset_s,
         transaction_at=ROW.transaction_at + offset_s,
@@ -158,7 +156,7 @@ def test_instants_of_another_clock_are_seconds_from_now(offset_s: int) -> None:
 
 
 def test_an_infinite_lease_stays_one() -> None:
-    row = replace(ROW, expires_at=NEVER, potential_expires_at=NEVER)
+    row = ROW._replace(expires_at=NEVER, potential_expires_at=NEVER)
     back = codec.unpack_record(codec.pack_record(row, NOW_MS), NOW_MS + 10**9)
     assert isinstance(back, Binding)
     assert (back.expires_at, back.potential_expires_at) == (NEVER, NEVER)

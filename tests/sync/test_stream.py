@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from agent.errors import PeerError
-from agent.model import Change, ChangeKind, stream_id
+from agent.model import Change, ChangeKind, format_address, stream_id
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.hello import AlignState, LinkState
@@ -124,7 +122,7 @@ def test_a_row_that_moved_to_another_stream_still_reaches_a_puller_of_the_first(
     row = make_binding(POOL_FIRST, lan.now_s)
     lan.save(1, [row, make_binding(POOL_FIRST + 1, lan.now_s)])
     lan.run(1_000)
-    lan.save(2, [replace(lan.rows(2)[0], grant=2, transaction_server=2)])
+    lan.save(2, [lan.rows(2)[0]._replace(grant=2, transaction_server=2)])
     lan.run(1_000)
     lan.passes = lambda sender, to, _: {sender, to} in ({1, 2}, {2, 3})
     lan.run(10_000)
@@ -172,10 +170,14 @@ def test_a_row_that_got_lost_is_found_by_the_digests_and_repaired() -> None:
     lan.run(1_000)
     broken = lan.rows(2)[3]
     with lan.stores[2].write() as tx:
-        tx.put_bindings([replace(broken, epoch=0, hostname="lost", seq=77)])
+        tx.put_bindings([broken._replace(epoch=0, hostname="lost", seq=77)])
     assert not converged(lan)
     lan.run(60_000, until=lambda: converged(lan))
     assert converged(lan)
+    lan.run(5_000)
+    told = [line for member in lan.nodes for line in lan.nodes[member].take_alarms()]
+    assert told
+    assert all(line.endswith(f"another row of {format_address(broken.address)}") for line in told)
 
 
 def test_members_with_clocks_apart_fall_silent() -> None:
@@ -235,7 +237,7 @@ def test_a_page_with_more_records_than_changes_is_dropped_and_asked_for_again() 
 
     lan.passes = passes
     lan.run(5_000, until=lambda: bool(asked))
-    rows = tuple(replace(row, stream=9 << 32, seq=5) for row in lan.rows(1))
+    rows = tuple(row._replace(stream=9 << 32, seq=5) for row in lan.rows(1))
     lan.respond(2, 1, asked[0], m.ChangePage(asked[0].stream, 0, 2, rows, True))
     assert lan.rows(2) == []
     lan.heal()
@@ -260,12 +262,12 @@ S = 7
 def test_numbers_of_received_changes_are_as_high_as_the_order_allows(
     names: list[tuple[int, int]], expected: list[int]
 ) -> None:
-    rows = [replace(ROW, address=i, stream=s, seq=q) for i, (s, q) in enumerate(names)]
+    rows = [ROW._replace(address=i, stream=s, seq=q) for i, (s, q) in enumerate(names)]
     changes = logged_changes(S, 10, 20, rows)
     assert changes == [Change(S, seq, ChangeKind.BINDING, i) for i, seq in enumerate(expected)]
 
 
 def test_more_records_than_changes_are_refused() -> None:
-    rows = [replace(ROW, address=i, stream=8, seq=i + 1) for i in range(3)]
+    rows = [ROW._replace(address=i, stream=8, seq=i + 1) for i in range(3)]
     with pytest.raises(PeerError, match="order"):
         logged_changes(S, 10, 12, rows)
