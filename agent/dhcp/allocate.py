@@ -15,11 +15,14 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from agent.limits import (
+    DOUBTFUL_MAX,
     FREE_CHUNK,
     OFFER_HOLD_S,
     OFFERS_MAX,
     OWNERSHIP_BLOCKS_MAX,
     RANGE_WINDOW,
+    RECENT_LEASE_MAX_S,
+    TRIED_AHEAD,
 )
 from agent.model import AddressRange, AddressState, Binding, BindingState, MemberId, Pool
 from agent.port import StoreTransaction
@@ -120,7 +123,7 @@ class Ownership:
 class _PoolStock:
     """Free addresses read ahead, and how far the round through the pool has come."""
 
-    __slots__ = ("cursor", "free", "pool", "returned", "seen")
+    __slots__ = ("cursor", "doubtful", "free", "left_out", "pool", "returned", "seen")
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -128,12 +131,23 @@ class _PoolStock:
         self.cursor = pool.first
         self.seen = 0
         self.returned = False
+        self.doubtful: dict[int, None] = {}
+        self.left_out = False
 
     def forget(self) -> None:
         if self.free:
             self.cursor = min(self.free)
         self.free.clear()
+        self.doubtful.clear()
         self.seen = 0
+
+
+class Tried(NamedTuple):
+    """How doubtful addresses are tried: `look` tells who answered (None: not known yet). A client
+    that had its address within `recent_s` may be using it still."""
+
+    look: Callable[[int], frozenset[bytes] | None]
+    recent_s: int
 
 
 class FreeStock:
@@ -145,13 +159,18 @@ class FreeStock:
         ownership: Ownership,
         offers: Offers,
         is_kept: Callable[[int], bool],
+        tried: Tried | None = None,
     ) -> None:
         """`is_kept` says of an address whether it is never given to just any client: reserved,
-        or a server's own."""
+        or a server's own. `tried`: addresses that a client has used lately are given away only
+        after all others, and only when nobody answered for them."""
         self._stocks = {pool: _PoolStock(pool) for pool in pools}
         self._ownership = ownership
         self._offers = offers
         self._is_kept = is_kept
+        self._tried = tried
+        self.in_use: dict[int, bytes] = {}
+        """Addresses for which somebody answered, and who; for the caller to make UNAVAILABLE."""
 
     def forget(self) -> None:
         """Ownership has changed: what was read ahead may be another's now."""
@@ -168,19 +187,63 @@ class FreeStock:
                     return address
             if stock.seen > pool.last - pool.first:
                 if not stock.returned:
-                    return None
+                    return self._take_doubtful(stock)
                 stock.seen, stock.returned = 0, False
             self._read_on(tx, stock, now)
 
+    def _take_doubtful(self, stock: _PoolStock) -> int | None:
+        """One that was tried and for which nobody answered. What is not known yet is for the
+        client's next attempt."""
+        for address in list(stock.doubtful):
+            if self._look(stock, address) and not self._offers.is_offered(address):
+                del stock.doubtful[address]
+                return address
+        if stock.left_out and not stock.doubtful:
+            stock.left_out, stock.returned = False, True
+        return None
+
+    def _look(self, stock: _PoolStock, address: int) -> bool:
+        assert self._tried is not None
+        heard = self._tried.look(address)
+        if heard:
+            del stock.doubtful[address]
+            self.in_use[address] = min(heard)
+        return heard is not None and not heard
+
+    def try_ahead(self) -> None:
+        """Keep a few doubtful addresses tried, so that the client who needs one finds it."""
+        for stock in self._stocks.values():
+            for address in list(stock.doubtful)[:TRIED_AHEAD]:
+                self._look(stock, address)
+
     def discard(self, pool: Pool, address: int) -> None:
         """The address was given away without `take`."""
-        self._stocks[pool].free.pop(address, None)
+        stock = self._stocks[pool]
+        stock.free.pop(address, None)
+        stock.doubtful.pop(address, None)
 
     def give_back(self, pool: Pool) -> None:
         """An offer was not taken. Its address is found again in the next round, behind all the
         others: of several members that offer, one is chosen, and what the others offered should
         not go to the next client while the first may still change its mind."""
         self._stocks[pool].returned = True
+
+    def _note_doubtful(self, stock: _PoolStock, rows: Collection[Binding], now: int) -> set[int]:
+        """Addresses that may be in use still, by what is remembered of their clients."""
+        assert self._tried is not None
+        doubtful = {
+            row.address
+            for row in rows
+            if may_be_in_use(row, now, self._tried.recent_s) and not self._is_kept(row.address)
+        }
+        for address in sorted(doubtful):
+            if self._offers.is_offered(address):
+                continue
+            if len(stock.doubtful) >= DOUBTFUL_MAX:
+                stock.left_out = True
+                break
+            stock.doubtful[address] = None
+        return doubtful
 
     def _read_on(self, tx: StoreTransaction, stock: _PoolStock, now: int) -> None:
         pool, start = stock.pool, stock.cursor
@@ -207,6 +270,8 @@ class FreeStock:
             older = set(taken) - current
             rows = tx.bindings_by_address(older).values() if older else ()
             taken = current | {row.address for row in rows if keeps_address(row, now)}
+            if self._tried is not None:
+                taken = {*taken, *self._note_doubtful(stock, rows, now)}
         for address in range(first, last + 1):
             # An offered address is not read: if its offer lapses it is given back.
             if not (address in taken or self._is_kept(address) or self._offers.is_offered(address)):
@@ -215,4 +280,14 @@ class FreeStock:
 
 def keeps_address(row: Binding, now: int) -> bool:
     """Whether a row of whatever epoch forbids to give its address to another client."""
-    return row.state is not BindingState.RELEASED and row.expires_at > now
+    given_back = row.state is BindingState.RELEASED and row.is_settled
+    return not given_back and row.expires_at > now
+
+
+def may_be_in_use(row: Binding, now: int, recent_s: int) -> bool:
+    """Whether somebody may be using the address of a row that is over: its client, not long ago,
+    or whoever was found there when it was declined or tried."""
+    if row.state is BindingState.UNAVAILABLE:
+        return True
+    ended_at = row.transaction_at if row.state is BindingState.RELEASED else row.expires_at
+    return ended_at + min(recent_s, RECENT_LEASE_MAX_S) > now

@@ -10,14 +10,17 @@ what it has derived from the configuration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.config import Configuration
-from agent.dhcp.allocate import FreeStock, Offers, Ownership
+from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
+from agent.dhcp.balance import share_buckets
 from agent.dhcp.classify import Classifier, Message, MessageKind
+from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
-from agent.dhcp.lease import group_terms
+from agent.dhcp.lease import Terms, group_terms
 from agent.dhcp.packet import (
     Interface,
     MessageType,
@@ -26,13 +29,17 @@ from agent.dhcp.packet import (
     Reply,
     parse_packet,
 )
+from agent.dhcp.probes import BY_ROUTE, Probes
 from agent.dhcp.reply import Templates, build_inform_reply, build_lease_reply, build_nak
-from agent.dhcp.rules import HANDLERS, Answer, Context, View, return_offer
+from agent.dhcp.rules import HANDLERS
+from agent.dhcp.unrecorded import found_in_use
 from agent.errors import PacketError, StoreError
 from agent.model import (
+    AddressState,
     ChangeKind,
     Group,
     Local,
+    MemberId,
     MemberState,
     Pool,
     format_address,
@@ -63,9 +70,13 @@ _REQUESTS = {
 
 
 class _Derived(NamedTuple):
-    """What follows from one configuration version."""
+    """What follows from one configuration version, of which the group is a part. `kept`: addresses
+    that are never given to a client, because they are a server's."""
 
     version: int
+    terms: Terms
+    buckets: tuple[MemberId, ...]
+    kept: frozenset[int]
     configuration: Configuration
     pools: dict[int, tuple[Pool, ...]]
     templates: Templates
@@ -85,7 +96,9 @@ class DhcpServer:
 
     `server_identifier`: the address named in option 54 instead of the receiving interface's own.
     `log_packets`: keep a line for every message, to be had from `take_events`.
-    `committed` counts the batches that changed bindings."""
+    `committed` counts what the agent should look at: batches that changed bindings, or ask for
+    something. `probes` are for the shell to send, and to report to; `probing`: it also tries
+    addresses that had a client lately before they are given to another."""
 
     def __init__(
         self,
@@ -94,8 +107,11 @@ class DhcpServer:
         *,
         server_identifier: int = 0,
         log_packets: bool = False,
+        probing: bool = False,
     ) -> None:
         self._store = store
+        self._probing = probing
+        self._now_ms = 0
         self._interfaces = dict(interfaces)
         self._server_identifier = server_identifier
         self._log_packets = log_packets
@@ -105,12 +121,11 @@ class DhcpServer:
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
+        self.probes = Probes()
         self._ownership: Ownership | None = None
         self._ownership_version = -1
         self._derived: _Derived | None = None
         self._classifier: Classifier | None = None
-        self._group: Group | None = None
-        self._kept: frozenset[int] = frozenset()
         self._own_addresses = self._collect_own_addresses()
         self.committed = 0
 
@@ -119,7 +134,7 @@ class DhcpServer:
         self._interfaces = dict(interfaces)
         self._own_addresses = self._collect_own_addresses()
         self._classifier = None
-        self._group = None  # what is kept from clients includes our own addresses
+        self._derived = None  # what is kept from clients includes our own addresses
 
     def knows_interface(self, index: int) -> bool:
         return index in self._interfaces
@@ -143,6 +158,44 @@ class DhcpServer:
             self.count("store_failed")
         else:
             self._counters = {}
+
+    def note_probe_answers(self, answers: Iterable[tuple[int, bytes]]) -> None:
+        """Somebody has these addresses: (address, hardware address)."""
+        for address, hardware_address in answers:
+            if self.probes.heard(address, hardware_address):
+                self.count("probes_answered")
+
+    def try_ahead(self, now_ms: int) -> None:
+        """Beside the packets, about once a second: try addresses that may be needed soon, and make
+        UNAVAILABLE those for which somebody answered."""
+        derived, ownership = self._derived, self._ownership
+        if derived is None or ownership is None:
+            return
+        self._now_ms = now_ms
+        derived.stock.try_ahead()
+        found, derived.stock.in_use = derived.stock.in_use, {}
+        if not found:
+            return
+        try:
+            with self._store.write() as tx:
+                local = tx.local()
+                rows = []
+                for address, hardware_address in sorted(found.items()):
+                    held = tx.address_ranges(address, address)
+                    if held and held[0].state is AddressState.BINDABLE:
+                        epoch, now = held[0].epoch, now_ms // 1000
+                        taken = tx.bound_addresses(address, address, epoch)
+                        if not taken:
+                            rows.append(
+                                found_in_use(address, epoch, hardware_address, local.member, now)
+                            )
+                if rows:
+                    tx.save_bindings(rows)
+        except StoreError:
+            self.count("store_failed")
+            return
+        self.count("found_in_use", len(rows))
+        self.committed += 1
 
     def take_events(self) -> list[str]:
         """The log lines since the last call, if they are kept at all."""
@@ -168,9 +221,10 @@ class DhcpServer:
                 self._drop(error.reason, received)
                 continue
             packets.append((packet, received))
-            self.count(_COUNTED_MESSAGES[packet.kind])
         if not packets:
             return []
+        for kind, number in Counter(packet.kind for packet, _ in packets).items():
+            self.count(_COUNTED_MESSAGES[kind], number)
         writing = any(self._may_write(packet) for packet, _ in packets)
         try:
             with self._store.write() if writing else self._store.read() as tx:
@@ -193,22 +247,26 @@ class DhcpServer:
         self, tx: StoreTransaction, packets: list[tuple[Packet, Received]], now_ms: int
     ) -> _Handled:
         drops: list[str] = []
-        local, group = tx.local(), tx.group()
-        if group is None or not local.serving:
+        self._now_ms = now_ms
+        local = tx.local()
+        derived = self._refresh(tx, local) if local.answers_clients else None
+        if derived is None:
             return _Handled(None, [], ["not_serving"] * len(packets))
-        derived = self._refresh(tx, local, group)
         messages = self._classify(packets, derived.configuration, drops)
-        context = self._context(tx, local, group, derived, messages, now_ms)
+        context = self._context(tx, local, derived, messages, now_ms)
         for gone in self._offers.remove_due(now_ms):
             return_offer(context, gone)
         answers: list[tuple[Message, Answer]] = []
         repeated: dict[tuple[object, ...], Answer] = {}
         for message in messages:
-            packet = message.packet
-            same = (packet.client_key, packet.transaction_id, message.kind, message.address)
-            answer = repeated.get(same) if message.kind in _REQUESTS else None
-            if answer is None:
-                answer = repeated[same] = HANDLERS[message.kind](context, message)
+            kind, packet = message.kind, message.packet
+            if kind in _REQUESTS:
+                same = (packet.client_key, packet.transaction_id, kind, message.address)
+                answer = repeated.get(same)
+                if answer is None:
+                    answer = repeated[same] = HANDLERS[kind](context, message)
+            else:
+                answer = HANDLERS[kind](context, message)
             answers.append((message, answer))
         if context.view.changed:
             tx.save_bindings(list(context.view.changed.values()))
@@ -237,7 +295,6 @@ class DhcpServer:
         self,
         tx: StoreTransaction,
         local: Local,
-        group: Group,
         derived: _Derived,
         messages: list[Message],
         now_ms: int,
@@ -251,16 +308,18 @@ class DhcpServer:
             now_ms=now_ms,
             now=now_ms // 1000,
             issued=-(-now_ms // 1000),
-            terms=group_terms(group, local.member),
+            terms=derived.terms,
+            buckets=derived.buckets,
             configuration=derived.configuration,
             pools=derived.pools,
             templates=derived.templates,
             own_addresses=self._own_addresses,
-            kept_addresses=self._kept,
+            kept_addresses=derived.kept,
             ownership=self._ownership,
             offers=self._offers,
             stock=derived.stock,
             declines=self._declines,
+            probes=self.probes,
             view=View(tx, addresses, clients),
             serving_since=local.serving_since,
         )
@@ -270,6 +329,8 @@ class DhcpServer:
         for reason in handled.drops:
             self.count(f"dropped_{reason}")
         context = handled.context
+        if context is not None and context.enquired:
+            self.committed += 1
         if context is not None and context.view.changed:
             self.committed += 1
             for row in context.view.changed.values():
@@ -278,20 +339,18 @@ class DhcpServer:
                     return_offer(context, offer)
         replies = []
         for message, answer in handled.answers:
-            reply = self._reply(message, answer)
-            if reply is not None:
-                replies.append(reply)
+            if answer.kind is not None:
+                replies.append(self._reply(message, answer, answer.kind))
+            elif answer.reason:
+                self.count(f"dropped_{answer.reason}")
             if self._log_packets:
                 self._log_message(message, answer, context)
+        for kind, number in Counter(answer.kind for _, answer in handled.answers).items():
+            if kind is not None:
+                self.count(_COUNTED_REPLIES[kind], number)
         return replies
 
-    def _reply(self, message: Message, answer: Answer) -> Reply | None:
-        kind = answer.kind
-        if kind is None:
-            if answer.reason:
-                self.count(f"dropped_{answer.reason}")
-            return None
-        self.count(_COUNTED_REPLIES[kind])
+    def _reply(self, message: Message, answer: Answer, kind: MessageType) -> Reply:
         if kind is MessageType.NAK:
             return build_nak(message)
         assert answer.template is not None
@@ -301,18 +360,17 @@ class DhcpServer:
 
     # --- what is derived from the store
 
-    def _refresh(self, tx: StoreTransaction, local: Local, group: Group) -> _Derived:
-        """Bring up to date what depends on membership, configuration and ownership."""
-        if group != self._group:
-            self._group = group
-            self._kept = frozenset(self._own_addresses) | {
-                m.address for m in group.members if m.state is not MemberState.REMOVED
-            }
+    def _refresh(self, tx: StoreTransaction, local: Local) -> _Derived | None:
+        """Bring up to date what depends on membership, configuration and ownership. None: this
+        member is in no group."""
         if self._ownership is None:
             self._ownership = Ownership(local.member)
         derived = self._derived
         if derived is None or derived.version != local.configuration_version:
-            derived = self._derived = self._derive(tx, local.configuration_version)
+            group = tx.group()
+            if group is None:
+                return None
+            derived = self._derived = self._derive(tx, local, group)
             self._classifier = None
         if self._ownership_version != local.ownership_version:
             self._ownership_version = local.ownership_version
@@ -320,21 +378,49 @@ class DhcpServer:
             derived.stock.forget()
         return derived
 
-    def _derive(self, tx: StoreTransaction, version: int) -> _Derived:
+    def _derive(self, tx: StoreTransaction, local: Local, group: Group) -> _Derived:
         configuration = Configuration.from_records(
             record for kind in _CONFIGURATION_KINDS for record in tx.configuration(kind)
         )
+        kept = self._own_addresses | {
+            m.address for m in group.members if m.state is not MemberState.REMOVED
+        }
         assert self._ownership is not None
         stock = FreeStock(
             configuration.pools,
             self._ownership,
             self._offers,
-            lambda address: (
-                address in self._kept or configuration.reservation_of(address) is not None
-            ),
+            lambda address: address in kept or configuration.reservation_of(address) is not None,
+            self._tried(configuration, group.lease_s) if self._probing else None,
         )
         pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
-        return _Derived(version, configuration, pools, Templates(configuration), stock)
+        return _Derived(
+            local.configuration_version,
+            group_terms(group, local.member),
+            share_buckets(group),
+            kept,
+            configuration,
+            pools,
+            Templates(configuration),
+            stock,
+        )
+
+    def _tried(self, configuration: Configuration, lease_s: int) -> Tried:
+        """Addresses of a link of our own are tried on it, others by route."""
+        links: dict[int, int] = {}
+        for subnet in configuration.subnets:
+            for one in self._interfaces.values():
+                named = subnet.interface == one.name
+                if named or (not subnet.interface and any(a in subnet for a in one.addresses)):
+                    links.setdefault(subnet.network, one.index)
+
+        def look(address: int) -> frozenset[bytes] | None:
+            subnet = configuration.subnet_of(address)
+            link = links.get(subnet.network, BY_ROUTE) if subnet else BY_ROUTE
+            return self.probes.look(address, link, self._now_ms)
+
+        longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
+        return Tried(look, longest_s)
 
     def _collect_own_addresses(self) -> frozenset[int]:
         own = {a for interface in self._interfaces.values() for a in interface.addresses}

@@ -18,7 +18,6 @@ from agent.model import (
     Binding,
     Group,
     MemberId,
-    MemberState,
     StreamHead,
     StreamId,
 )
@@ -45,7 +44,7 @@ class Grant(NamedTuple):
 
 def group_terms(group: Group, me: MemberId) -> Terms:
     """A member that is only joining counts: after its removal nobody else would wait for it."""
-    others = (m for m in group.members if m.member != me and m.state is not MemberState.REMOVED)
+    others = (m for m in group.members if m.member != me and m.is_current)
     return Terms(group.lease_s, group.mul_s, not any(others))
 
 

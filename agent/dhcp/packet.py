@@ -29,7 +29,7 @@ class MessageType(enum.IntEnum):
 
 
 CLIENT_TYPES = {
-    int(kind): kind
+    bytes((kind,)): kind
     for kind in (
         MessageType.DISCOVER,
         MessageType.REQUEST,
@@ -38,7 +38,8 @@ CLIENT_TYPES = {
         MessageType.INFORM,
     )
 }
-"""What a client sends; an OFFER, ACK or NAK on the server's port is somebody's mistake."""
+"""What a client sends, by the value of option 53; an OFFER, ACK or NAK on the server's port is
+somebody's mistake."""
 
 
 class Packet(NamedTuple):
@@ -141,7 +142,11 @@ def parse_packet(data: bytes) -> Packet:
     wire.parse_options(data, _HEADER_SIZE, len(data), options)
     if wire.OVERLOAD in options:
         wire.parse_overloaded(data, options, server_name, boot_file)
-    kind = _message_type(options)
+    kind = CLIENT_TYPES.get(options.get(wire.MESSAGE_TYPE, b""))
+    if kind is None:
+        raise _no_client_type(options.get(wire.MESSAGE_TYPE))
+    requested = options.get(wire.REQUESTED_ADDRESS)
+    server = options.get(wire.SERVER_IDENTIFIER)
     hardware_address = hardware_address[:hlen]
     return Packet(
         kind,
@@ -155,19 +160,15 @@ def parse_packet(data: bytes) -> Packet:
         hardware_address,
         options,
         _client_key(options, hardware_type, hardware_address),
-        _address_option(options, wire.REQUESTED_ADDRESS),
-        _address_option(options, wire.SERVER_IDENTIFIER),
+        0 if requested is None else _address(requested, wire.REQUESTED_ADDRESS),
+        0 if server is None else _address(server, wire.SERVER_IDENTIFIER),
     )
 
 
-def _message_type(options: dict[int, bytes]) -> MessageType:
-    value = options.get(wire.MESSAGE_TYPE)
+def _no_client_type(value: bytes | None) -> PacketError:
     if value is None:
-        raise PacketError("no_message_type", "BOOTP without option 53 is not served")
-    kind = CLIENT_TYPES.get(value[0]) if len(value) == 1 else None
-    if kind is None:
-        raise PacketError("bad_message_type", f"option 53 is {value.hex()}")
-    return kind
+        return PacketError("no_message_type", "BOOTP without option 53 is not served")
+    return PacketError("bad_message_type", f"option 53 is {value.hex()}")
 
 
 def _client_key(options: dict[int, bytes], hardware_type: int, hardware_address: bytes) -> bytes:
@@ -182,10 +183,7 @@ def _client_key(options: dict[int, bytes], hardware_type: int, hardware_address:
     return b"\x01" + identifier
 
 
-def _address_option(options: dict[int, bytes], code: int) -> int:
-    value = options.get(code)
-    if value is None:
-        return 0
+def _address(value: bytes, code: int) -> int:
     if len(value) != 4:
         raise PacketError("bad_option", f"option {code} has {len(value)} octets, expected 4")
     return int.from_bytes(value, "big")

@@ -11,14 +11,15 @@ into `file` and `sname` (option 52) and leave out what fits nowhere.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from agent.config import Configuration
 from agent.dhcp import wire
 from agent.dhcp.classify import Message
 from agent.dhcp.packet import MessageType, Packet, Reply
 from agent.limits import (
+    REPLY_HEADS_MAX,
     REPLY_SIZE_DEFAULT,
     REPLY_SIZE_MAX,
     REPLY_SIZE_MIN,
@@ -40,15 +41,20 @@ _INFINITE_LEASE = struct.Struct("!BBBBBIBBI")
 _NOT_CONFIGURED = frozenset({0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 255})
 """Options of the protocol itself, which the option table does not decide."""
 
+_pack_header = wire.HEADER.pack
+_HEADER_SIZE = wire.HEADER.size
+
 _NO_NAME = bytes(64)
 _NO_FILE = bytes(128)
 
 
-class Template(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Template:
     """What configuration says to one kind of client: option 1 and the requested options, each with
     its code and length, and the header fields of a boot server.
 
-    `results` is all of `options` in one piece."""
+    `results` is all of `options` in one piece; `heads` remembers the options before them, which
+    are equal for all who get the same lease from the same address."""
 
     results: bytes
     options: tuple[bytes, ...]
@@ -56,6 +62,9 @@ class Template(NamedTuple):
     server_name: bytes
     boot_file: bytes
     hostname: str
+    heads: dict[tuple[int, int, int], bytes] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 class Templates:
@@ -124,15 +133,22 @@ def build_lease_reply(
     message: Message, kind: MessageType, address: int, duration_s: int, template: Template
 ) -> Reply:
     """An OFFER, or the ACK of a REQUEST."""
-    identifier = message.server_identifier
-    if duration_s >= INFINITE_S:
-        head = _INFINITE_LEASE.pack(53, 1, kind, 54, 4, identifier, 51, 4, INFINITE_S)
-    else:
-        head = _LEASE.pack(
-            53, 1, kind, 54, 4, identifier, 51, 4, duration_s,
-            58, 4, duration_s // 2, 59, 4, duration_s * 7 // 8,
-        )  # fmt: skip
+    key = (kind, message.server_identifier, duration_s)
+    head = template.heads.get(key)
+    if head is None:
+        if len(template.heads) >= REPLY_HEADS_MAX:
+            template.heads.clear()
+        head = template.heads[key] = _lease_head(*key)
     return _address_reply(message, _build_message(message, head, address, template), kind, address)
+
+
+def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
+    if duration_s >= INFINITE_S:
+        return _INFINITE_LEASE.pack(53, 1, kind, 54, 4, identifier, 51, 4, INFINITE_S)
+    return _LEASE.pack(
+        53, 1, kind, 54, 4, identifier, 51, 4, duration_s,
+        58, 4, duration_s // 2, 59, 4, duration_s * 7 // 8,
+    )  # fmt: skip
 
 
 def build_inform_reply(message: Message, template: Template) -> Reply:
@@ -172,18 +188,19 @@ def _address_reply(message: Message, data: bytes, kind: MessageType, address: in
 
 def _build_message(message: Message, head: bytes, address: int, template: Template) -> bytes:
     packet = message.packet
-    tail = _echoed_options(packet)
-    room = _reply_room(packet)
+    tail = _echoed_options(packet.options)
     options = b"".join((head, template.results, tail, b"\xff"))
     server_name, boot_file = template.server_name, template.boot_file
-    if wire.HEADER.size + len(options) > room:
-        options, server_name, boot_file = _spill(
-            head, template.options, tail, room, server_name, boot_file
-        )
+    if _HEADER_SIZE + len(options) > REPLY_SIZE_DEFAULT:
+        room = _reply_room(packet)
+        if _HEADER_SIZE + len(options) > room:
+            options, server_name, boot_file = _spill(
+                head, template.options, tail, room, server_name, boot_file
+            )
     flags = packet.flags
     if packet.gateway_address and not address and head[2] == MessageType.NAK:
         flags |= wire.BROADCAST_FLAG  # so that the relay broadcasts it (RFC 2131 4.3.2)
-    header = wire.HEADER.pack(
+    header = _pack_header(
         wire.BOOTREPLY,
         packet.hardware_type,
         len(packet.client_hardware_address),
@@ -203,14 +220,13 @@ def _build_message(message: Message, head: bytes, address: int, template: Templa
     return (header + options).ljust(REPLY_SIZE_MIN, b"\0")
 
 
-def _echoed_options(packet: Packet) -> bytes:
+def _echoed_options(options: Mapping[int, bytes]) -> bytes:
     """Option 61 (RFC 6842 3), and last of all option 82 (RFC 3046 2.2)."""
     tail = b""
-    identifier = packet.options.get(wire.CLIENT_IDENTIFIER)
-    if identifier is not None:
-        tail = wire.build_option(wire.CLIENT_IDENTIFIER, identifier)
-    relay = packet.options.get(wire.RELAY_AGENT_INFORMATION)
-    if relay is not None:
+    if wire.CLIENT_IDENTIFIER in options:
+        tail = wire.build_option(wire.CLIENT_IDENTIFIER, options[wire.CLIENT_IDENTIFIER])
+    if wire.RELAY_AGENT_INFORMATION in options:
+        relay = options[wire.RELAY_AGENT_INFORMATION]
         tail += wire.build_option(wire.RELAY_AGENT_INFORMATION, relay)
     return tail
 
@@ -242,10 +258,10 @@ def _spill(
     free = {"main": main_room, "file": len(_NO_FILE) - 1, "name": len(_NO_NAME) - 1}
     fields = (("main", main), ("file", in_file), ("name", in_name))
     for option in options:
-        for name, field in fields:
+        for name, chosen in fields:
             if len(option) <= free[name]:
                 free[name] -= len(option)
-                field.append(option)
+                chosen.append(option)
                 break
     if in_file:
         boot_file = b"".join(in_file) + b"\xff"

@@ -182,7 +182,7 @@ def test_an_address_bound_in_this_epoch_is_nobodys_again_until_it_is_polled_anew
     address = world.bind(Client(1))
     world.wait(LEASE + EXPIRY_GRACE_S + 100)
     world.silent(Client(2).discover(o50=address.to_bytes(4, "big")), "no_free_address")
-    world.silent(Client(2).rebind(address), "unknown_binding")
+    world.silent(Client(2).rebind(address), "claim_asked")
     assert world.known(address).client_key == Client(1).key
 
 
@@ -299,7 +299,7 @@ def test_rfc2131_4_3_2_init_reboot_without_a_record_is_met_with_silence() -> Non
 
 
 def test_init_reboot_of_another_clients_address_is_met_with_silence() -> None:
-    world = World()
+    world = World(members=(1, 2))
     address = world.bind(Client(1))
     world.silent(Client(2).reboot(address), "bound_to_other")
 
@@ -376,11 +376,11 @@ def test_unknown_bindings_are_met_with_silence_and_never_with_nak(form: str) -> 
     world = World(rows=POOLS_17)
     client = Client(1)
     message = client.renew(NOBODYS) if form == "renew" else client.rebind(NOBODYS)
-    world.silent(message, "unknown_binding")
+    world.silent(message, "unknown_binding" if form == "renew" else "claim_asked")
 
 
 def test_a_live_lease_of_another_is_met_with_silence() -> None:
-    world = World()
+    world = World(members=(1, 2))
     address = world.bind(Client(1))
     world.silent(Client(2).rebind(address), "bound_to_other")
     assert world.known(address).client_key == Client(1).key
@@ -543,11 +543,37 @@ def test_a_reservation_waits_for_the_lease_of_another_and_takes_the_next_epoch()
 
 def test_a_reservation_waits_for_the_hold_down_of_a_release() -> None:
     world = World(ranges=[], members=(1, 2), rows=POOLS_17)
-    world.merge(peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED))
+    row = peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED)
+    world.merge(row._replace(acknowledged_at=row.potential_expires_at))
     world.configure(Reservation(NOBODYS, Client(5).key))
     world.silent(Client(5).discover())
     world.wait(RELEASE_HOLD_S)
     assert world.bind(Client(5)) == NOBODYS
+
+
+def test_a_release_that_not_everybody_can_place_keeps_the_address_as_a_lease_does() -> None:
+    """A member that was cut off may have given the same client a lease under a lower grant."""
+    world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    row = peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED)
+    world.merge(row)
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    world.wait(RELEASE_HOLD_S)
+    world.silent(Client(5).discover())
+    world.wait(row.expires_at + EXPIRY_GRACE_S - NOW - RELEASE_HOLD_S)
+    assert world.bind(Client(5)) == NOBODYS
+
+
+def test_a_release_is_settled_when_the_others_had_recorded_the_lease() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    world.say(Client(1).release(address))
+    assert not world.known(address).is_settled
+    other = world.bind(Client(2))
+    row = world.known(other)
+    with world.store.write() as tx:
+        tx.set_acknowledged({row.stream: row.seq})
+    world.say(Client(2).release(other))
+    assert world.known(other).is_settled
 
 
 # --- DECLINE
@@ -705,7 +731,8 @@ def test_a_joined_member_serves_no_lease_that_had_ended_before_it_came() -> None
     world.merge(peer_row(NOBODYS, Client(1), expires_at=NOW - 500))
     with world.store.write() as tx:
         tx.set_serving(True, since=NOW - 500)
-    world.silent(Client(1).rebind(NOBODYS), "ended_before_joining")
+    world.silent(Client(1).renew(NOBODYS), "ended_before_joining")
+    world.silent(Client(1).rebind(NOBODYS), "claim_asked")
     with world.store.write() as tx:
         tx.set_serving(True, since=NOW - 501)
     assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
@@ -732,12 +759,24 @@ def test_draft_6_5_a_rebinding_client_of_a_silent_member_is_believed_for_at_most
         mul_s = tx.group().mul_s
     assert ack.lease_s <= mul_s
     row = world.known(NOBODYS)
-    assert (row.epoch, row.grant, row.transaction) == (5, 1, Transaction.REBINDING)
+    assert (row.epoch, row.grant, row.transaction) == (5, 1, Transaction.CLAIM)
+
+
+def test_what_is_recorded_about_a_client_does_not_shrink_when_it_is_believed() -> None:
+    """Its own member may count on the record, and give a lease up to MUL beyond it."""
+    world = promised_world()
+    row = peer_row(NOBODYS, Client(1), epoch=4, state=BindingState.RELEASED)
+    row = row._replace(transaction_at=NOW - 10 * LEASE, expires_at=NOW - 500)
+    row = row._replace(potential_expires_at=NOW + 9 * LEASE, acknowledged_at=NOW + 9 * LEASE)
+    world.merge(row)
+    assert world.one(Client(1).rebind(NOBODYS)).kind is ACK
+    assert world.known(NOBODYS).epoch == 5
+    assert world.known(NOBODYS).potential_expires_at == row.potential_expires_at
 
 
 def test_draft_6_5_it_is_not_believed_while_its_member_can_answer_itself() -> None:
     world = promised_world(silent=False)
-    world.silent(Client(1).rebind(NOBODYS), "unknown_binding")
+    world.silent(Client(1).rebind(NOBODYS), "promised_to_other")
 
 
 def test_draft_6_5_init_reboot_is_never_believed() -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from agent.dhcp import wire
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, MessageType, Received, Reply
+from agent.dhcp.probes import ProbeWish
 from agent.errors import StoreError
+from agent.limits import PROBE_RESEND_MS, PROBE_SENDS, PROBE_WAIT_MS
 from agent.model import (
     AddressRange,
     AddressState,
@@ -98,6 +100,7 @@ class World:
         interfaces: Iterable[Interface] = (ETH0,),
         lease_s: int = LEASE,
         log_packets: bool = False,
+        probing: bool = False,
     ) -> None:
         self.store = Store.in_memory(member=1)
         self.failing = FailingStore(self.store)
@@ -109,11 +112,14 @@ class World:
             tx.replace_address_ranges([], list(ranges))
         self.interfaces = {i.index: i for i in interfaces}
         self.log_packets = log_packets
+        self.probing = probing
         self.restart()
 
     def restart(self) -> None:
         """The engine dies and comes back: only the store is left."""
-        self.server = DhcpServer(self.failing, self.interfaces, log_packets=self.log_packets)
+        self.server = DhcpServer(
+            self.failing, self.interfaces, log_packets=self.log_packets, probing=self.probing
+        )
 
     def say(self, *datagrams: Received) -> list[Said]:
         return [Said.parse(r) for r in self.server.handle_batch(datagrams, self.now_ms)]
@@ -159,6 +165,33 @@ class World:
     def configure(self, *rows: ConfigRow, deleted: bool = False) -> None:
         with self.store.write() as tx:
             tx.save_configuration([(row, deleted) for row in rows])
+
+    def answer(self, address: int, **said: object) -> None:
+        """What the agent does with an enquiry: the members say that the address is free, unless
+        `said` differs."""
+        with self.store.write() as tx:
+            asked = tx.enquiry(address)
+            assert asked is not None
+            values: dict[str, object] = {"free": True, "complete": True, "epoch": 0} | said
+            tx.put_enquiries([asked._replace(answered_ms=self.now_ms, **values)])  # type: ignore[arg-type]
+
+    def probe(self, **answers: bytes) -> list[ProbeWish]:
+        """What the shell does: send twice, hear, and wait until it is over."""
+        sent: list[ProbeWish] = []
+        for _ in range(PROBE_SENDS):
+            self.now_ms += PROBE_RESEND_MS
+            sent += self.server.probes.take_due(self.now_ms)
+        for hardware_address in answers.values():
+            self.server.probes.heard(sent[0].address, hardware_address)
+        self.now_ms += PROBE_WAIT_MS
+        return sent
+
+    def probe_all(self) -> None:
+        """As `probe`, where there may be nothing to send."""
+        if self.server.probes.is_busy:
+            self.probe()
+        else:
+            self.wait(1)
 
     def bind(self, client: Client) -> int:
         """The four messages of a new client; returns its address."""
@@ -223,6 +256,7 @@ class Client:
     transaction_id: int = 0x1234_5678
     flags: int = 0
     request_list: bytes | None = PRL
+    seconds: int = 0
 
     @property
     def hardware_address(self) -> bytes:
@@ -248,7 +282,7 @@ class Client:
     ) -> Received:
         relay = self.relay if relay is None else relay
         header = wire.HEADER.pack(
-            1, 1, 6, hops, self.transaction_id, 0, self.flags, ciaddr, 0, 0, relay,
+            1, 1, 6, hops, self.transaction_id, self.seconds, self.flags, ciaddr, 0, 0, relay,
             self.hardware_address, b"", b"", wire.MAGIC_COOKIE,
         )  # fmt: skip
         everything = {53: bytes((kind,))}

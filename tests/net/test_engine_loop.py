@@ -8,7 +8,8 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import MessageType, Received, Reply
 from agent.engine import EngineSockets, StopSignal, _handle, run_engine
 from agent.errors import ConfigError
+from agent.limits import PROBE_WAIT_MS
+from agent.model import BindingState, Enquiry, Transaction, format_address
 from agent.net.link import build_datagram, load_interfaces
 from agent.net.wake import WakeSocket
 from store.database import Store
-from tests.dhcp.world import FIRST, LAST, Client, Said, World
+from tests.dhcp.world import FIRST, LAST, Client, Said, World, bindable
 from tests.net.conftest import Wire
 
 ETHERNET_HEADER = 14
@@ -206,3 +209,69 @@ def test_one_poisonous_datagram_does_not_silence_the_others(
     assert len(replies) == 2
     assert server.counters()["internal_errors"] == 2
     assert "a bug" in caplog.text
+
+
+def bind_in_client(wire: Wire, address: int) -> None:
+    """The client's own machine uses `address` now, and answers ARP for it."""
+    wire.client.ip("address", "add", f"{format_address(address)}/15", "dev", "eth0")
+
+
+def claim(running: Running, station: Station, address: int) -> None:
+    """A REBINDING that nobody has a record of. The members' answer lies there before the engine
+    asks, because its store is in memory and only its own thread may use it from then on."""
+    world = running.world
+    world.set_ranges([bindable(FIRST, LAST)], [])
+    now_ms = BootClock(measure_anchor())()
+    with running.store.write() as tx:
+        tx.put_enquiries([Enquiry(address, now_ms, now_ms, free=True, complete=True)])
+    station.send(station.client.rebind(address))
+    wait_until(lambda: world.server.probes.is_busy)
+    wait_until(lambda: not world.server.probes.is_busy)
+    time.sleep(PROBE_WAIT_MS / 1000 + 0.1)  # a rule about time on a real clock
+    station.send(station.client.rebind(address))
+    assert select.select([running.agent], [], [], 5)[0], "nothing was bound"
+
+
+def wait_until(come_true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if come_true():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not come true in 5 s")
+
+
+def test_draft_6_5_an_address_that_nobody_answers_for_is_bound_again(running: Running) -> None:
+    station = Station(running.wire)
+    claim(running, station, FIRST + 9)
+    station.close()
+    running.finish()
+    assert running.world.known(FIRST + 9).transaction is Transaction.CLAIM
+
+
+def test_draft_6_5_a_client_that_answers_for_its_own_address_keeps_it(running: Running) -> None:
+    own = Client(1).hardware_address.hex(":")
+    running.wire.client.ip("link", "set", "eth0", "address", own)
+    bind_in_client(running.wire, FIRST + 9)
+    station = Station(running.wire)
+    claim(running, station, FIRST + 9)
+    _, address, ack = station.hear()
+    assert (ack.kind, address) == (MessageType.ACK, (FIRST + 9).to_bytes(4, "big"))
+    station.close()
+    running.finish()
+    with running.store.read() as tx:
+        assert tx.counters()["probes_answered"] >= 1
+
+
+def test_draft_6_5_an_address_that_another_machine_answers_for_is_unavailable(
+    running: Running,
+) -> None:
+    bind_in_client(running.wire, FIRST + 9)
+    station = Station(running.wire)
+    claim(running, station, FIRST + 9)
+    station.close()
+    running.finish()
+    row = running.world.known(FIRST + 9)
+    assert (row.state, row.transaction) == (BindingState.UNAVAILABLE, Transaction.PROBE)
+    assert row.hardware_address == station.eth0.hardware_address
+    with running.store.read() as tx:
+        assert "acks" not in tx.counters()

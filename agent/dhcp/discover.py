@@ -1,0 +1,74 @@
+"""DISCOVER (RFC 2131 4.3.1; draft 6.1): an offer, in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.dhcp.balance import is_served_here
+from agent.dhcp.claim import claim
+from agent.dhcp.classify import Message
+from agent.dhcp.context import (
+    Answer,
+    Claim,
+    Context,
+    discard,
+    lease_for,
+    reservation_for,
+    return_offer,
+    subnet_of,
+)
+from agent.dhcp.packet import MessageType
+from agent.model import Subnet
+
+
+def handle_discover(c: Context, m: Message) -> Answer:
+    """Offer, in this order: the reserved address, what is on offer to this client already, its
+    former address, the one it asks for, the next free one."""
+    if not m.subnets:
+        return Answer(None, "no_subnet")
+    delay_s = m.subnets[0].offer_delay_s
+    if delay_s and not is_served_here(m.packet, c.me, c.buckets, delay_s, c.silent_members()):
+        return Answer(None, "others_client")
+    for address in _preferred_addresses(c, m):
+        subnet = subnet_of(m.subnets, address)
+        if subnet is None:
+            continue
+        right = claim(c, m.packet, address)
+        if isinstance(right, Claim):
+            return _offer(c, m, subnet, address, right)
+    for subnet in m.subnets:
+        for pool in c.pools[subnet.network]:
+            free = c.stock.take(c.tx, pool, c.now)
+            if free is not None:
+                return _offer(c, m, subnet, free, None)
+    return Answer(None, "no_free_address")
+
+
+def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
+    key = m.packet.client_key
+    for subnet in m.subnets:
+        reservation = reservation_for(c, m.packet, subnet)
+        if reservation is not None:
+            yield reservation.address
+    offer = c.offers.of_client(key)
+    if offer is not None:
+        yield offer.address
+    for row in c.view.bindings_of(key):
+        yield row.address
+    if m.address:
+        yield m.address
+
+
+def _offer(c: Context, m: Message, subnet: Subnet, address: int, right: Claim | None) -> Answer:
+    """Hold the address for the client in memory, and say what the lease would be."""
+    key = m.packet.client_key
+    from_stock = True
+    if right is not None:
+        discard(c, address)
+        if right.grant > 1 or (right.former is not None and right.former.is_live(c.now)):
+            from_stock = False
+    for gone in c.offers.put(key, address, from_stock, c.now_ms):
+        return_offer(c, gone)
+    former = right.former if right is not None else None
+    template, grant = lease_for(c, m, subnet, address, former)
+    return Answer(MessageType.OFFER, "", address, grant.duration_s, template)

@@ -1,0 +1,140 @@
+"""REQUEST in its four forms (RFC 2131 4.3.2; draft 6.2 to 6.5).
+
+They differ in what they do with a no: SELECTING of our own offer is refused with a NAK, for the
+client has nothing to lose yet; INIT-REBOOT, RENEWING and REBINDING are refused by silence, for a
+NAK destroys a lease that another member may know to be good. They get a NAK only if the address
+does not belong to the client's network, or every member agrees that it is another's.
+"""
+
+from __future__ import annotations
+
+from agent.dhcp import wire
+from agent.dhcp.claim import claim
+from agent.dhcp.classify import Message
+from agent.dhcp.context import (
+    SILENCE,
+    Answer,
+    Claim,
+    Context,
+    discard,
+    lease_for,
+    reservation_for,
+    return_offer,
+    subnet_of,
+)
+from agent.dhcp.lease import Grant
+from agent.dhcp.packet import MessageType
+from agent.dhcp.unrecorded import is_surely_others, unrecorded_claim
+from agent.model import Binding, BindingState, Subnet, Transaction
+
+_UNRECORDED = ("unknown_binding", "promised_to_other", "ended_before_joining")
+"""Reasons that say only what this member does not know."""
+
+
+def handle_selecting(c: Context, m: Message) -> Answer:
+    """A REQUEST that names a server. Another's: our offer is withdrawn, and that is all."""
+    key = m.packet.client_key
+    if m.packet.server_identifier not in c.own_addresses:
+        offer = c.offers.remove(key)
+        if offer is not None:
+            return_offer(c, offer)
+        return SILENCE
+    if not m.subnets:
+        return Answer(None, "no_subnet")
+    subnet = subnet_of(m.subnets, m.address)
+    if subnet is None:
+        return Answer(MessageType.NAK, "wrong_network")
+    right = claim(c, m.packet, m.address)
+    if isinstance(right, str):
+        return Answer(MessageType.NAK, right)
+    return _bind(c, m, subnet, right, Transaction.SELECTING)
+
+
+def handle_init_reboot(c: Context, m: Message) -> Answer:
+    """A client that remembers an address. Without a record of it the server MUST be silent; so it
+    is where another address is reserved for the client, which then asks anew and gets that."""
+    return _extend(c, m, Transaction.INIT_REBOOT)
+
+
+def handle_renewing(c: Context, m: Message) -> Answer:
+    """A client that uses the address. Even one that this member has no record of is bound if the
+    address is free in its own stock (draft 6.4): it would be offered to somebody else otherwise,
+    while this client uses it."""
+    return _extend(c, m, Transaction.RENEWING)
+
+
+def handle_rebinding(c: Context, m: Message) -> Answer:
+    """As RENEWING, for a client whose own server has not answered."""
+    return _extend(c, m, Transaction.REBINDING)
+
+
+def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
+    if not m.subnets:
+        return Answer(None, "no_subnet")
+    subnet = subnet_of(m.subnets, m.address)
+    if subnet is None:
+        return Answer(MessageType.NAK, "wrong_network")
+    if transaction is Transaction.INIT_REBOOT:
+        reservation = reservation_for(c, m.packet, subnet)
+        if reservation is not None and reservation.address != m.address:
+            return Answer(None, "reserved_elsewhere")
+    right = claim(c, m.packet, m.address)
+    if isinstance(right, str) and right in _UNRECORDED and transaction is Transaction.REBINDING:
+        right = unrecorded_claim(c, m, subnet)
+        transaction = Transaction.CLAIM
+    if isinstance(right, str):
+        if right == "bound_to_other" and is_surely_others(c, m.address):
+            return Answer(MessageType.NAK, right)
+        return Answer(None, right)
+    if transaction is Transaction.INIT_REBOOT and right.former is None:
+        return Answer(None, "unknown_binding")
+    return _bind(c, m, subnet, right, transaction)
+
+
+def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:
+    """The binding becomes part of the batch; the ACK waits for its commit."""
+    packet, former = m.packet, right.former
+    if right.grant == 1:
+        offer = c.offers.of_client(packet.client_key)
+        if offer is None or offer.address != m.address:
+            discard(c, m.address)
+    claimed = transaction is Transaction.CLAIM
+    template, grant = lease_for(c, m, subnet, m.address, former, claimed)
+    row = Binding(
+        m.address,
+        packet.client_key,
+        packet.options.get(wire.CLIENT_IDENTIFIER),
+        packet.hardware_type,
+        packet.client_hardware_address,
+        template.hostname or hostname_of(packet.options.get(wire.HOST_NAME)),
+        BindingState.BOUND,
+        right.epoch,
+        right.grant,
+        grant.expires_at,
+        _recorded_expiry(c, m, grant, former),
+        grant.acknowledged_at,
+        transaction,
+        c.now,
+        c.me,
+        template.results,
+    )
+    c.view.change(row)
+    return Answer(MessageType.ACK, "", m.address, grant.duration_s, template)
+
+
+def _recorded_expiry(c: Context, m: Message, grant: Grant, former: Binding | None) -> int:
+    """The potential expiry to record. What a member has recorded about this client's lease never
+    shrinks, a claim under a new epoch included: another member may count on it, and give a lease
+    up to MUL beyond it."""
+    before = c.view.binding(m.address) if former is None else None
+    if before is None or before.client_key != m.packet.client_key:
+        return grant.potential_expires_at
+    return max(grant.potential_expires_at, before.potential_expires_at)
+
+
+def hostname_of(data: bytes | None) -> str:
+    """Option 12 as far as it can be shown."""
+    if not data:
+        return ""
+    text = data.rstrip(b"\0").decode("utf-8", "replace")
+    return text if text.isprintable() else ""

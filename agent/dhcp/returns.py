@@ -1,0 +1,91 @@
+"""DECLINE, RELEASE and INFORM (RFC 2131 4.3.3 to 4.3.5; draft 6.6)."""
+
+from __future__ import annotations
+
+from agent.dhcp import wire
+from agent.dhcp.classify import Message
+from agent.dhcp.context import SILENCE, Answer, Context, reservation_for, subnet_of
+from agent.dhcp.lease import acknowledged_expiry
+from agent.dhcp.packet import MessageType
+from agent.limits import DECLINE_HOLD_S
+from agent.model import Binding, BindingState, Transaction
+
+
+def handle_decline(c: Context, m: Message) -> Answer:
+    """The holder says that somebody else uses its address. Nobody else is believed."""
+    packet = m.packet
+    if packet.server_identifier and packet.server_identifier not in c.own_addresses:
+        return SILENCE
+    row = c.view.binding(m.address)
+    if row is None or row.client_key != packet.client_key or row.state is not BindingState.BOUND:
+        return Answer(None, "not_holder")
+    circuit = packet.options.get(wire.RELAY_AGENT_INFORMATION)
+    link = circuit or packet.gateway_address or -m.received.interface
+    if not c.declines.admit(row.client_key, link, c.configuration.pool_of(m.address), c.now):
+        return Answer(None, "too_many_declines")
+    until = max(row.expires_at, c.now + DECLINE_HOLD_S)
+    c.view.change(
+        row._replace(
+            state=BindingState.UNAVAILABLE,
+            expires_at=until,
+            potential_expires_at=max(row.potential_expires_at, until),
+            acknowledged_at=acknowledged_expiry(row, c.streams()),
+            transaction=Transaction.DECLINE,
+            transaction_at=c.now,
+            transaction_server=c.me,
+        )
+    )
+    return SILENCE
+
+
+def handle_release(c: Context, m: Message) -> Answer:
+    """The client gives its address back (draft 6.6); it is remembered for it.
+
+    The row keeps epoch and grant, which names what is released, and its expiries: a merge takes the
+    maximum anyway. What the others had acknowledged tells whether the release is settled
+    (`Binding.is_settled`): then only its hold-down keeps the address from others."""
+    packet = m.packet
+    if packet.server_identifier and packet.server_identifier not in c.own_addresses:
+        return SILENCE
+    row = c.view.binding(m.address)
+    if row is None or row.client_key != packet.client_key:
+        return Answer(None, "not_holder")
+    if row.hardware_address != packet.client_hardware_address or (
+        not packet.gateway_address and m.received.source != m.address
+    ):
+        return Answer(None, "not_holder")
+    if row.state is not BindingState.BOUND:
+        return SILENCE
+    acknowledged_at = row.potential_expires_at
+    if not c.terms.alone and not _is_acknowledged(c, row):
+        acknowledged_at = min(row.acknowledged_at, row.potential_expires_at - 1)
+    c.view.change(
+        row._replace(
+            state=BindingState.RELEASED,
+            acknowledged_at=acknowledged_at,
+            transaction=Transaction.RELEASE,
+            transaction_at=c.now,
+            transaction_server=c.me,
+        )
+    )
+    return SILENCE
+
+
+def _is_acknowledged(c: Context, row: Binding) -> bool:
+    """Whether every other member has recorded this very change."""
+    head = c.streams().get(row.stream)
+    return head is not None and head.acknowledged >= row.seq
+
+
+def handle_inform(c: Context, m: Message) -> Answer:
+    """A client with an address of its own wants the other options."""
+    if not m.address:
+        return Answer(None, "no_address")
+    subnet = subnet_of(m.subnets, m.address)
+    if subnet is None:
+        return Answer(None, "no_subnet")
+    reservation = reservation_for(c, m.packet, subnet)
+    template = c.templates.template(
+        subnet, reservation, m.packet.options.get(wire.PARAMETER_REQUEST_LIST)
+    )
+    return Answer(MessageType.ACK, "", 0, 0, template)
