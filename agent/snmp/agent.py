@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -27,14 +27,15 @@ from agent.snmp.engine import (
 )
 from agent.snmp.informs import InformReceiver
 from agent.snmp.keys import UserKeys
+from agent.snmp.notifier import Notifier
 from agent.snmp.peer import PeerClient
 from agent.snmp.reading import Bulk, Reader, decode_request
 from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
-from agent.snmp.session import Session
+from agent.snmp.session import Session, Target
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.snmp.tables import AgentStore, PeerStatus, Scope, column_nodes
+from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes
 from agent.snmp.view import Role
-from agent.snmp.writing import Handle, Join, Writer
+from agent.snmp.writing import Decide, Handle, Orders, RepairConflict, Serve, Writer
 from agent.sync.version import membership_hash
 
 log = logging.getLogger("dhcpsync.snmp")
@@ -62,16 +63,21 @@ class AgentSettings:
     name: str = ""
     version: str = ""
     community: str = ""
+    notify_targets: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AgentHooks:
-    """What the agent calls: `handle` and `join` are the cluster, `peers` its live state for the
-    member table, `on_change` hears of committed configuration."""
+    """What the agent calls: `handle`, `decide`, `serve` and `repair_conflict` are the cluster,
+    `peers` and `pending` its live state for the tables, `on_change` hears of committed
+    configuration."""
 
     handle: Handle
-    join: Join
+    decide: Decide
+    serve: Serve
+    repair_conflict: RepairConflict
     peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
+    pending: Callable[[], Sequence[PendingChange]] = tuple
     on_change: Callable[[], None] = lambda: None
 
 
@@ -98,7 +104,7 @@ class SnmpAgent:
         self._engine = build_engine(settings.identity, settings.community)
         for user in settings.users:
             add_user(self._engine, user.name, user.localized)
-        self.exchanges = exchanges = ExchangeTables(Exchanges(), Exchanges())
+        self.exchanges = exchanges = ExchangeTables(Exchanges(), Exchanges(), Exchanges())
         self.reader = Reader(
             [
                 *standard.nodes(self._engine, settings.version, settings.name),
@@ -117,13 +123,14 @@ class SnmpAgent:
             store,
             executor,
             clock,
-            hooks.handle,
-            hooks.join,
+            Orders(hooks.handle, hooks.decide, hooks.serve),
             {
                 columns.POLL.name: exchanges.polls,
+                columns.TRANSFER.name: exchanges.transfers,
                 columns.PROPOSAL.name: exchanges.proposals,
             },
             hooks.on_change,
+            hooks.repair_conflict,
         )
         self.informs = InformReceiver(hooks.handle, clock)
         self.responder = CommandResponder(
@@ -140,6 +147,7 @@ class SnmpAgent:
         )
         self._session = Session(self._engine)
         self.peer_client = PeerClient(self._session, self._peer_users())
+        self.notifier = Notifier(self._engine, self._notify_targets())
         self.loop_errors = 0
         self._previous_handler: Any = None
 
@@ -171,6 +179,12 @@ class SnmpAgent:
             if user.role is Role.PEER and user.master is not None
         ]
 
+    def _notify_targets(self) -> list[Target]:
+        monitor = next((u.name for u in self._settings.users if u.role is Role.MONITOR), None)
+        if monitor is None:
+            return []
+        return [Target(address, port, monitor) for address, port in self._settings.notify_targets]
+
     def _role_of(self, security_model: int, user: str) -> Role | None:
         if security_model == SECURITY_MODEL_V2C:
             return Role.MONITOR
@@ -183,11 +197,11 @@ class SnmpAgent:
         if role is None:
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
         varbinds = decode_request(pdu.varbinds)
-        peers = self._hooks.peers()
+        peers, pending = self._hooks.peers(), self._hooks.pending()
 
         def answer() -> bytes:
             with self._store.read() as tx:
-                scope = Scope(tx, self._clock(), peers)
+                scope = Scope(tx, self._clock(), peers, pending)
                 if pdu.kind == wire.GET:
                     return self.reader.get(scope, role, varbinds, room)
                 if pdu.kind == wire.GET_NEXT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.limits import SNMP_EXCHANGES_MAX
@@ -13,6 +13,7 @@ from agent.model import (
     ChangeKind,
     Group,
     Member,
+    MemberRole,
     MemberState,
     stream_id,
     stream_incarnation,
@@ -33,7 +34,8 @@ from agent.snmp.tables import (
     date_and_time,
     scalar_node,
 )
-from agent.sync.codec import pack_record
+from agent.sync.codec import pack_group, pack_record
+from agent.sync.endpoint import Endpoint, Standing, endpoint_state
 from agent.sync.messages import Record
 
 Row = tuple[Oid, Any]
@@ -61,6 +63,10 @@ CHANGE_REFERENCE_OCTETS = 8
 """A dhcpSyncChangeRecord of this length is the number of an earlier change of the same response; a
 packed record is always longer."""
 
+NO_OPERATION = 1
+NO_FORCE = 1
+"""What dhcpSyncMemberOperation and dhcpSyncMemberForce read as: they are orders, not states."""
+
 _UNKNOWN_PEER = PeerStatus()
 _SELF = PeerStatus(hello_state=4, align_state=5)
 
@@ -82,6 +88,12 @@ def _server_state(scope: Scope) -> int:
     own = group.member(local.member) if group else None
     if own is not None and own.state is MemberState.JOINING:
         return 1
+    if own is not None and own.role is MemberRole.DATABASE:
+        return 4 if local.serving_since else 1
+    if local.recovery:
+        return 6
+    if local.unconfirmed and not local.serving:
+        return 5
     return 2 if local.serving else 3
 
 
@@ -102,7 +114,7 @@ def _peers(scope: Scope) -> list[PeerStatus]:
     return [
         scope.peers.get(m.member, _UNKNOWN_PEER)
         for m in members
-        if m.member != own and m.state is not MemberState.REMOVED
+        if m.member != own and m.is_current
     ]
 
 
@@ -142,7 +154,10 @@ GROUP_CELLS: Mapping[str, Cell] = {
     "MembershipHash": lambda _, row: row[1],
     "MaxUnpushedLeaseTime": lambda _, row: row[0].mul_s,
     "LeaseTime": lambda _, row: row[0].lease_s,
-    "MemberCount": lambda _, row: sum(m.state is not MemberState.REMOVED for m in row[0].members),
+    "MemberCount": lambda _, row: len(row[0].current),
+    "SafePeriod": lambda _, row: row[0].safe_period_s,
+    "ForcedChanges": lambda _, row: row[0].forced,
+    "Packed": lambda _, row: pack_group(row[0]),
 }
 
 
@@ -165,6 +180,11 @@ MEMBER_CELLS: Mapping[str, Cell] = {
     "ClockOffset": lambda _, row: max(-(2**31), min(row[1].clock_offset_ms, 2**31 - 1)),
     "Backlog": lambda _, row: max(0, min(row[1].backlog, 2**32 - 1)),
     "RowStatus": lambda _, row: RowStatus.ACTIVE,
+    "EndpointState": lambda _, row: (
+        row[1].endpoint_state if row[0].is_current else Endpoint.PARTNER_DOWN
+    ),
+    "Operation": lambda _, row: NO_OPERATION,
+    "Force": lambda _, row: NO_FORCE,
 }
 
 
@@ -172,7 +192,19 @@ def _members(scope: Scope) -> list[Row]:
     group, local = scope.group(), scope.local()
     if group is None:
         return []
-    own = PeerStatus(local.incarnation, _SELF.hello_state, _SELF.align_state, scope.now)
+    standing = Standing(
+        my_service=local.service,
+        its_service=local.service,
+        i_serve=local.serving,
+        it_serves=local.serving,
+        covered=local.serving,
+    )
+    own = replace(
+        _SELF,
+        incarnation=local.incarnation,
+        last_heard_at=scope.now,
+        endpoint_state=endpoint_state(standing),
+    )
     return sorted(
         (
             (m.member,),
@@ -180,6 +212,17 @@ def _members(scope: Scope) -> list[Row]:
         )
         for m in group.members
     )
+
+
+PENDING_CELLS: Mapping[str, Cell] = {
+    "Change": lambda _, row: row.change,
+    "User": lambda _, row: row.user,
+    "Phase": lambda _, row: row.phase,
+}
+
+
+def _pending(scope: Scope) -> list[Row]:
+    return [((number,), one) for number, one in enumerate(scope.pending, 1)]
 
 
 # --- streams and the log
@@ -308,6 +351,7 @@ def _audit(scope: Scope, first: Oid, limit: int) -> list[Row]:
 @dataclass(frozen=True, slots=True)
 class ExchangeTables:
     polls: Exchanges
+    transfers: Exchanges
     proposals: Exchanges
 
 
@@ -324,9 +368,11 @@ def providers(
         ListProvider(columns.DROP, {"Count": lambda _, row: row}, _drops),
         ListProvider(columns.GROUP, GROUP_CELLS, group_rows),
         ListProvider(columns.MEMBER, MEMBER_CELLS, _members),
+        ListProvider(columns.PENDING, PENDING_CELLS, _pending),
         ListProvider(columns.STREAM, STREAM_CELLS, _streams),
         QueryProvider(columns.CHANGE, {"Record": _change_record}, _changes),
         _exchange_provider(columns.PROPOSAL, exchanges.proposals),
         _exchange_provider(columns.POLL, exchanges.polls),
+        _exchange_provider(columns.TRANSFER, exchanges.transfers),
         QueryProvider(columns.AUDIT, AUDIT_CELLS, _audit),
     ]

@@ -23,8 +23,18 @@ OBJECTS: Oid = (*MODULE, 1)
 
 HELLO: Oid = (*NOTIFICATIONS, 1)
 BINDING_UPDATE: Oid = (*NOTIFICATIONS, 2)
+EVENTS: Mapping[str, Oid] = {
+    "dhcpSyncMemberStateChange": (*NOTIFICATIONS, 3),
+    "dhcpSyncGroupChange": (*NOTIFICATIONS, 4),
+    "dhcpSyncFreeAddressLow": (*NOTIFICATIONS, 5),
+    "dhcpSyncFreeAddressHigh": (*NOTIFICATIONS, 6),
+    "dhcpSyncConfigMismatch": (*NOTIFICATIONS, 7),
+    "dhcpSyncConflict": (*NOTIFICATIONS, 8),
+}
+"""What operators are told; the first two are between members."""
+
 MESSAGE: Oid = (*OBJECTS, 6, 2, 0)
-"""The one object of both notifications (accessible-for-notify)."""
+"""The one object of the first two (accessible-for-notify)."""
 
 
 class Base(enum.IntEnum):
@@ -86,6 +96,10 @@ _INTEGER32 = Syntax(Base.INTEGER, -(2**31), 2**31 - 1)
 _MEMBER = _unsigned(0, 2**31 - 1)
 _PACKED = _octets(0, 65_000)
 _ROW_STATUS = _enumeration("active notInService notReady createAndGo createAndWait destroy")
+_ENDPOINT = _enumeration(
+    "startup normal communicationsInterrupted partnerDown recover recoverDone potentialConflict"
+    " resolutionInterrupted paused shutdown"
+)
 _COUNTER = Syntax(Base.COUNTER64, 0, 2**64 - 1)
 _GAUGE = _unsigned(0)
 _GAUGE64 = _COUNTER
@@ -106,10 +120,12 @@ class RowStatus(enum.IntEnum):
 
 class Access(enum.Enum):
     READ_ONLY = "read-only"
+    READ_WRITE = "read-write"
     READ_CREATE = "read-create"
 
 
 RO = Access.READ_ONLY
+RW = Access.READ_WRITE
 RC = Access.READ_CREATE
 
 
@@ -193,7 +209,10 @@ SERVER = _scalars(
     ("dhcpSyncServerName", _text(0, 255)),
     ("dhcpSyncServerVersion", _text(0, 255)),
     ("dhcpSyncServerIncarnation", _UNSIGNED),
-    ("dhcpSyncServerState", _enumeration("joining serving notServing")),
+    (
+        "dhcpSyncServerState",
+        _enumeration("joining serving notServing publishing starting recovering"),
+    ),
     ("dhcpSyncServerConfigVersion", _GAUGE64),
     ("dhcpSyncServerBindings", _GAUGE),
     ("dhcpSyncServerPeersDown", _GAUGE),
@@ -228,9 +247,12 @@ GROUP = _table(
     ("Name", _text(1, 64), RO),
     ("Generation", _UNSIGNED, RO),
     ("MembershipHash", _octets(0, 32), RO),
-    ("MaxUnpushedLeaseTime", _UNSIGNED, RO),
-    ("LeaseTime", _UNSIGNED, RO),
+    ("MaxUnpushedLeaseTime", _UNSIGNED, RW),
+    ("LeaseTime", _UNSIGNED, RW),
     ("MemberCount", _GAUGE, RO),
+    ("SafePeriod", _UNSIGNED, RW),
+    ("ForcedChanges", _GAUGE, RO),
+    ("Packed", _PACKED, RO),
 )
 
 MEMBER = _table(
@@ -241,7 +263,7 @@ MEMBER = _table(
     ("Address", _ADDRESS, RC),
     ("Port", _unsigned(0, 65535), RC),
     ("EngineId", _octets(5, 32), RC),
-    ("State", _enumeration("active joining removed"), RO),
+    ("State", _enumeration("active joining removed down"), RO),
     ("Role", _enumeration("server database"), RC),
     ("Weight", _unsigned(0, 1000), RC),
     ("Incarnation", _UNSIGNED, RO),
@@ -251,6 +273,18 @@ MEMBER = _table(
     ("ClockOffset", _INTEGER32, RO),
     ("Backlog", _GAUGE, RO),
     ("RowStatus", _ROW_STATUS, RC),
+    ("EndpointState", _ENDPOINT, RO),
+    ("Operation", _enumeration("none partnerDown pause resume shutdown leave"), RC),
+    ("Force", _enumeration("no yes"), RC),
+)
+
+PENDING = _table(
+    "dhcpSyncPending",
+    (3, 4),
+    {"Number": _unsigned(1)},
+    ("Change", _text(0, 255), RO),
+    ("User", _text(0, 255), RO),
+    ("Phase", _enumeration("waiting prepare accept"), RO),
 )
 
 PROPOSAL = _table(
@@ -273,6 +307,8 @@ SUBNET = _table(
     ("InUse", _GAUGE, RO),
     ("Free", _GAUGE, RO),
     ("RowStatus", _ROW_STATUS, RC),
+    ("Claims", _enumeration("accept knownOnly deny"), RC),
+    ("OfferDelay", _unsigned(0, 3600), RC),
 )
 
 POOL = _table(
@@ -328,7 +364,10 @@ BINDING = _table(
     ("Grant", _GAUGE64, RO),
     (
         "TransactionType",
-        _enumeration("selecting initReboot renewing rebinding release expiration decline conflict"),
+        _enumeration(
+            "selecting initReboot renewing rebinding release expiration decline conflict"
+            " claim repair probe"
+        ),
         RO,
     ),
     ("TransactionAt", _DATE, RO),
@@ -372,9 +411,31 @@ BINDING_BLOCK = _table(
     ("Records", _PACKED, RO),
 )
 
+CONFLICT = _table(
+    "dhcpSyncConflict",
+    (5, 6),
+    {"Address": _ADDRESS},
+    ("FirstClient", _octets(0, 257), RO),
+    ("FirstServer", _MEMBER, RO),
+    ("SecondClient", _octets(0, 257), RO),
+    ("SecondServer", _MEMBER, RO),
+    ("Since", _DATE, RO),
+    ("ExpiresAt", _DATE, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
 POLL = _table(
     "dhcpSyncPoll",
     (6, 1),
+    {"Server": _MEMBER, "Incarnation": _UNSIGNED, "Counter": _UNSIGNED},
+    ("Request", _PACKED, RC),
+    ("Answer", _PACKED, RO),
+    ("RowStatus", _ROW_STATUS, RC),
+)
+
+TRANSFER = _table(
+    "dhcpSyncTransfer",
+    (6, 3),
     {"Server": _MEMBER, "Incarnation": _UNSIGNED, "Counter": _UNSIGNED},
     ("Request", _PACKED, RC),
     ("Answer", _PACKED, RO),
@@ -398,6 +459,7 @@ TABLES: tuple[Table, ...] = (
     GROUP,
     MEMBER,
     PROPOSAL,
+    PENDING,
     SUBNET,
     POOL,
     OPTION,
@@ -408,7 +470,9 @@ TABLES: tuple[Table, ...] = (
     STREAM,
     CHANGE,
     BINDING_BLOCK,
+    CONFLICT,
     POLL,
+    TRANSFER,
     AUDIT,
 )
 

@@ -15,6 +15,7 @@ from agent.dhcp.options import parse_text
 from agent.errors import ConfigError
 from agent.model import (
     ChangeKind,
+    ClaimPolicy,
     ConfigRow,
     Option,
     Pool,
@@ -110,6 +111,8 @@ def _with_values(row: ConfigRow, assignment: RowAssignment) -> ConfigRow:
             name=assignment.text("Name", row.name),
             interface=assignment.text("Interface", row.interface),
             lease_s=assignment.integer("LeaseTime", row.lease_s),
+            claims=ClaimPolicy(assignment.integer("Claims", row.claims)),
+            offer_delay_s=assignment.integer("OfferDelay", row.offer_delay_s),
         )
     if isinstance(row, Pool):
         return replace(row, name=assignment.text("Name", row.name))

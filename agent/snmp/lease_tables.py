@@ -40,6 +40,8 @@ from agent.snmp.tables import (
     date_and_time,
 )
 from agent.sync.codec import pack_record, pack_records
+from agent.sync.conflict import first_and_second
+from agent.sync.stock import high_mark, low_mark, sharing
 
 Row = tuple[Oid, Any]
 
@@ -111,6 +113,25 @@ ADDRESS_CELLS: Mapping[str, Cell] = {
 }
 
 
+# --- conflicts
+
+
+def _conflicts(scope: Scope, first: Oid, limit: int) -> list[Row]:
+    rows = scope.tx.conflicts(index_address(first), limit)
+    return [(address_index(row.address), row) for row in rows]
+
+
+CONFLICT_CELLS: Mapping[str, Cell] = {
+    "FirstClient": lambda _, row: first_and_second(row)[0][0],
+    "FirstServer": lambda _, row: first_and_second(row)[0][1].server,
+    "SecondClient": lambda _, row: first_and_second(row)[1][0],
+    "SecondServer": lambda _, row: first_and_second(row)[1][1].server,
+    "Since": lambda _, row: date_and_time(row.transaction_at),
+    "ExpiresAt": lambda _, row: date_and_time(row.expires_at),
+    "RowStatus": lambda _, row: RowStatus.ACTIVE,
+}
+
+
 # --- how full a span of addresses is
 
 
@@ -140,7 +161,8 @@ def _free_in(scope: Scope, one: AddressRange, first: int, last: int) -> int:
     if one.state is not AddressState.BINDABLE:
         return 0
     low, high = max(one.first, first), min(one.last, last)
-    return high - low + 1 - len(scope.tx.bound_addresses(low, high, one.epoch))
+    bound = sum(count for _, count in scope.tx.bound_counts(low, high, one.epoch))
+    return high - low + 1 - bound
 
 
 def active_pools(scope: Scope) -> list[Pool]:
@@ -155,13 +177,16 @@ def active_pools(scope: Scope) -> list[Pool]:
 
 def pools_low(scope: Scope) -> int:
     """Active pools of which this member has less than its low mark (docs/architecture.md,
-    "Stock"): half of size / (members + 1)."""
-    group = scope.group()
-    members = len(group.members) if group else 1
-    return sum(
-        2 * (members + 1) * usage(scope, pool.first, pool.last).free < pool.last - pool.first + 1
-        for pool in active_pools(scope)
-    )
+    "Stock"). A database member keeps none."""
+    group, me = scope.group(), scope.local().member
+    weights = sharing(group) if group is not None else {me: 1}
+
+    def is_low(pool: Pool) -> bool:
+        used = usage(scope, pool.first, pool.last)
+        left = pool.last - pool.first + 1 - used.in_use - used.unavailable
+        return me in weights and used.free < low_mark(high_mark(left, weights, me), 0)
+
+    return sum(is_low(pool) for pool in active_pools(scope))
 
 
 def _subnet_usage(read: Callable[[Usage], int]) -> Cell:
@@ -198,6 +223,8 @@ SUBNET_CELLS: Mapping[str, Cell] = {
     "InUse": _subnet_usage(lambda used: used.in_use),
     "Free": _subnet_usage(lambda used: used.free),
     "RowStatus": _row_status,
+    "Claims": lambda _, row: row.claims,
+    "OfferDelay": lambda _, row: row.offer_delay_s,
 }
 POOL_CELLS: Mapping[str, Cell] = {
     "Name": lambda _, row: row.name,
@@ -293,6 +320,7 @@ def providers() -> list[Provider]:
             page=SNMP_BLOCKS_PAGE,
         ),
         QueryProvider(columns.ADDRESS, ADDRESS_CELLS, _address_ranges),
+        QueryProvider(columns.CONFLICT, CONFLICT_CELLS, _conflicts),
         _configuration(
             columns.SUBNET,
             SUBNET_CELLS,

@@ -8,10 +8,6 @@ from agent.errors import PacketError, PeerError
 from agent.limits import BLOCK_ADDRESSES
 from agent.model import (
     ConfigRecord,
-    Group,
-    Member,
-    MemberRole,
-    MemberState,
     StreamId,
     stream_id,
     stream_incarnation,
@@ -20,18 +16,15 @@ from agent.model import (
 from agent.snmp import ber, columns
 from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import CHANGE_REFERENCE_OCTETS
-from agent.snmp.oid import Oid, index_address, starts_with
+from agent.snmp.oid import Oid, starts_with
 from agent.sync import messages as m
-from agent.sync.codec import unpack_record, unpack_records
+from agent.sync.codec import unpack_group, unpack_record, unpack_records
 
 MEMBERSHIP: tuple[Oid, ...] = (
     columns.GROUP["Generation"].oid,
     columns.GROUP["MembershipHash"].oid,
 )
-_GROUP_SHORTS = ("Name", "Generation", "MaxUnpushedLeaseTime", "LeaseTime")
-_MEMBER_SHORTS = ("Name", "Address", "Port", "EngineId", "State", "Role", "Weight")
-GROUP_NAMES = tuple(columns.GROUP[short].oid for short in _GROUP_SHORTS)
-MEMBER_NAMES = tuple(columns.MEMBER[short].oid for short in _MEMBER_SHORTS)
+GROUP_NAME = columns.GROUP["Packed"].oid
 
 _LAST_BLOCK = 0xFFFF_FFFF // BLOCK_ADDRESSES
 
@@ -165,53 +158,13 @@ def _by_stream(rows: Sequence[Varbind]) -> dict[StreamId, int]:
 # --- the group
 
 
-def group_answer(singles: Sequence[Varbind], rows: Sequence[Varbind]) -> m.GroupAnswer:
-    """Names and values of group and members; a peer that has no group answers with others."""
-    if len(singles) != len(GROUP_NAMES):
+def group_answer(varbinds: Sequence[Varbind]) -> m.GroupAnswer:
+    """The whole value in one object; a peer that has no group answers with what comes next."""
+    one = varbinds[0] if varbinds else None
+    if one is None:
         raise PacketError("truncated", "the answer lacks the group")
-    if not all(starts_with(one.oid, name) for one, name in zip(singles, GROUP_NAMES, strict=True)):
+    if one.tag in ber.EXCEPTIONS or not starts_with(one.oid, GROUP_NAME):
         return m.GroupAnswer(None)
-    cells: dict[int, dict[Oid, ber.Value]] = {}
-    for row in rows:
-        column, index = row.oid[:-1], row.oid[-1]
-        if column in MEMBER_NAMES and row.tag not in ber.EXCEPTIONS:
-            cells.setdefault(index, {})[column] = row.value
-    members = tuple(_member(member, cells[member]) for member in sorted(cells))
-    name, generation, mul_s, lease_s = (one.value for one in singles)
-    if (
-        isinstance(name, bytes)
-        and isinstance(generation, int)
-        and isinstance(mul_s, int)
-        and isinstance(lease_s, int)
-    ):
-        return m.GroupAnswer(
-            Group(name.decode("utf-8", "replace"), generation, mul_s, lease_s, members)
-        )
-    raise PacketError("wrong_type", "the group's columns are of other types")
-
-
-def _member(member: int, cells: dict[Oid, ber.Value]) -> Member:
-    name, address, port, engine_id, state, role, weight = (
-        cells.get(column) for column in MEMBER_NAMES
-    )
-    if (
-        isinstance(name, bytes)
-        and isinstance(address, bytes)
-        and len(address) == 4
-        and isinstance(port, int)
-        and isinstance(engine_id, bytes)
-        and isinstance(weight, int)
-        and state in set(MemberState)
-        and role in set(MemberRole)
-    ):
-        return Member(
-            member,
-            name.decode("utf-8", "replace"),
-            index_address(tuple(address)),
-            port,
-            engine_id,
-            MemberState(state),
-            MemberRole(role),
-            weight,
-        )
-    raise PacketError("wrong_type", f"the columns of member {member} are of other types")
+    if not isinstance(one.value, bytes):
+        raise PacketError("wrong_type", "the group is no packed value")
+    return m.GroupAnswer(unpack_group(one.value))

@@ -3,8 +3,10 @@
 | request | operation |
 |---|---|
 | Hello, BindingUpdate | INFORM of one packed message; the response means committed |
-| ChangePull, BlockPull, StreamQuery, GroupQuery | GETBULK |
+| ChangePull, BlockPull, StreamQuery | GETBULK |
+| GroupQuery | GETNEXT of the packed group |
 | PollAsk, PollReserve, PollAbort | SET of a row of the poll table, then GET of its answer |
+| TransferAsk, TransferTaken | the same with the transfer table |
 | BallotPrepare, BallotAccept, GroupCommit | the same with the proposal table |
 
 A pull reads generation and membership hash in the same message as the rows, so rows of
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from agent.errors import PacketError, PeerError
-from agent.limits import MEMBERS_MAX, SNMP_MESSAGE_OCTETS_MAX, SNMP_PEER_OUTSTANDING_MAX
+from agent.limits import SNMP_MESSAGE_OCTETS_MAX, SNMP_PEER_OUTSTANDING_MAX
 from agent.model import Member, MemberId
 from agent.snmp import ber, columns, pages, wire
 from agent.snmp.ber import Varbind
@@ -227,21 +229,16 @@ class PeerClient:
             after = inside[-1].oid
 
     async def _query_group(self, target: Target) -> m.GroupAnswer:
-        singles, repeaters = pages.GROUP_NAMES, pages.MEMBER_NAMES
-        answer = await self._ask(
-            target,
-            wire.GET_BULK,
-            pages.names((*singles, *repeaters)),
-            len(singles),
-            2 * MEMBERS_MAX,
-        )
-        return pages.group_answer(answer.varbinds[: len(singles)], answer.varbinds[len(singles) :])
+        answer = await self._ask(target, wire.GET_NEXT, pages.names([pages.GROUP_NAME]))
+        return pages.group_answer(answer.varbinds)
 
 
 def exchange_row(
     request: m.PollAsk
     | m.PollReserve
     | m.PollAbort
+    | m.TransferAsk
+    | m.TransferTaken
     | m.BallotPrepare
     | m.BallotAccept
     | m.GroupCommit,
@@ -253,6 +250,8 @@ def exchange_row(
         return columns.PROPOSAL, (request.value.generation, request.ballot.member)
     if isinstance(request, m.GroupCommit):
         return columns.PROPOSAL, (request.value.generation, request.header.sender)
+    if isinstance(request, m.TransferAsk | m.TransferTaken):
+        return columns.TRANSFER, (request.header.sender, *request.xid)
     nonce = request.nonce
     return columns.POLL, (request.header.sender, nonce.incarnation, nonce.counter)
 

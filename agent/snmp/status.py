@@ -47,12 +47,17 @@ class RequestError(Exception):
 
 
 PEER_STATUS = {
+    "no_group": ErrorStatus.INCONSISTENT_VALUE,
     "generation": ErrorStatus.INCONSISTENT_VALUE,
     "gap": ErrorStatus.INCONSISTENT_NAME,
     "store": ErrorStatus.RESOURCE_UNAVAILABLE,
     "malformed": ErrorStatus.WRONG_VALUE,
     "unknown_member": ErrorStatus.AUTHORIZATION_ERROR,
+    "removed": ErrorStatus.NO_ACCESS,
 }
+"""Having no group is told as having another generation: either way its sender asks for the group,
+and so finds a member that has lost its store."""
+
 PEER_REASONS = {status: reason for reason, status in PEER_STATUS.items()}
 
 _CONFIG_STATUS = {

@@ -76,6 +76,7 @@ class ReadingTransaction(StoreTransaction, Protocol):
         self, names: tuple[str, ...], first: int, limit: int
     ) -> list[tuple[Any, ...]]: ...
     def binding_blocks(self, after_block: int, limit: int) -> list[tuple[int, list[Binding]]]: ...
+    def conflicts(self, first: int, limit: int) -> list[Binding]: ...
     def address_ranges_after(self, first: int, limit: int) -> list[AddressRange]: ...
     def configuration_after(
         self, kind: ChangeKind, after: tuple[int, ...], limit: int
@@ -94,7 +95,8 @@ class AgentStore(Protocol):
 class PeerStatus:
     """What the running cluster knows of a member, for dhcpSyncMemberTable.
 
-    `hello_state` and `align_state` are the numbers of the MIB; `last_heard_at` 0 is never."""
+    `hello_state`, `align_state` and `endpoint_state` are the numbers of the MIB; `last_heard_at` 0
+    is never."""
 
     incarnation: int = 0
     hello_state: int = 2
@@ -102,6 +104,16 @@ class PeerStatus:
     last_heard_at: int = 0
     clock_offset_ms: int = 0
     backlog: int = 0
+    endpoint_state: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change of the group that this member is having decided, for dhcpSyncPendingTable."""
+
+    change: str
+    user: str
+    phase: int
 
 
 @dataclass(slots=True)
@@ -111,6 +123,7 @@ class Scope:
     tx: ReadingTransaction
     now_ms: int
     peers: Mapping[MemberId, PeerStatus] = field(default_factory=dict)
+    pending: Sequence[PendingChange] = ()
     _kept: dict[object, Any] = field(default_factory=dict)
 
     @property
@@ -354,6 +367,7 @@ __all__ = [
     "NarrowProvider",
     "Node",
     "PeerStatus",
+    "PendingChange",
     "Provider",
     "QueryProvider",
     "ReadingTransaction",

@@ -17,6 +17,8 @@ from agent.snmp.columns import (
     BINDING_UPDATE,
     CHANGE,
     CONFIG_RECORD,
+    CONFLICT,
+    GROUP,
     HELLO,
     MEMBER,
     OBJECTS,
@@ -26,6 +28,7 @@ from agent.snmp.columns import (
     PROPOSAL,
     RESERVATION,
     SUBNET,
+    TRANSFER,
 )
 from agent.snmp.oid import Oid
 
@@ -58,6 +61,7 @@ _PEERS_ONLY = tuple(
         CHANGE,
         BINDING_BLOCK,
         POLL,
+        TRANSFER,
     )
 )
 _AUDIT = AUDIT.entry[:-1]
@@ -76,9 +80,13 @@ VIEWS: Mapping[tuple[Role, Operation], Mapping[Oid, bool]] = {
     (Role.MONITOR, Operation.READ): _included(*_STANDARD, OBJECTS)
     | _excluded(*_PEERS_ONLY, _AUDIT),
     (Role.OPERATOR, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(*_PEERS_ONLY),
-    (Role.OPERATOR, Operation.WRITE): _included(*_CONFIGURATION, MEMBER.entry[:-1]),
+    (Role.OPERATOR, Operation.WRITE): _included(
+        *_CONFIGURATION, GROUP.entry[:-1], MEMBER.entry[:-1], CONFLICT.entry[:-1]
+    ),
     (Role.PEER, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(_AUDIT),
-    (Role.PEER, Operation.WRITE): _included(POLL.entry[:-1], PROPOSAL.entry[:-1]),
+    (Role.PEER, Operation.WRITE): _included(
+        *(table.entry[:-1] for table in (POLL, TRANSFER, PROPOSAL))
+    ),
     (Role.PEER, Operation.NOTIFY): _included(HELLO, BINDING_UPDATE),
 }
 """Subtrees by role and operation, included (True) or not; the longest one that holds an OID

@@ -1,7 +1,8 @@
 """SET (RFC 3416 4.2.5): one SET is one transaction of the store, or one exchange with the cluster.
 
 - Configuration rows: read, edited, validated, written and audited in one write transaction.
-- A row of the member table is a wish to add a member, which the cluster decides.
+- A row of the member or group table is an order, to the group or to this member (`orders`).
+- A row of the conflict table is destroyed by an operator who has found out: the repair.
 - A row of the poll or proposal table is a peer's request, which the cluster answers; the answer
   waits in the row for the peer's GET.
 
@@ -15,11 +16,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import NamedTuple
 
-from agent.errors import PacketError, StoreError
+from agent.errors import PacketError, PeerError, StoreError
 from agent.limits import SNMP_AUDIT_DETAIL_MAX
-from agent.model import Member, MemberRole, MemberState
-from agent.snmp import columns, editing, wire
+from agent.model import MemberId, Service
+from agent.snmp import columns, editing, orders, wire
 from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import Exchanges
@@ -30,6 +32,7 @@ from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
 from agent.snmp.tables import AgentStore
 from agent.snmp.view import Role
+from agent.sync.change import GroupChange
 from agent.sync.codec import pack_response, unpack_request
 from agent.sync.messages import Request, Response
 
@@ -38,8 +41,23 @@ log = logging.getLogger("dhcpsync.snmp")
 Handle = Callable[[Request], Awaitable[Response]]
 """Answers a peer once what the answer promises is durable. Raises PeerError, StoreError."""
 
-Join = Callable[[Member], Awaitable[None]]
-"""Returns when the group has the member. Raises PeerError, ConfigError, StoreError."""
+Decide = Callable[[GroupChange, str, bool], Awaitable[None]]
+"""A change of the group, who wishes for it, and whether by force. Returns when it is on its way.
+Raises PeerError, StoreError."""
+
+Serve = Callable[[Service], Awaitable[None]]
+"""An order to this member itself, durable when it returns. Raises PeerError, StoreError."""
+
+RepairConflict = Callable[[int], Awaitable[None]]
+"""Ends the conflict about an address, durably. Raises PeerError, StoreError."""
+
+
+class Orders(NamedTuple):
+    """What the cluster does for peers and operators."""
+
+    handle: Handle
+    decide: Decide
+    serve: Serve
 
 
 class Writer:
@@ -50,18 +68,18 @@ class Writer:
         store: AgentStore,
         executor: Executor,
         clock: Callable[[], int],
-        handle: Handle,
-        join: Join,
+        cluster: Orders,
         exchanges: Mapping[str, Exchanges],
         on_change: Callable[[], None],
+        repair_conflict: RepairConflict,
     ) -> None:
         self._store = store
         self._executor = executor
         self._clock = clock
-        self._handle = handle
-        self._join = join
+        self._orders = cluster
         self._exchanges = exchanges
         self._on_change = on_change
+        self._repair_conflict = repair_conflict
 
     async def set(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
         varbinds = decode_request(pdu.varbinds)
@@ -85,8 +103,10 @@ class Writer:
             raise RequestError(
                 ErrorStatus.INCONSISTENT_NAME, other.number, "these rows need a SET each"
             )
-        elif names == {columns.MEMBER.name}:
-            await self._add_member(asker, rows[0], describe(varbinds))
+        elif names == {columns.CONFLICT.name}:
+            await self._repair(asker, rows[0], describe(varbinds))
+        elif names <= {columns.MEMBER.name, columns.GROUP.name}:
+            await self._give_order(asker, rows[0], describe(varbinds))
         else:
             await self._exchange(rows[0])
 
@@ -138,36 +158,43 @@ class Writer:
         except StoreError as error:
             log.error("the audit could not be written: %s", error)
 
+    # --- conflicts
+
+    async def _repair(self, asker: Asker, row: RowAssignment, words: str) -> None:
+        if row.status is not RowStatus.DESTROY:
+            raise RequestError(
+                ErrorStatus.INCONSISTENT_VALUE, row.number, "a conflict is repaired with destroy"
+            )
+        try:
+            await self._repair_conflict(index_address(row.index))
+        except PeerError as error:
+            raise RequestError(ErrorStatus.INCONSISTENT_VALUE, row.number, str(error)) from error
+        await self._audit(asker, "set", words[:SNMP_AUDIT_DETAIL_MAX])
+
     # --- the group
 
-    async def _add_member(self, asker: Asker, row: RowAssignment, words: str) -> None:
-        if row.status is None:
-            raise RequestError(
-                ErrorStatus.INCONSISTENT_NAME, row.number, "a member is added with createAndGo"
-            )
-        if row.status is not RowStatus.CREATE_AND_GO:
-            raise RequestError(
-                ErrorStatus.INCONSISTENT_VALUE, row.status_number, "only createAndGo is served"
-            )
-        for short in ("Name", "Address", "EngineId"):
-            if short not in row.values:
-                raise RequestError(
-                    ErrorStatus.INCONSISTENT_VALUE, row.status_number, f"{short} is missing"
-                )
-        member = Member(
-            member=row.index[0],
-            name=row.text("Name", ""),
-            address=index_address(tuple(row.octets("Address", bytes(4)))),
-            port=row.integer("Port", 161),
-            engine_id=row.octets("EngineId", b""),
-            state=MemberState.JOINING,
-            role=MemberRole(row.integer("Role", MemberRole.SERVER)),
-            weight=row.integer("Weight", 1),
-        )
-        if not member.member or not member.port:
-            raise RequestError(ErrorStatus.NO_CREATION, row.number, "member and port are not 0")
-        await self._join(member)
+    async def _give_order(self, asker: Asker, row: RowAssignment, words: str) -> None:
+        """To the group or to this member; the audit keeps who gave it and what came of it."""
+        if row.table.name == columns.GROUP.name:
+            order = orders.group_order(row)
+        else:
+            order = orders.member_order(row, await self._me())
+        try:
+            if order.change is not None:
+                await self._orders.decide(order.change, asker.user, order.force)
+            if order.service is not None:
+                await self._orders.serve(order.service)
+        except PeerError as error:
+            status = orders.status_of_refusal(error.reason)
+            raise RequestError(status, row.number, str(error)) from error
         await self._audit(asker, "set", words[:SNMP_AUDIT_DETAIL_MAX])
+
+    async def _me(self) -> MemberId:
+        def read() -> MemberId:
+            with self._store.read() as tx:
+                return tx.local().member
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
     # --- peers
 
@@ -186,5 +213,5 @@ class Writer:
         except PacketError as error:
             number = row.values["Request"].number
             raise RequestError(ErrorStatus.WRONG_VALUE, number, str(error)) from error
-        response = await self._handle(request)
+        response = await self._orders.handle(request)
         exchanges.put(row.index, packed, pack_response(response, self._clock()))

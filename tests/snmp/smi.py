@@ -28,6 +28,7 @@ class Node:
     syntax: str
     access: str
     index: tuple[str, ...]
+    objects: tuple[str, ...] = ()
 
 
 def read_module(path: Path = MIB_FILE) -> dict[str, Node]:
@@ -59,6 +60,7 @@ def read_module(path: Path = MIB_FILE) -> dict[str, Node]:
                 for word in _clause(inner, r"INDEX\s+\{(.*?)\}").split(",")
                 if word.strip()
             ),
+            tuple(re.findall(r"\w+", _clause(inner, r"\bOBJECTS\s+\{(.*?)\}"))),
         )
     return nodes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pyasn1.codec.ber import decoder, encoder
 from pysnmp.proto import rfc1902, rfc1905
@@ -75,9 +75,14 @@ def test_round_trip(varbinds: list[Varbind]) -> None:
     assert ber.decode_varbinds(ber.encode_varbinds(varbinds)) == varbinds
 
 
+PADDED_BY_PYASN1 = {-(1 << bits) for bits in (7, 15, 23)}
+"""It writes these with an octet more than X.690 8.3.2 allows."""
+
+
 @settings(max_examples=60)
 @given(LISTS)
 def test_the_same_octets_as_pyasn1(varbinds: list[Varbind]) -> None:
+    assume(all(one.value not in PADDED_BY_PYASN1 for one in varbinds))
     assert ber.encode_varbinds(varbinds) == by_pyasn1(varbinds)
 
 

@@ -89,7 +89,9 @@ def test_notifications() -> None:
     assert NODES["dhcpSyncBindingUpdate"].oid == columns.BINDING_UPDATE
     assert (*NODES["dhcpSyncMessage"].oid, 0) == columns.MESSAGE
     notified = {n.name for n in NODES.values() if n.macro == "NOTIFICATION-TYPE"}
-    assert notified == {"dhcpSyncHello", "dhcpSyncBindingUpdate"}
+    assert notified == {"dhcpSyncHello", "dhcpSyncBindingUpdate", *columns.EVENTS}
+    for name, oid in columns.EVENTS.items():
+        assert NODES[name].oid == oid
 
 
 def base_texts() -> Path:

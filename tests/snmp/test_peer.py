@@ -324,11 +324,35 @@ def test_a_member_that_has_another_engine_is_not_talked_to() -> None:
     meeting(check)
 
 
+def test_transfers() -> None:
+    """The request and its acknowledgement take turns in one row of the transfer table."""
+
+    async def check(world: World, client: PeerClient) -> None:
+        ranges = (m.RangeEpoch(FIRST, FIRST + 99, 7),)
+        offer = m.TransferOffer(NONCE, ranges)
+
+        async def answer(request: m.Request) -> m.Response:
+            return offer if isinstance(request, m.TransferAsk) else m.Acknowledged()
+
+        world.answer = answer
+        header = world.header()
+        ask = m.TransferAsk(header, NONCE, FIRST, FIRST + 999, 100, 3)
+        taken = m.TransferTaken(header, NONCE, ranges)
+        assert await client.exchange(world.member(), ask, NOW_MS) == offer
+        assert await client.exchange(world.member(), taken, NOW_MS) == m.Acknowledged()
+        assert world.requests == [ask, taken]
+        assert len(world.agent.exchanges.transfers.rows()) == 1
+        assert world.agent.exchanges.polls.rows() == []
+
+    meeting(check)
+
+
 @pytest.mark.parametrize("user", [Role.MONITOR, Role.OPERATOR])
 def test_people_cannot_speak_as_members(user: Role) -> None:
     async def check(world: World, client: PeerClient) -> None:
         poll = m.PollAsk(world.header(), NONCE, (m.RangeEpoch(FIRST, FIRST + 9),))
-        for request in (hello(world), poll):
+        transfer = m.TransferAsk(world.header(), NONCE, FIRST, FIRST + 9, 1, 0)
+        for request in (hello(world), poll, transfer):
             with pytest.raises(PeerError):
                 await client.exchange(world.member(), request, NOW_MS)
         assert world.requests == []

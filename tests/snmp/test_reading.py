@@ -9,6 +9,7 @@ import pytest
 from agent.model import (
     AddressRange,
     AddressState,
+    Binding,
     BindingState,
     Nonce,
     Option,
@@ -19,14 +20,21 @@ from agent.snmp.ber import Varbind
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.reading import Bulk
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.snmp.tables import PeerStatus, Scope
+from agent.snmp.tables import PeerStatus, PendingChange, Scope
 from agent.snmp.view import Role
+from agent.sync.merge import merge
 from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, running
 
 ROOM = 60_000
 OWNED = AddressRange(FIRST + 100, FIRST + 199, AddressState.BINDABLE, 1, 1, Nonce(1, 1), 3)
 OPTION = Option(0, 0, 6, bytes([9, 9, 9, 9]))
 RESERVATION = Reservation(FIRST + 7, b"\x00\x01\x02\x00\x00\x00\x00\x07", "seven")
+
+
+def in_conflict(address: int) -> Binding:
+    one = binding(address, stream=1 << 32 | 1, seq=1)
+    two = one._replace(client_key=b"\x01two", transaction_server=2, stream=2 << 32 | 1)
+    return merge(one, two).row
 
 
 def everything(world: World, role: Role) -> list[Varbind]:
@@ -36,7 +44,10 @@ def everything(world: World, role: Role) -> list[Varbind]:
     with world.store.read() as tx:
         while True:
             answer = world.agent.reader.get_next(
-                Scope(tx, NOW_MS, world.peers), role, [Varbind(oid, ber.NULL, None)], ROOM
+                Scope(tx, NOW_MS, world.peers, world.pending),
+                role,
+                [Varbind(oid, ber.NULL, None)],
+                ROOM,
             )
             (one,) = ber.decode_varbinds(answer)
             if one.tag == ber.END_OF_MIB_VIEW:
@@ -63,9 +74,10 @@ def bulk(
 
 
 def moves(one: Varbind) -> bool:
-    """Up-time changes by itself; a change refers to an earlier one of the same answer."""
-    change = columns.CHANGE["Record"].oid
-    return one.oid[: len(view.SYSTEM)] == view.SYSTEM or one.oid[: len(change)] == change
+    """Up-time and engine time change by themselves; a change refers to an earlier one of the same
+    answer."""
+    moving = (view.SYSTEM, view.ENGINE, columns.CHANGE["Record"].oid)
+    return any(one.oid[: len(arc)] == arc for arc in moving)
 
 
 def test_getnext_getbulk_and_get_agree() -> None:
@@ -90,12 +102,15 @@ def test_every_column_of_the_mib_is_served() -> None:
     async def check() -> None:
         async with running() as world:
             world.agent.exchanges.polls.put((2, 1, 1), b"q", b"a")
+            world.agent.exchanges.transfers.put((2, 1, 2), b"q", b"a")
             world.agent.exchanges.proposals.put((4, 2), b"q", b"a")
+            world.pending.append(PendingChange("removal of member 3", "operator", 2))
             with world.store.write() as tx:
                 tx.add_counters({"dropped_truncated": 3, "discovers": 5})
                 tx.audit("operator", "set", "x", NOW_MS // 1000)
                 tx.replace_address_ranges([], [OWNED])
                 tx.save_configuration([(OPTION, False), (RESERVATION, False)])
+                tx.put_bindings([in_conflict(FIRST + 5)])
             served = {
                 column.name
                 for role in Role
@@ -257,5 +272,24 @@ def test_snmpbulkget_of_no_repetitions() -> None:
             oid = "." + format_oid(columns.BINDING.entry)
             out = await net_snmp(world, "snmpbulkget", "-Cn0", "-Cr0", oid)
             assert out.code == 0, out.err
+
+    asyncio.run(check())
+
+
+def test_a_conflict_shows_both_clients_and_who_bound_them() -> None:
+    async def check() -> None:
+        async with running() as world:
+            key = binding(FIRST + 5).client_key
+            with world.store.write() as tx:
+                tx.put_bindings([in_conflict(FIRST + 5)])
+            base = "." + format_oid(columns.CONFLICT.entry)
+            out = await net_snmp(world, "snmpbulkwalk", "-Ox", base)
+            values = [line.split(" = ")[1] for line in out.lines]
+            assert values[0] == f"Hex-STRING: {key.hex(' ').upper()} "
+            assert values[1] == "Gauge32: 1"
+            assert values[2].startswith("Hex-STRING: 01 74 77 6F")
+            assert values[3] == "Gauge32: 2"
+            assert values[-1] == "INTEGER: 1"
+            assert len(values) == 7
 
     asyncio.run(check())

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.errors import PeerError, StoreError
-from agent.model import ChangeKind, Member, MemberState, Option, Pool, Reservation, Subnet
+from agent.model import ChangeKind, Member, Option, Pool, Reservation, Subnet
 from agent.snmp import columns
 from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid
+from agent.sync.change import Join
 from tests.snmp.world import LOOPBACK, NETWORK, Outcome, World, net_snmp, running
 
 ACTIVE, NOT_IN_SERVICE, CREATE, WAIT, DESTROY = "1", "2", "4", "5", "6"
@@ -170,8 +171,8 @@ def parse(words: str) -> list[str]:
         (f"{RESERVED}; Reservation.ClientKey.198.18.0.9 x 0901", "wrongValue", 2),
         (f"{OK}; Member.RowStatus.4 i 4", "inconsistentName", 2),
         ("Member.RowStatus.4 i 4", "inconsistentValue", 1),
-        ("Member.RowStatus.1 i 6", "inconsistentValue", 1),
-        ("Member.Name.1 s new", "inconsistentName", 1),
+        ("Member.RowStatus.1 i 2", "inconsistentValue", 1),
+        ("Member.Name.1 s new", "inconsistentValue", 1),
     ],
 )
 def test_refused(words: str, reason: str, at: int) -> None:
@@ -249,8 +250,8 @@ def test_a_member_joins() -> None:
         out = await set_as(world, *MEMBER)
         assert out.code == 0, out.err
         engine = bytes.fromhex("80007ed90500000004")
-        wanted = Member(4, "m4", LOOPBACK + 8, 161, engine, MemberState.JOINING)
-        assert world.joins == [wanted]
+        wanted = Member(4, "m4", LOOPBACK + 8, 161, engine)
+        assert world.decisions == [(Join(wanted), "operator", False)]
         assert [action for _, action, _ in audited(world)] == ["set"]
 
     inside(check)
@@ -261,6 +262,49 @@ def test_a_join_that_the_group_refuses() -> None:
         world.refusal = PeerError("generation", "another change is under way")
         out = await set_as(world, *MEMBER)
         assert refusal(out)[0] == "inconsistentValue"
-        assert world.joins == []
+        assert world.decisions == []
+        assert [action for _, action, _ in audited(world)] == ["refused"]
+
+    inside(check)
+
+
+CONFLICT_STATUS = name(columns.CONFLICT, "RowStatus", (198, 18, 16, 5))
+
+
+def test_an_operator_repairs_a_conflict_by_one_set_and_it_is_audited() -> None:
+    async def check(world: World) -> None:
+        out = await set_as(world, CONFLICT_STATUS, "i", DESTROY)
+        assert out.code == 0, out.err
+        assert world.repairs == [NETWORK + (16 << 8) + 5]
+        ((user, action, detail),) = audited(world)
+        assert (user, action) == ("operator", "set")
+        assert "dhcpSyncConflictRowStatus.198.18.16.5=destroy" in detail
+
+    inside(check)
+
+
+@pytest.mark.parametrize(
+    ("value", "user", "word"),
+    [(ACTIVE, "operator", "inconsistentValue"), (DESTROY, "monitor", "noAccess")],
+)
+def test_what_repairs_no_conflict(value: str, user: str, word: str) -> None:
+    async def check(world: World) -> None:
+        out = await set_as(world, CONFLICT_STATUS, "i", value, user=user)
+        assert out.code != 0
+        assert word in out.err or "authorizationError" in out.err
+        assert world.repairs == []
+        assert [action for _, action, _ in audited(world)] == ["refused"]
+
+    inside(check)
+
+
+def test_a_repair_that_cannot_be_says_why_in_the_audit() -> None:
+    async def check(world: World) -> None:
+        world.refusal = PeerError("not_confirmed", "member 3 has not confirmed the conflict yet")
+        out = await set_as(world, CONFLICT_STATUS, "i", DESTROY)
+        assert "inconsistentValue" in out.err
+        ((_, action, detail),) = audited(world)
+        assert action == "refused"
+        assert "member 3 has not confirmed" in detail
 
     inside(check)

@@ -23,6 +23,7 @@ from agent.model import (
     MemberId,
     MemberState,
     Pool,
+    Service,
     Subnet,
     Transaction,
     parse_address,
@@ -30,9 +31,10 @@ from agent.model import (
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
 from agent.snmp.engine import EngineIdentity
 from agent.snmp.keys import UserKeys, derive_keys
-from agent.snmp.tables import PeerStatus
+from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.sync import messages as m
+from agent.sync.change import GroupChange
 from agent.sync.version import membership_hash
 from store.database import Store
 
@@ -75,7 +77,8 @@ def binding(address: int, **changes: object) -> Binding:
 
 @dataclass
 class World:
-    """`answers` decides what the cluster says; `requests` and `joins` are what reached it."""
+    """`answers` decides what the cluster says; `requests`, `decisions` and the like are
+    what reached it."""
 
     store: Store
     agent: SnmpAgent
@@ -83,7 +86,10 @@ class World:
     port: int
     executor: ThreadPoolExecutor
     requests: list[m.Request] = field(default_factory=list)
-    joins: list[Member] = field(default_factory=list)
+    decisions: list[tuple[GroupChange, str, bool]] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    pending: list[PendingChange] = field(default_factory=list)
+    repairs: list[int] = field(default_factory=list)
     changes: int = 0
     answer: Callable[[m.Request], Awaitable[m.Response]] | None = None
     refusal: Exception | None = None
@@ -133,7 +139,11 @@ def fill(store: Store, bindings: int = 20) -> None:
 
 @asynccontextmanager
 async def running(
-    *, community: str = "", bindings: int = 20, store: Store | None = None
+    *,
+    community: str = "",
+    bindings: int = 20,
+    store: Store | None = None,
+    notify_targets: tuple[tuple[int, int], ...] = (),
 ) -> AsyncIterator[World]:
     store = store or Store.in_memory(engine_id=engine_id(1))
     fill(store, bindings)
@@ -147,11 +157,23 @@ async def running(
             raise world.refusal
         return await world.answer(request) if world.answer else m.Acknowledged()
 
-    async def join(member: Member) -> None:
+    async def decide(change: GroupChange, user: str, force: bool) -> None:
         world = worlds[0]
         if world.refusal is not None:
             raise world.refusal
-        world.joins.append(member)
+        world.decisions.append((change, user, force))
+
+    async def serve(service: Service) -> None:
+        world = worlds[0]
+        if world.refusal is not None:
+            raise world.refusal
+        world.services.append(service)
+
+    async def repair(address: int) -> None:
+        world = worlds[0]
+        if world.refusal is not None:
+            raise world.refusal
+        world.repairs.append(address)
 
     def changed() -> None:
         worlds[0].changes += 1
@@ -176,10 +198,12 @@ async def running(
         name="m1",
         version="0.1",
         community=community,
+        notify_targets=notify_targets,
     )
-    agent = SnmpAgent(
-        settings, store, AgentHooks(handle, join, peers, changed), lambda: NOW_MS, executor
+    hooks = AgentHooks(
+        handle, decide, serve, repair, peers, lambda: worlds[0].pending, on_change=changed
     )
+    agent = SnmpAgent(settings, store, hooks, lambda: NOW_MS, executor)
     host, port = await agent.start()
     world = World(store, agent, host, port, executor)
     worlds.append(world)

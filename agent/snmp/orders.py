@@ -1,0 +1,120 @@
+"""What a SET of a row of the member or group table asks of the cluster: a value, nothing done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.model import Member, MemberId, MemberRole, MemberState, Service
+from agent.snmp.assignment import RowAssignment
+from agent.snmp.columns import RowStatus
+from agent.snmp.oid import index_address
+from agent.snmp.status import ErrorStatus, RequestError
+from agent.sync.change import Expel, GroupChange, Join, Parameters
+
+PARTNER_DOWN = 2
+SERVICES = {
+    3: Service.PAUSED,
+    4: Service.RUNNING,
+    5: Service.SHUTDOWN,
+    6: Service.LEAVING,
+}
+"""dhcpSyncMemberOperation: orders to the member itself."""
+
+FORCE = 2
+_IDENTITY = ("Name", "Address", "Port", "EngineId", "Role", "Weight")
+
+_STATUS = {
+    "unknown_member": ErrorStatus.INCONSISTENT_NAME,
+    "parameter": ErrorStatus.WRONG_VALUE,
+    "busy": ErrorStatus.RESOURCE_UNAVAILABLE,
+}
+
+
+def status_of_refusal(reason: str) -> ErrorStatus:
+    """The error-status for an operator whose order the cluster refuses; the audit has the words."""
+    return _STATUS.get(reason, ErrorStatus.INCONSISTENT_VALUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """To the group, or to this member itself (`service`)."""
+
+    change: GroupChange | None = None
+    service: Service | None = None
+    force: bool = False
+
+
+def group_order(row: RowAssignment) -> Order:
+    def wanted(short: str) -> int | None:
+        return row.integer(short, 0) if short in row.values else None
+
+    return Order(
+        Parameters(wanted("MaxUnpushedLeaseTime"), wanted("LeaseTime"), wanted("SafePeriod"))
+    )
+
+
+def member_order(row: RowAssignment, me: MemberId) -> Order:
+    """Raises RequestError where the columns do not go together."""
+    member, force = row.index[0], row.integer("Force", 1) == FORCE
+    operation = row.integer("Operation", 1)
+    if row.status is RowStatus.CREATE_AND_GO:
+        _refuse_others(row, ("Operation", "Force"))
+        return Order(Join(_new_member(row)))
+    _refuse_others(row, _IDENTITY)
+    if row.status is RowStatus.DESTROY:
+        _refuse_others(row, ("Operation",))
+        return Order(Expel(member), force=force)
+    if row.status is not None:
+        raise RequestError(
+            ErrorStatus.INCONSISTENT_VALUE,
+            row.status_number,
+            "createAndGo adds a member, destroy removes it",
+        )
+    if operation == PARTNER_DOWN:
+        return Order(Expel(member, keeps_seat=True), force=force)
+    service = SERVICES.get(operation)
+    if service is None:
+        raise RequestError(
+            ErrorStatus.INCONSISTENT_VALUE,
+            row.number,
+            "an operation, or a RowStatus of createAndGo or destroy, is needed",
+        )
+    _refuse_others(row, ("Force",))
+    if member != me:
+        raise RequestError(
+            ErrorStatus.INCONSISTENT_NAME,
+            row.values["Operation"].number,
+            f"this is member {me}; member {member} takes that order itself",
+        )
+    return Order(service=service)
+
+
+def _refuse_others(row: RowAssignment, shorts: tuple[str, ...]) -> None:
+    for short in shorts:
+        if short in row.values:
+            raise RequestError(
+                ErrorStatus.INCONSISTENT_VALUE,
+                row.values[short].number,
+                f"{short} does not go with the rest of this SET",
+            )
+
+
+def _new_member(row: RowAssignment) -> Member:
+    for short in ("Name", "Address", "EngineId"):
+        if short not in row.values:
+            raise RequestError(
+                ErrorStatus.INCONSISTENT_VALUE, row.status_number, f"{short} is missing"
+            )
+    member = Member(
+        member=row.index[0],
+        name=row.text("Name", ""),
+        address=index_address(tuple(row.octets("Address", bytes(4)))),
+        port=row.integer("Port", 161),
+        engine_id=row.octets("EngineId", b""),
+        state=MemberState.ACTIVE,
+        role=MemberRole(row.integer("Role", MemberRole.SERVER)),
+        weight=row.integer("Weight", 1),
+    )
+    if not member.member or not member.port:
+        raise RequestError(ErrorStatus.NO_CREATION, row.number, "member and port are not 0")
+    return member

@@ -1,0 +1,190 @@
+"""Orders to the group and to a member by SET: what reaches the cluster, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.errors import PeerError
+from agent.model import MemberState, Service
+from agent.snmp import columns
+from agent.snmp.columns import Table
+from agent.snmp.oid import Oid, format_oid
+from agent.snmp.tables import PeerStatus, PendingChange
+from agent.sync.change import Expel, GroupChange, Parameters
+from agent.sync.endpoint import Endpoint
+from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
+from tests.snmp.world import Outcome, World, make_group, net_snmp, running
+
+PARTNER_DOWN, PAUSE, RESUME, SHUTDOWN, LEAVE = "2", "3", "4", "5", "6"
+FORCE = "2"
+
+
+def name(table: Table, short: str, *index: int) -> str:
+    oid: Oid = (*table[short].oid, *index)
+    return "." + format_oid(oid)
+
+
+def status(member: int, value: str) -> tuple[str, ...]:
+    return name(columns.MEMBER, "RowStatus", member), "i", value
+
+
+def operation(member: int, value: str) -> tuple[str, ...]:
+    return name(columns.MEMBER, "Operation", member), "i", value
+
+
+def force(member: int, value: str = FORCE) -> tuple[str, ...]:
+    return name(columns.MEMBER, "Force", member), "i", value
+
+
+def parameter(short: str, value: str) -> tuple[str, ...]:
+    return name(columns.GROUP, short, 1), "u", value
+
+
+@pytest.mark.parametrize(
+    ("varbinds", "wanted"),
+    [
+        (status(3, DESTROY), (Expel(3), False)),
+        ((*status(3, DESTROY), *force(3)), (Expel(3), True)),
+        ((*force(3, "1"), *status(3, DESTROY)), (Expel(3), False)),
+        (operation(2, PARTNER_DOWN), (Expel(2, keeps_seat=True), False)),
+        ((*force(2), *operation(2, PARTNER_DOWN)), (Expel(2, keeps_seat=True), True)),
+        (parameter("MaxUnpushedLeaseTime", "900"), (Parameters(mul_s=900), False)),
+        (
+            (*parameter("LeaseTime", "7200"), *parameter("SafePeriod", "3600")),
+            (Parameters(lease_s=7200, safe_period_s=3600), False),
+        ),
+    ],
+)
+def test_one_set_is_one_order_to_the_group(
+    varbinds: tuple[str, ...], wanted: tuple[GroupChange, bool]
+) -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = await set_as(world, *varbinds)
+            assert out.code == 0, out.err
+            change, forced = wanted
+            assert world.decisions == [(change, "operator", forced)]
+            assert [(user, action) for user, action, _ in audited(world)] == [("operator", "set")]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("value", "service"),
+    [
+        (PAUSE, Service.PAUSED),
+        (RESUME, Service.RUNNING),
+        (SHUTDOWN, Service.SHUTDOWN),
+        (LEAVE, Service.LEAVING),
+    ],
+)
+def test_orders_to_the_member_itself(value: str, service: Service) -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = await set_as(world, *operation(1, value))
+            assert out.code == 0, out.err
+            assert (world.services, world.decisions) == ([service], [])
+            assert "dhcpSyncMemberOperation.1" in audited(world)[0][2]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("varbinds", "word"),
+    [
+        (operation(2, PAUSE), "inconsistentName"),
+        (operation(1, "1"), "inconsistentValue"),
+        (operation(1, "9"), "wrongValue"),
+        (force(2), "inconsistentValue"),
+        ((*operation(1, PAUSE), *force(1)), "inconsistentValue"),
+        (status(2, ACTIVE), "inconsistentValue"),
+        (status(2, NOT_IN_SERVICE), "inconsistentValue"),
+        ((*status(2, DESTROY), *operation(2, PARTNER_DOWN)), "inconsistentValue"),
+        ((*MEMBER, *force(4)), "inconsistentValue"),
+        ((*status(2, DESTROY), name(columns.MEMBER, "Name", 2), "s", "x"), "inconsistentValue"),
+        ((*status(2, DESTROY), *status(3, DESTROY)), "inconsistentName"),
+        ((*status(2, DESTROY), *parameter("LeaseTime", "60")), "inconsistentName"),
+        (parameter("MemberCount", "3"), "notWritable"),
+        ((name(columns.GROUP, "LeaseTime", 2), "u", "60"), "noCreation"),
+        ((name(columns.MEMBER, "EndpointState", 2), "i", "2"), "notWritable"),
+    ],
+)
+def test_what_is_no_order_is_refused_and_audited(varbinds: tuple[str, ...], word: str) -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = await set_as(world, *varbinds)
+            assert word in out.err
+            assert (world.decisions, world.services) == ([], [])
+            assert [action for _, action, _ in audited(world)] == ["refused"]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("member_alive", "inconsistentValue"),
+        ("no_majority", "inconsistentValue"),
+        ("last_member", "inconsistentValue"),
+        ("self", "inconsistentValue"),
+        ("unknown_member", "inconsistentName"),
+        ("parameter", "wrongValue"),
+        ("busy", "resourceUnavailable"),
+    ],
+)
+def test_the_cluster_s_refusal_is_told_and_why_is_in_the_audit(reason: str, word: str) -> None:
+    async def check() -> None:
+        async with running() as world:
+            world.refusal = PeerError(reason, "the reason in words")
+            out = await set_as(world, *status(3, DESTROY))
+            assert word in out.err
+            ((_, action, detail),) = audited(world)
+            assert action == "refused"
+            assert f"{reason}: the reason in words" in detail
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("user", ["monitor", "peer"])
+def test_only_an_operator_gives_orders(user: str) -> None:
+    async def check() -> None:
+        async with running() as world:
+            for varbinds in (status(3, DESTROY), operation(1, PAUSE), parameter("LeaseTime", "60")):
+                out = await set_as(world, *varbinds, user=user)
+                assert re_refused(out)
+            assert (world.decisions, world.services) == ([], [])
+
+    asyncio.run(check())
+
+
+def re_refused(out: Outcome) -> bool:
+    return out.code != 0 and ("noAccess" in out.err or "authorizationError" in out.err)
+
+
+async def values(world: World, table: Table, short: str) -> list[str]:
+    out = await net_snmp(world, "snmpwalk", "-Oqv", "." + format_oid(table[short].oid))
+    return out.lines
+
+
+def test_the_tables_show_failover_s_words_and_what_is_being_decided() -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = make_group().members[2]
+            assert out.state is MemberState.JOINING
+            world.peers[2] = PeerStatus(endpoint_state=Endpoint.PAUSED)
+            world.pending += [
+                PendingChange("removal of member 3", "operator", 2),
+                PendingChange("MUL 900 s", "", 1),
+            ]
+            with world.store.write() as tx:
+                tx.set_serving(True, since=0)
+            assert await values(world, columns.MEMBER, "EndpointState") == ["2", "9", "1"]
+            assert await values(world, columns.MEMBER, "Operation") == ["1"] * 3
+            assert await values(world, columns.MEMBER, "Force") == ["1"] * 3
+            changes = await values(world, columns.PENDING, "Change")
+            assert changes == ['"removal of member 3"', '"MUL 900 s"']
+            assert await values(world, columns.PENDING, "Phase") == ["2", "1"]
+
+    asyncio.run(check())

@@ -1,0 +1,47 @@
+"""What a database member shows of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from agent.model import MemberRole
+from agent.snmp import ber, columns
+from agent.snmp.ber import Varbind
+from agent.snmp.oid import Oid
+from agent.snmp.tables import Scope
+from agent.snmp.view import Role
+from tests.snmp.world import NOW_MS, World, running
+
+
+def value_of(world: World, oid: Oid) -> int:
+    with world.store.read() as tx:
+        answer = world.agent.reader.get(
+            Scope(tx, NOW_MS, world.peers), Role.MONITOR, [Varbind(oid, ber.NULL, None)], 60_000
+        )
+    (one,) = ber.decode_varbinds(answer)
+    assert isinstance(one.value, int)
+    return one.value
+
+
+def test_a_database_member_publishes_once_it_has_joined_and_is_low_on_nothing() -> None:
+    async def check() -> None:
+        async with running() as world:
+            state = columns.SERVER["dhcpSyncServerState"]
+            low = columns.SERVER["dhcpSyncServerPoolsLow"].instance
+            assert value_of(world, low) == 1
+            with world.store.write() as tx:
+                group = tx.group()
+                assert group is not None
+                own, *others = group.members
+                own = replace(own, role=MemberRole.DATABASE)
+                tx.put_group(replace(group, members=(own, *others)))
+            assert state.syntax.names[value_of(world, state.instance)] == "joining"
+            with world.store.write() as tx:
+                tx.set_serving(False, since=1)
+            assert state.syntax.names[value_of(world, state.instance)] == "publishing"
+            assert value_of(world, low) == 0
+            role = columns.MEMBER["Role"]
+            assert role.syntax.names[value_of(world, (*role.oid, 1))] == "database"
+
+    asyncio.run(check())
