@@ -12,37 +12,52 @@ import logging
 import random
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
+from agent.clock import BootClock, boot_id, wall_ms
 from agent.cluster import Cluster
-from agent.limits import SNMP_THREADS, STORE_WATCH_MS, SWITCH_INTERVAL_S
+from agent.errors import StoreError
+from agent.limits import SNMP_THREADS, STANDING_NOTE_S, STORE_WATCH_MS, SWITCH_INTERVAL_S
 from agent.member_file import MemberFile
 from agent.model import Local, MemberId
 from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
 from agent.snmp.engine import EngineIdentity
 from agent.snmp.keys import UserKeys
-from agent.snmp.tables import PeerStatus
+from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
+from agent.standing import ClockMark, Standing, mark_of
+from agent.sync.ballot import BallotPhase
 from agent.sync.node import Node
 from store import SnmpUser, Store
 
 log = logging.getLogger("dhcpsync.agent")
 
+_BOOTS_SINCE = 1_577_836_800
+"""2020 in wall time. snmpEngineBoots is at least the seconds since then, so that it does not go
+back where the store that counted it was lost or rolled back: peers would take this member's
+messages for replays (RFC 3414 3.2, 7b)."""
+
 
 async def run_agent(
-    member: MemberFile, store: Store, clock: Callable[[], int], wake: WakeSocket
+    member: MemberFile,
+    store: Store,
+    clock: BootClock,
+    wake: WakeSocket,
+    standing: Standing,
 ) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ConfigError if the SNMP port
     cannot be had."""
     # A thread that holds the store's lock must not wait 5 ms (CPython's default) for the event loop
     # to let go of the interpreter: the engine, and so a client, would wait with it.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    boots = store.begin_boot()
+    boots = store.begin_boot(int(time.time()) - _BOOTS_SINCE)
     with store.read() as tx:
         local, users = tx.local(), tx.snmp_users()
+    clock_note = standing.clock_note(clock())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,14 +66,23 @@ async def run_agent(
         ThreadPoolExecutor(1, "node") as node_thread,
         ThreadPoolExecutor(SNMP_THREADS, "snmp") as snmp_threads,
     ):
-        cluster = Cluster(lambda: Node(local.member, random.Random()), store, clock, node_thread)
+        cluster = Cluster(
+            lambda: Node(local.member, random.Random(), clocks=clock_note),
+            store,
+            clock,
+            node_thread,
+            on_notice=lambda notice: snmp.notifier.notify(notice),
+        )
         snmp = SnmpAgent(
             _settings(member, local, boots, users),
             store,
             AgentHooks(
                 handle=cluster.handle,
-                join=cluster.join,
+                repair_conflict=cluster.repair_conflict,
+                decide=cluster.decide,
+                serve=cluster.set_service,
                 peers=lambda: _peers(cluster),
+                pending=lambda: _pending(cluster),
                 on_change=cluster.notice_store_change,
             ),
             clock,
@@ -66,16 +90,52 @@ async def run_agent(
         )
         loop.add_reader(wake.fileno(), _woken, loop, cluster, wake)
         await snmp.start()
+        telling = asyncio.create_task(snmp.notifier.run())
         running = asyncio.create_task(cluster.run(snmp.peer_client))
         stopping = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        noting = asyncio.create_task(_note_standing(store, standing, clock, cluster, snmp_threads))
+        done, _ = await asyncio.wait(
+            {running, stopping, telling, noting}, return_when=asyncio.FIRST_COMPLETED
+        )
         loop.remove_reader(wake.fileno())
-        running.cancel()
-        stopping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        for task in (running, stopping, telling, noting):
+            task.cancel()
+        for task in (running, telling, noting):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await snmp.close()
     return 0 if stopping in done else 1
+
+
+async def _note_standing(
+    store: Store,
+    standing: Standing,
+    clock: BootClock,
+    cluster: Cluster,
+    threads: ThreadPoolExecutor,
+) -> None:
+    """Until cancelled, note how far the store has come, and the clocks. The clock's anchor is
+    followed here. A store that cannot be read now is noted later."""
+    loop = asyncio.get_running_loop()
+    boot = boot_id()
+
+    def note() -> None:
+        with store.read() as tx:
+            mark, anchor = mark_of(tx), tx.clock_anchor()
+        clock.follow(anchor)
+        standing.note(mark)
+        now_ms, wall = clock(), wall_ms()
+        cluster.note_wall_clock(wall - now_ms)
+        if cluster.is_clock_settled:
+            offsets = {str(member): offset for member, offset in cluster.clock_offsets.items()}
+            standing.note_clock(ClockMark(boot, now_ms, wall, offsets))
+
+    while True:
+        await asyncio.sleep(STANDING_NOTE_S)
+        try:
+            await loop.run_in_executor(threads, note)
+        except StoreError as error:
+            log.error("how far the store has come cannot be noted: %s", error)
 
 
 def _woken(loop: asyncio.AbstractEventLoop, cluster: Cluster, wake: WakeSocket) -> None:
@@ -97,6 +157,7 @@ def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser
         name=member.name,
         version=metadata.version("dhcpsync"),
         community=member.read_only_community,
+        notify_targets=member.notify_targets,
     )
 
 
@@ -117,6 +178,17 @@ def _peers(cluster: Cluster) -> Mapping[MemberId, PeerStatus]:
             last_heard_at=peer.heard_at_ms // 1000,
             clock_offset_ms=peer.offset_ms,
             backlog=peer.lacks,
+            endpoint_state=peer.endpoint,
         )
         for peer in cluster.peers
     }
+
+
+_PHASES = {None: 1, BallotPhase.PREPARE: 2, BallotPhase.ACCEPT: 3}
+
+
+def _pending(cluster: Cluster) -> list[PendingChange]:
+    return [
+        PendingChange(str(wish.change), wish.user, _PHASES[phase])
+        for wish, phase in cluster.pending
+    ]

@@ -20,10 +20,14 @@ from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
 from agent.limits import STORE_RETRY_S
-from agent.model import Member, MemberId
+from agent.model import Member, MemberId, Service
 from agent.port import Store, StoreTransaction
+from agent.sync.ballot import BallotPhase
+from agent.sync.change import GroupChange
+from agent.sync.group import Wish
 from agent.sync.messages import BlockPage, BlockPull, Request, Response
 from agent.sync.node import Node, PeerStatus
+from agent.sync.notices import Notice
 
 log = logging.getLogger("dhcpsync.cluster")
 T = TypeVar("T")
@@ -36,7 +40,7 @@ class PeerTransport(Protocol):
 
 
 class Cluster:
-    """Runs a `Node`: `handle` and `join` serve others, `run` does everything else."""
+    """Runs a `Node`: `handle` and `decide` serve others, `run` does everything else."""
 
     def __init__(
         self,
@@ -44,12 +48,14 @@ class Cluster:
         store: Store,
         clock: Callable[[], int],
         executor: Executor,
+        on_notice: Callable[[Notice], None] = lambda _: None,
     ) -> None:
         self._make_node = make_node
         self._node = make_node()
         self._store = store
         self._clock = clock
         self._executor = executor
+        self._on_notice = on_notice
         self._transport: PeerTransport | None = None
         self._wake = asyncio.Event()
         self._due_ms = 0
@@ -59,6 +65,14 @@ class Cluster:
         self._members: dict[MemberId, Member] = {}
         self.peers: Sequence[PeerStatus] = ()
         """What the node knew of its peers after its last transaction."""
+        self.pending: Sequence[tuple[Wish, BallotPhase | None]] = ()
+        """What it was having decided."""
+        self.clock_offsets: dict[MemberId, int] = {}
+        self.is_clock_settled = False
+
+    def note_wall_clock(self, ahead_ms: int) -> None:
+        """The wall clock minus the member's clock; for people only."""
+        self._node.note_wall_clock(ahead_ms)
 
     def notice_store_change(self) -> None:
         """The engine, or a SET, has committed something."""
@@ -69,9 +83,17 @@ class Cluster:
         """Answer a peer. When this returns, what the answer promises is on disk."""
         return await self._call(lambda node, tx: node.handle_request(tx, request, self._clock()))
 
-    async def join(self, member: Member) -> None:
-        """An operator's wish; raises PeerError where it cannot be."""
-        await self._call(lambda node, tx: node.propose_join(tx, member, self._clock()))
+    async def decide(self, change: GroupChange, user: str, force: bool) -> None:
+        """An operator's wish for the group; raises PeerError where it cannot be."""
+        await self._call(lambda node, tx: node.propose(tx, change, user, force, self._clock()))
+
+    async def set_service(self, service: Service) -> None:
+        """An operator's wish for this member; raises PeerError where it cannot be."""
+        await self._call(lambda node, tx: node.set_service(tx, service, self._clock()))
+
+    async def repair_conflict(self, address: int) -> None:
+        """An operator's word; raises PeerError where it cannot be."""
+        await self._call(lambda node, tx: node.repair_conflict(tx, address, self._clock()))
 
     async def run(self, transport: PeerTransport) -> None:
         """Until cancelled: timers, the engine's commits, and the answers of peers."""
@@ -94,8 +116,10 @@ class Cluster:
     async def _call(self, act: Callable[[Node, StoreTransaction], T]) -> T:
         """Run `act` in a transaction on the node's thread, then send what the node wants sent."""
         loop = asyncio.get_running_loop()
-        result, requests = await loop.run_in_executor(self._executor, self._transact, act)
+        result, requests, notices = await loop.run_in_executor(self._executor, self._transact, act)
         self._wake.set()
+        for notice in notices:
+            self._on_notice(notice)
         if self._transport is not None:
             for to, request in requests:
                 task = loop.create_task(self._exchange(self._transport, to, request))
@@ -105,7 +129,7 @@ class Cluster:
 
     def _transact(
         self, act: Callable[[Node, StoreTransaction], T]
-    ) -> tuple[T, list[tuple[MemberId, Request]]]:
+    ) -> tuple[T, list[tuple[MemberId, Request]], list[Notice]]:
         try:
             with self._store.write() as tx:
                 result = act(self._node, tx)
@@ -116,8 +140,13 @@ class Cluster:
             raise
         self._members = {m.member: m for m in group.members} if group else {}
         self.peers = self._node.peer_status()
+        self.pending = self._node.pending()
+        self.clock_offsets = self._node.clock_offsets()
+        self.is_clock_settled = self._node.is_clock_settled
+        for line in self._node.take_alarms():
+            log.warning("%s", line)
         self._due_ms = self._node.next_timer()
-        return result, self._node.take_requests()
+        return result, self._node.take_requests(), self._node.take_notices()
 
     async def _exchange(self, transport: PeerTransport, to: MemberId, request: Request) -> None:
         response: Response | PeerError | None

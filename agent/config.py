@@ -12,9 +12,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from agent.errors import ConfigError
+from agent.limits import OFFER_DELAY_MAX_S
 from agent.model import (
     ConfigRecord,
     ConfigRow,
@@ -41,6 +43,10 @@ class Configuration:
     _by_scope: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict, repr=False)
     _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
     _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _pool_firsts(self) -> tuple[int, ...]:
+        return tuple(pool.first for pool in self.pools)
 
     @classmethod
     def from_rows(cls, rows: Iterable[ConfigRow]) -> Configuration:
@@ -93,8 +99,8 @@ class Configuration:
         )
 
     def pool_of(self, address: int) -> Pool | None:
-        at = bisect_right(self.pools, address, key=lambda pool: pool.first)
-        return self.pools[at - 1] if at and address in self.pools[at - 1] else None
+        at = bisect_right(self._pool_firsts, address)
+        return self.pools[at - 1] if at and address <= self.pools[at - 1].last else None
 
     def reservation_of(self, address: int) -> Reservation | None:
         return self._by_address.get(address)
@@ -174,6 +180,13 @@ def _check_row(row: ConfigRow) -> None:
                 "lease time",
                 f"{row.lease_s} s is too short",
                 f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
+            )
+        if not 0 <= row.offer_delay_s <= OFFER_DELAY_MAX_S:
+            raise ConfigError(
+                _name(row),
+                "offer delay",
+                f"is {row.offer_delay_s} s",
+                f"0 (every member offers) .. {OFFER_DELAY_MAX_S} s",
             )
     elif isinstance(row, Pool):
         if row.first > row.last:

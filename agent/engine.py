@@ -15,8 +15,9 @@ from contextlib import ExitStack, closing
 
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
-from agent.limits import BATCH_MAX, COUNTER_FLUSH_MS
+from agent.limits import BATCH_MAX, COUNTER_FLUSH_MS, PROBE_RESEND_MS
 from agent.net.link import InterfaceMonitor, LinkSocket, check_served, load_interfaces
+from agent.net.probe import ProbeSockets
 from agent.net.udp import DhcpSocket
 from agent.net.wake import WakeSocket
 
@@ -53,6 +54,7 @@ class EngineSockets:
             check_served(self.interfaces, self._served)
             self.udp = undo.enter_context(closing(DhcpSocket(port)))
             self.link = undo.enter_context(closing(LinkSocket(port)))
+            self.probe = undo.enter_context(closing(ProbeSockets()))
             undo.pop_all()
 
     def reload(self) -> None:
@@ -69,7 +71,7 @@ class EngineSockets:
             self.link.send(reply, interface.name)
 
     def close(self) -> None:
-        for one in (self.monitor, self.udp, self.link):
+        for one in (self.monitor, self.udp, self.link, self.probe):
             one.close()
 
 
@@ -79,23 +81,47 @@ def run_engine(
     wake: WakeSocket,
     clock: Callable[[], int],
     stop: StopSignal,
+    follow_clock: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until `stop` is requested. `clock` gives the member's now in ms."""
+    """Serve until `stop` is requested. `clock` gives the member's now in ms; `follow_clock` is
+    called before anything that comes a second after the last time."""
     poller = select.poll()
-    for source in (sockets.udp, sockets.monitor, stop):
+    probing = (sockets.probe.arp, sockets.probe.icmp)
+    for source in (sockets.udp, sockets.monitor, *probing, stop):
         poller.register(source.fileno(), select.POLLIN)
+    answering = {source.fileno() for source in probing}
     flush_at = clock() + COUNTER_FLUSH_MS
     while not stop.requested:
-        ready = {fd for fd, _ in poller.poll(COUNTER_FLUSH_MS)}
+        busy = server.probes.is_busy
+        if busy:
+            _send_probes(server, sockets, clock())
+        ready = {fd for fd, _ in poller.poll(PROBE_RESEND_MS if busy else COUNTER_FLUSH_MS)}
+        if clock() >= flush_at:
+            follow_clock()
         if sockets.monitor.fileno() in ready:
             sockets.reload()
             server.set_interfaces(sockets.interfaces)
+        if ready & answering:
+            server.note_probe_answers(sockets.probe.receive())
         if sockets.udp.fileno() in ready:
             _serve_batch(server, sockets, wake, clock())
         if clock() >= flush_at:
             server.flush_counters()
+            committed = server.committed
+            server.try_ahead(clock())
+            if server.committed != committed:
+                wake.notify()
             flush_at = clock() + COUNTER_FLUSH_MS
     server.flush_counters()
+
+
+def _send_probes(server: DhcpServer, sockets: EngineSockets, now_ms: int) -> None:
+    for wish in server.probes.take_due(now_ms):
+        try:
+            sockets.probe.send(wish, sockets.interfaces)
+        except OSError as error:
+            server.count("probe_send_failed")
+            log.debug("an address cannot be tried: %s", error)
 
 
 def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, now_ms: int) -> None:

@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.model import format_address, parse_address
+from agent.limits import NOTICE_TARGETS_MAX
+from agent.model import MemberRole, format_address, parse_address
 
 FILE_NAME = "member.toml"
 STORE_NAME = "store.db"
+NOTIFY_PORT = 162
 
 _KEYS: dict[str, dict[str, type]] = {
-    "member": {"id": int, "name": str},
+    "member": {"id": int, "name": str, "role": str},
     "snmp": {"address": str, "port": int, "read_only_community": str},
     "dhcp": {"interfaces": list, "port": int},
+    "notify": {"targets": list},
     "log": {"level": str, "packets": bool},
 }
+ROLES = {role.name.lower(): role for role in MemberRole}
+"""By the word for it."""
+
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -31,7 +37,8 @@ _LEVELS = ("debug", "info", "warning", "error")
 class MemberFile:
     """`address` is where peers and managers reach the agent, and `interfaces` where the engine
     serves (none: every interface that has an address). `read_only_community` is empty unless
-    SNMPv2c is wanted."""
+    SNMPv2c is wanted. `notify_targets`: address and port of who is sent notifications.
+    A member of role DATABASE has an agent and no engine."""
 
     member: int
     name: str
@@ -40,18 +47,22 @@ class MemberFile:
     interfaces: tuple[str, ...] = ()
     dhcp_port: int = 67
     read_only_community: str = ""
+    notify_targets: tuple[tuple[int, int], ...] = ()
     log_level: str = "info"
     log_packets: bool = True
+    role: MemberRole = MemberRole.SERVER
 
     def render(self) -> str:
         """The file's text; `load_member_file` reads it back as the same value."""
         interfaces = ", ".join(f'"{name}"' for name in self.interfaces)
+        targets = ", ".join(f'"{format_address(a)}:{port}"' for a, port in self.notify_targets)
         lines = [
             "# One member of a dhcpsync cluster: who it is and where it listens. Keys and leases",
             "# are in store.db beside this file; subnets and pools are set over SNMP.",
             "[member]",
             f"id = {self.member}",
             f'name = "{self.name}"',
+            f'role = "{self.role.name.lower()}"',
             "",
             "[snmp]",
             f'address = "{format_address(self.address)}"',
@@ -64,6 +75,9 @@ class MemberFile:
             "[dhcp]",
             f"interfaces = [{interfaces}]",
             f"port = {self.dhcp_port}",
+            "",
+            "[notify]",
+            f"targets = [{targets}]",
             "",
             "[log]",
             f'level = "{self.log_level}"',
@@ -128,12 +142,20 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
     for key, port in (("snmp", 161), ("dhcp", 67)):
         if not 1 <= take(key, "port", port) <= 65535:
             raise ConfigError(name, f"{key}.port", "is no port", "must be 1..65535")
+    role = take("member", "role", "server")
+    if role not in ROLES:
+        raise ConfigError(name, "member.role", f"is {role!r}", f"one of {', '.join(ROLES)}")
     level = take("log", "level", "info")
     if level not in _LEVELS:
         raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(_LEVELS)}")
     interfaces = take("dhcp", "interfaces", [])
     if not all(isinstance(one, str) for one in interfaces):
         raise ConfigError(name, "dhcp.interfaces", "must be a list of names", 'e.g. ["eth0"]')
+    targets = take("notify", "targets", [])
+    if len(targets) > NOTICE_TARGETS_MAX:
+        raise ConfigError(
+            name, "notify.targets", f"names {len(targets)}", f"at most {NOTICE_TARGETS_MAX}"
+        )
     return MemberFile(
         member=member,
         name=take("member", "name", None),
@@ -142,6 +164,21 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
         interfaces=tuple(interfaces),
         dhcp_port=take("dhcp", "port", 67),
         read_only_community=take("snmp", "read_only_community", ""),
+        notify_targets=tuple(_target(name, one) for one in targets),
         log_level=level,
         log_packets=take("log", "packets", True),
+        role=ROLES[role],
     )
+
+
+def _target(name: str, text: object) -> tuple[int, int]:
+    """ "a.b.c.d" or "a.b.c.d:port"; snmptrapd and every NMS listen on 162."""
+    host, colon, port = str(text).partition(":")
+    try:
+        if colon and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise ValueError(f"{port!r} is no port")
+        return parse_address(host), int(port or NOTIFY_PORT)
+    except ValueError as error:
+        raise ConfigError(
+            name, "notify.targets", str(error), 'write "192.0.2.1" or "192.0.2.1:162"'
+        ) from None

@@ -8,16 +8,19 @@ only its own half: the engine never loads pysnmp, asyncio or the command line.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import logging
 import signal
 import sys
 from pathlib import Path
 
-from agent.clock import BootClock, measure_anchor
-from agent.errors import ConfigError, DhcpSyncError
+from agent.clock import BootClock
+from agent.errors import ConfigError, DhcpSyncError, StoreError
 from agent.limits import GC_THRESHOLDS
 from agent.member_file import STORE_NAME, MemberFile, load_member_file
+from agent.model import MemberRole
+from agent.standing import Standing
 from agent.supervise import EXIT_USAGE, Supervisor, child_command
 from store import Store, open_store
 
@@ -27,13 +30,14 @@ AGENT_SOCKET = "agent.sock"
 log = logging.getLogger("dhcpsync")
 
 
-def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock]:
-    """The parts that both processes begin with."""
+def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock, Standing]:
+    """The parts that every process of a member begins with; the first one starts the member."""
     member = load_member_file(folder)
     store = open_store(folder / STORE_NAME)
-    clock = BootClock(store.clock_anchor(measure_anchor))
+    standing = Standing(folder)
+    clock = BootClock(store.clock_anchor(standing.measure_anchor))
     with store.read() as tx:
-        local = tx.local()
+        local, group = tx.local(), tx.group()
     if local.member != member.member:
         raise ConfigError(
             str(folder / "member.toml"),
@@ -41,7 +45,16 @@ def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock]:
             f"is {member.member}, but {STORE_NAME} belongs to member {local.member}",
             "a store is never another member's: make a member of its own with `dhcpsync init`",
         )
-    return member, store, clock
+    own = group.member(member.member) if group else None
+    if own is not None and own.role is not member.role:
+        raise ConfigError(
+            str(folder / "member.toml"),
+            "member.role",
+            f"is {member.role.name.lower()}, but the group knows it as {own.role.name.lower()}",
+            "a role never changes: put the old word back, or make a new member",
+        )
+    standing.enter(store, clock() // 1000)
+    return member, store, clock, standing
 
 
 def collect_rarely() -> None:
@@ -56,19 +69,34 @@ def run_engine_process(folder: Path) -> int:
     from agent.engine import EngineSockets, StopSignal, run_engine
     from agent.net.wake import WakeSocket
 
-    member, store, clock = open_member(folder)
+    member, store, clock, standing = open_member(folder)
+    if member.role is MemberRole.DATABASE:
+        store.close()
+        standing.close()
+        raise ConfigError(
+            str(folder / "member.toml"),
+            "member.role",
+            "is database: this member serves no clients",
+            "run `dhcpsync serve` without --only, or --only agent",
+        )
     wake = WakeSocket(folder / ENGINE_SOCKET, folder / AGENT_SOCKET)
     sockets = EngineSockets(member.interfaces, member.dhcp_port)
-    server = DhcpServer(store, sockets.interfaces, log_packets=member.log_packets)
+    server = DhcpServer(store, sockets.interfaces, log_packets=member.log_packets, probing=True)
     stop = StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.request())
     collect_rarely()
     log.info("engine of %s serves on port %d", member.name, member.dhcp_port)
-    run_engine(server, sockets, wake, clock, stop)
+
+    def follow_clock() -> None:
+        with contextlib.suppress(StoreError), store.read() as tx:
+            clock.follow(tx.clock_anchor())
+
+    run_engine(server, sockets, wake, clock, stop, follow_clock)
     sockets.close()
     wake.close()
     store.close()
+    standing.close()
     return 0
 
 
@@ -78,12 +106,13 @@ def run_agent_process(folder: Path) -> int:
     from agent.agent import run_agent
     from agent.net.wake import WakeSocket
 
-    member, store, clock = open_member(folder)
+    member, store, clock, standing = open_member(folder)
     wake = WakeSocket(folder / AGENT_SOCKET, folder / ENGINE_SOCKET)
     collect_rarely()
-    code = asyncio.run(run_agent(member, store, clock, wake))
+    code = asyncio.run(run_agent(member, store, clock, wake, standing))
     wake.close()
     store.close()
+    standing.close()
     return code
 
 
@@ -118,12 +147,16 @@ def main(arguments: list[str] | None = None) -> int:
             return run_engine_process(options.folder)
         if options.only == "agent":
             return run_agent_process(options.folder)
-        open_member(options.folder)[1].close()
+        member, store, _, standing = open_member(options.folder)
+        store.close()
+        has_engine = member.role is MemberRole.SERVER
         commands = {
             only: [*child_command(str(options.folder), only), "--log-level", level]
-            for only in ("engine", "agent")
+            for only in (("engine", "agent") if has_engine else ("agent",))
         }
-        return Supervisor(commands).run()
+        code = Supervisor(commands).run()
+        standing.close()
+        return code
     except ConfigError as error:
         print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE

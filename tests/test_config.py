@@ -106,7 +106,8 @@ def test_lookups() -> None:
 
 
 def test_member_file_round_trip(tmp_path: Path) -> None:
-    value = MemberFile(3, "m3", parse_address("198.18.0.3"), interfaces=("eth0", "eth1"))
+    value = MemberFile(3, "m3", parse_address("198.18.0.3"), interfaces=("eth0", "eth1"),
+                       notify_targets=((parse_address("192.0.2.1"), 162),))  # fmt: skip
     (tmp_path / "member.toml").write_text(value.render())
     assert load_member_file(tmp_path) == value
 
@@ -129,6 +130,16 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
             r"log\.level: is 'loud'; one of debug",
         ),
         ("[member", "is no valid TOML"),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n"
+            "[notify]\ntargets = ['1.2.3.4:x']",
+            r"notify\.targets: 'x' is no port; write",
+        ),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n"
+            f"[notify]\ntargets = {['1.2.3.4'] * 17}",
+            r"notify\.targets: names 17; at most 16",
+        ),
     ],
 )
 def test_member_file_errors_name_file_and_key(tmp_path: Path, text: str, words: str) -> None:

@@ -1,0 +1,213 @@
+"""Whether the store in a member's folder is the one that ran there last (protocol.md 10).
+
+The file `standing` lies beside the store and is no part of it. At each start of the member a new
+token is written first there and then into the store, so a store that was put in its place since (a
+backup, an older copy) bears another token. While the member runs, the file also notes how far the
+store has come, so a copy made in this very life is seen to be behind. A file that is missing or
+unreadable says nothing good of a store that bears a token.
+
+Its second page notes the clocks, for the next boot (agent/sync/clocks.py).
+
+What this cannot see: a folder, or a machine, that was set back as a whole. The peers see that
+(agent/sync/recover.py), so a member waits for them when it starts.
+
+The member starts when the first of its processes does: each holds a shared lock of the file while
+it runs, and whoever gets the lock alone first is the first. What starts again beside others (an
+engine after a crash) judges nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from agent.clock import ClockAnchor, boot_id, measure_anchor, wall_ms
+from agent.errors import StoreError
+from agent.model import Local, stream_id
+from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote
+from agent.sync.expulsion import come_back
+from agent.sync.recover import begin_recovery, begin_start
+from store import Store
+from store.transaction import Transaction
+
+FILE_NAME = "standing"
+_OCTETS = 512
+"""One sector: it is on the disk as a whole, or not at all."""
+_CLOCK_AT = 4096
+_CLOCK_OCTETS = 4096
+"""The clocks have a page of their own, so that tearing it harms nothing else."""
+
+log = logging.getLogger("dhcpsync")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the store had come: each number only grows within an incarnation."""
+
+    incarnation: int
+    applied: int
+    ownership_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """The member's clock and the wall clock at one moment of the boot `boot_id`, and the clocks of
+    the peers minus the member's, by member."""
+
+    boot_id: str
+    clock_ms: int
+    wall_ms: int
+    offsets: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The file. The store bears `token`, or `next_token` if the start that wrote it went so far."""
+
+    token: str
+    next_token: str
+    incarnation: int
+    applied: int
+    ownership_version: int
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.incarnation, self.applied, self.ownership_version)
+
+
+def _record(token: str, next_token: str, mark: Mark) -> Record:
+    return Record(token, next_token, mark.incarnation, mark.applied, mark.ownership_version)
+
+
+def mark_of(tx: Transaction) -> Mark:
+    local = tx.local()
+    head = tx.streams().get(stream_id(local.member, local.incarnation))
+    return Mark(local.incarnation, head.applied if head else 0, local.ownership_version)
+
+
+def judge(record: Record | None, token: str, local: Local, mark: Mark) -> str:
+    """Why the store is not the one that ran here last; "" if it may well be."""
+    if not token:
+        return ""  # a new store, which has promised nothing
+    if record is None:
+        return "what the last start wrote beside the store is gone: the store may be a copy"
+    if token not in (record.token, record.next_token):
+        return "the store is not the one that ran here last: it was restored or exchanged"
+    noted = record.mark
+    if (local.incarnation, mark.applied) < (
+        noted.incarnation,
+        noted.applied,
+    ) or mark.ownership_version < noted.ownership_version:
+        return "the store is older than when it ran here last: it was rolled back to a copy"
+    return ""
+
+
+class Standing:
+    """The file, open and locked for as long as this process runs."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE_NAME
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be opened: {error.strerror}; the member's folder must be writable"
+            ) from error
+        self._record: Record | None = None
+
+    def enter(self, store: Store, now: int) -> bool:
+        """Join the running member, or start it: then the store is judged and, if it is not to be
+        trusted, RECOVER begins, before anybody is served. Returns whether this was the start."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+            self._record = self._read()
+            return False
+        self._start(store, now)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+        return True
+
+    def _start(self, store: Store, now: int) -> None:
+        before = self._read()
+        with store.read() as tx:
+            token, mark = tx.token(), mark_of(tx)
+            why = judge(before, token, tx.local(), mark)
+        following = secrets.token_hex(8)
+        if why:
+            # What was expected stays expected: a crash before the commit must not make it good.
+            expected = before or Record("", "", 0, 0, 0)
+            self._write(replace(expected, next_token=following), durably=True)
+        else:
+            self._write(_record(token, following, mark), durably=True)
+        with store.write() as tx:
+            group = tx.group()
+            if why and group is not None:
+                begin_recovery(tx, now, why)
+                log.error("%s; it begins RECOVER and serves nobody until that is done", why)
+            else:
+                begin_start(tx)
+            come_back(tx)
+            tx.set_token(following)
+            mark = mark_of(tx)
+        self._write(_record(following, following, mark), durably=True)
+
+    def note(self, mark: Mark) -> None:
+        """Note how far the store has come. Not synced: an older note only proves less."""
+        known = self._record
+        if known is not None and known.mark != mark:
+            self._write(_record(known.token, known.next_token, mark), durably=False)
+
+    def note_clock(self, mark: ClockMark) -> None:
+        """Note the clocks: after a reboot the member's goes on from there."""
+        text = json.dumps(asdict(mark)).encode()
+        try:
+            os.pwrite(self._file, text.ljust(_CLOCK_OCTETS), _CLOCK_AT)
+        except OSError as error:
+            raise StoreError(f"{FILE_NAME}: cannot be written: {error.strerror}") from error
+
+    def clock_mark(self) -> ClockMark | None:
+        """The clocks as noted last, by this boot or an earlier one."""
+        try:
+            values = json.loads(os.pread(self._file, _CLOCK_OCTETS, _CLOCK_AT).decode())
+            return ClockMark(**values)
+        except (ValueError, TypeError):
+            return None
+
+    def measure_anchor(self) -> ClockAnchor:
+        mark = self.clock_mark()
+        return measure_anchor(mark.clock_ms if mark else 0)
+
+    def clock_note(self, clock_ms: int) -> ClockNote:
+        """What the machine's being down leaves to be confirmed by peers."""
+        mark = self.clock_mark()
+        if mark is None or mark.boot_id == boot_id():
+            return NO_CLOCK_NOTE
+        claimed_ms = (wall_ms() - mark.wall_ms) - (clock_ms - mark.clock_ms)
+        before = {int(member): offset for member, offset in mark.offsets.items()}
+        return ClockNote(max(0, claimed_ms), before)
+
+    def _read(self) -> Record | None:
+        try:
+            values = json.loads(os.pread(self._file, _OCTETS, 0).decode())
+            return Record(**values)
+        except (ValueError, TypeError):
+            return None
+
+    def _write(self, record: Record, *, durably: bool) -> None:
+        text = json.dumps(asdict(record)).encode()
+        try:
+            os.pwrite(self._file, text.ljust(_OCTETS), 0)
+            if durably:
+                os.fsync(self._file)
+        except OSError as error:
+            raise StoreError(f"{FILE_NAME}: cannot be written: {error.strerror}") from error
+        self._record = record
+
+    def close(self) -> None:
+        os.close(self._file)

@@ -1,0 +1,192 @@
+"""Is this the store that ran here last? (protocol.md 10)"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.errors import StoreError
+from agent.model import Local
+from agent.standing import FILE_NAME, Standing, mark_of
+from store import Store, create_store, open_store
+from tests.sync.lan import engine_id, make_binding, make_group
+
+NOW = 1_700_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A member of a group of two that has run and was stopped."""
+    make(tmp_path, (1, 2))
+    with member(tmp_path):
+        pass
+    return tmp_path
+
+
+def make(folder: Path, members: tuple[int, ...]) -> None:
+    store = create_store(folder / "store.db", member=1, engine_id=engine_id(1))
+    with store.write() as tx:
+        tx.put_group(make_group(members))
+        tx.set_serving(True, since=0)
+    store.close()
+
+
+@contextmanager
+def member(folder: Path) -> Iterator[tuple[Store, bool]]:
+    """The member runs; whether this process was the one that started it."""
+    store, standing = open_store(folder / "store.db"), Standing(folder)
+    try:
+        started = standing.enter(store, NOW)
+        yield store, started
+        with store.read() as tx:
+            standing.note(mark_of(tx))
+    finally:
+        standing.close()
+        store.close()
+
+
+def local(store: Store) -> Local:
+    with store.read() as tx:
+        return tx.local()
+
+
+def serve(store: Store) -> None:
+    with store.write() as tx:
+        tx.set_unconfirmed(False)
+        tx.set_serving(True, since=0)
+
+
+def change(store: Store) -> None:
+    with store.write() as tx:
+        tx.save_bindings([make_binding(100, NOW)])
+
+
+def keep(folder: Path) -> Path:
+    kept = folder / "kept.db"
+    shutil.copy2(folder / "store.db", kept)
+    return kept
+
+
+def put_back(folder: Path, kept: Path) -> None:
+    for file in folder.glob("store.db*"):
+        file.unlink()
+    shutil.copy2(kept, folder / "store.db")
+
+
+def test_a_clean_start_waits_for_the_peers_and_begins_nothing(folder: Path) -> None:
+    with member(folder) as (store, started):
+        assert started
+        found = local(store)
+        assert (found.serving, found.unconfirmed) == (False, True)
+        assert (found.incarnation, found.recovery) == (1, "")
+
+
+def test_who_is_alone_in_the_group_has_nobody_to_wait_for(tmp_path: Path) -> None:
+    make(tmp_path, (1,))
+    for _ in range(2):
+        with member(tmp_path) as (store, _started):
+            assert local(store).serving
+
+
+def test_a_process_that_starts_beside_others_judges_nothing(folder: Path) -> None:
+    with member(folder) as (store, _):
+        serve(store)
+        with member(folder) as (_same, started):
+            assert not started
+            assert local(store).serving
+
+
+def test_a_copy_of_an_earlier_life_is_found(folder: Path) -> None:
+    kept = keep(folder)
+    with member(folder):
+        pass
+    put_back(folder, kept)
+    with member(folder) as (store, _):
+        found = local(store)
+        assert (found.serving, found.incarnation) == (False, 2)
+        assert "restored or exchanged" in found.recovery
+
+
+def test_a_copy_of_the_same_life_is_found_by_how_far_it_has_come(folder: Path) -> None:
+    with member(folder) as (store, _):
+        with store.write() as tx:
+            tx.add_counters({"folded": 1})
+    kept = keep(folder)
+    (folder / "own").write_bytes((folder / FILE_NAME).read_bytes())
+    store, standing = open_store(folder / "store.db"), Standing(folder)
+    # The same life: nothing is written at its start but what is in the copy.
+    standing._record = standing._read()
+    change(store)
+    with store.read() as tx:
+        standing.note(mark_of(tx))
+    standing.close()
+    store.close()
+    put_back(folder, kept)
+    with member(folder) as (store, _):
+        assert "rolled back" in local(store).recovery
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff" * 512, b'{"token": 1}'])
+def test_a_file_that_is_gone_or_damaged_proves_nothing(folder: Path, content: bytes | None) -> None:
+    if content is None:
+        (folder / FILE_NAME).unlink()
+    else:
+        (folder / FILE_NAME).write_bytes(content)
+    with member(folder) as (store, _):
+        assert "may be a copy" in local(store).recovery
+
+
+def test_a_new_store_has_promised_nothing(tmp_path: Path) -> None:
+    create_store(tmp_path / "store.db", member=1, engine_id=engine_id(1)).close()
+    (tmp_path / FILE_NAME).write_bytes(b"of the store that was lost")
+    with member(tmp_path) as (store, _):
+        assert (local(store).incarnation, local(store).recovery) == (1, "")
+
+
+@pytest.mark.parametrize("good", [True, False])
+@pytest.mark.parametrize("point", ["the file", "the store", "the file again"])
+def test_a_crash_in_the_middle_of_a_start_changes_no_judgement(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, point: str, good: bool
+) -> None:
+    kept = keep(folder)
+    with member(folder):
+        pass
+    if not good:
+        put_back(folder, kept)
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    store, standing = open_store(folder / "store.db"), Standing(folder)
+    with monkeypatch.context() as patch:
+        if point == "the store":
+            patch.setattr(Store, "write", crash)
+        else:
+            write, left = Standing._write, [0 if point == "the file" else 1]
+
+            def fail(self: Standing, *arguments: object, **named: object) -> None:
+                if not left[0]:
+                    crash()
+                left[0] -= 1
+                write(self, *arguments, **named)  # type: ignore[arg-type]
+
+            patch.setattr(Standing, "_write", fail)
+        with pytest.raises(KeyboardInterrupt):
+            standing.enter(store, NOW)
+    standing.close()
+    store.close()
+    with member(folder) as (store, _):
+        found = local(store)
+    assert (found.recovery == "") is good
+    assert found.incarnation == (1 if good else 2)
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
+    (folder / FILE_NAME).unlink()
+    (folder / FILE_NAME).mkdir()
+    with pytest.raises(StoreError, match="standing: cannot be opened"):
+        Standing(folder)
