@@ -1,7 +1,8 @@
 """Take one rule out and see the judges miss it: a simulation that cannot fail proves nothing.
 
 Each mutant weakens one rule of the production code in place; within a bounded number of seeds an
-invariant must break. The complete set of mutants belongs to the protocol's own issue.
+invariant must break, which holds for the same seeds when nothing is taken out. The complete set
+of mutants belongs to the protocol's own issue.
 """
 
 from __future__ import annotations
@@ -11,30 +12,38 @@ from dataclasses import replace
 
 import pytest
 
-from agent.dhcp import lease, rules
+from agent.dhcp import claim, context, lease
 from agent.dhcp.engine import DhcpServer
-from agent.sync import poll, stream, verdict
+from agent.sync import poll, promise, stream, verdict
+from agent.sync.situation import Situation
 from tools.simulator.run import Parameters, run
 
 SEEDS_MAX = 12
 CROWDED = Parameters(members=3, seconds=400, pool_size=32, clients=20)
-JOINING = replace(CROWDED, seconds=500, joiners=1)
 """Few addresses for many clients, so that members have to fight for them."""
+CUT = replace(CROWDED, faults=("halves", "alone", "bridge", "one-way", "cut"))
+"""Members are cut off from each other, so that answers are missing; clients reach them all."""
+JOINING = replace(CROWDED, seconds=500, joiners=1)
+HURRIED = replace(JOINING, lease_s=20, mul_s=10, pool_size=16, clients=30)
+"""Leases so short that some have ended before the last member joins, and so few addresses that
+those are another's soon."""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def promises_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     """A "yes" is said and not written down."""
-    patch.setattr(poll.Poll, "_promise", lambda self, tx, verdict, epoch, to, nonce: None)
+    patch.setattr(promise.Promises, "_promise", lambda self, tx, verdict, epoch, to, nonce: None)
 
 
 def live_leases_do_not_count(patch: pytest.MonkeyPatch) -> None:
     """A poll is agreed to although a client has the address."""
-    patch.setattr(verdict, "is_dead", lambda binding, now: True)
+    patch.setattr(verdict, "is_dead", lambda *_: True)
 
 
 def one_answer_is_enough(patch: pytest.MonkeyPatch) -> None:
-    """A poll is complete with the first answer instead of all."""
+    """A poll is complete with the first answer instead of all. That all are needed is looked at
+    before it is begun, too: with that left in, nobody that is cut off is ever asked, and his
+    answer is never missed."""
     complete = poll.Poll.answered
 
     def answered(self: poll.Poll, tx, to, request, response, now_ms):  # type: ignore[no-untyped-def]
@@ -44,6 +53,7 @@ def one_answer_is_enough(patch: pytest.MonkeyPatch) -> None:
             self._round_complete(tx, attempt, now_ms)
 
     patch.setattr(poll.Poll, "answered", answered)
+    patch.setattr(Situation, "all_reachable", True)
 
 
 def leases_run_ahead(patch: pytest.MonkeyPatch) -> None:
@@ -54,7 +64,7 @@ def leases_run_ahead(patch: pytest.MonkeyPatch) -> None:
         alone = replace_alone(terms)
         return decide(wanted_s, alone, former, acknowledged_at, now, issued)
 
-    patch.setattr(rules, "decide_grant", decide_grant)
+    patch.setattr(context, "decide_grant", decide_grant)
 
 
 def replace_alone(terms: lease.Terms) -> lease.Terms:
@@ -64,7 +74,7 @@ def replace_alone(terms: lease.Terms) -> lease.Terms:
 def unknown_is_acknowledged(patch: pytest.MonkeyPatch) -> None:
     """What was pushed counts as recorded by everybody."""
     patch.setattr(
-        rules, "acknowledged_expiry", lambda row, streams: row.potential_expires_at if row else 0
+        context, "acknowledged_expiry", lambda row, streams: row.potential_expires_at if row else 0
     )
 
 
@@ -98,26 +108,26 @@ def a_record_is_lost_on_the_way_in(patch: pytest.MonkeyPatch) -> None:
     """What a member claims by its vector it does not always hold."""
     apply = stream.apply_records
 
-    def apply_records(tx, records, own):  # type: ignore[no-untyped-def]
-        return apply(tx, records[1:] if len(records) % 3 == 0 else records, own)
+    def apply_records(tx, situation, records, own):  # type: ignore[no-untyped-def]
+        return apply(tx, situation, records[1:] if len(records) % 3 == 0 else records, own)
 
     patch.setattr(stream, "apply_records", apply_records)
 
 
 def what_a_joiner_did_not_see_does_not_matter(patch: pytest.MonkeyPatch) -> None:
     """A member serves a former client of an address whose lease had ended before it joined."""
-    patch.setattr(rules, "_ended_at", lambda row: 2**60)
+    patch.setattr(claim, "_ended_at", lambda row: 2**60)
 
 
 MUTANTS: list[tuple[Patch, Parameters, int]] = [
     (promises_are_not_kept, CROWDED, 1),
     (live_leases_do_not_count, CROWDED, 1),
-    (one_answer_is_enough, JOINING, 7),
+    (one_answer_is_enough, CUT, 3),
     (leases_run_ahead, CROWDED, 1),
     (unknown_is_acknowledged, CROWDED, 1),
     (replies_leave_before_the_commit, CROWDED, 1),
-    (a_record_is_lost_on_the_way_in, JOINING, 1),
-    (what_a_joiner_did_not_see_does_not_matter, JOINING, 13),
+    (a_record_is_lost_on_the_way_in, JOINING, 2),
+    (what_a_joiner_did_not_see_does_not_matter, HURRIED, 5),
 ]
 """Each with the first seed that killed it when this was written."""
 
@@ -135,7 +145,8 @@ def test_mutant_is_killed(
     pytest.fail(f"{SEEDS_MAX} seeds from {seed} did not notice it")
 
 
-@pytest.mark.parametrize("parameters", [CROWDED, JOINING], ids=["crowded", "joining"])
-@pytest.mark.parametrize("seed", sorted({seed for _, _, seed in MUTANTS}))
-def test_the_same_seeds_are_good_without_mutation(seed: int, parameters: Parameters) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "seed"), dict.fromkeys((parameters, seed) for _, parameters, seed in MUTANTS)
+)
+def test_the_same_seeds_are_good_without_mutation(parameters: Parameters, seed: int) -> None:
     assert run(seed, parameters).violation == ""

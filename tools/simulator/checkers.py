@@ -1,160 +1,569 @@
-"""The judges: they look at what clients were told and at what the disks hold, never at the rules.
+"""The judges of safety: they look at what clients were told, at what was sent and at what disks
+hold, and share no code with the rules.
 
-Each raises `ViolationError` naming the invariant of docs/architecture.md:
-I1 one client inside an unexpired lease per address; I2 one owner per address; I3 nobody uses an
-address that a member holds free; I4 no lease runs ahead of what the others recorded by more than
-MUL; L3 after healing all members hold the same rows.
+Each raises `ViolationError` naming the invariant, and counts in `judged` how often it had something
+to judge. `Evidence` follows every member's disk by what was committed (`tools.simulator.disk`), so
+that a judgement costs a few look-ups and not a reading of the store; when a member starts, and when
+a run ends, it is compared with, or made again from, what really lies there.
+
+Instants are compared in true time: a member's instant less its clock's offset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
-from agent.model import AddressState, Binding, BindingState, format_address
-from agent.port import Store
-from tools.simulator.clients import Client
+from agent.model import (
+    NEVER,
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    Group,
+    MemberState,
+    StreamId,
+    Transaction,
+    format_address,
+)
+from tools.simulator.disk import Content, Journal
 
-WHOLE = (0, 0xFFFF_FFFF)
 ROUNDING_MS = 2_000
 """Instants are kept in whole seconds and travel as such."""
+DRIFT_DIVISOR = 400
+"""Two clocks that each drift by 0.1 %, with some room: a part of the time that they measured."""
 
 
 class ViolationError(AssertionError):
     """An invariant is broken; the text names it, the instant and the parties."""
 
 
-def check_one_client_per_address(clients: Sequence[Client], holder: Client, now_ms: int) -> None:
-    """I1, asked whenever `holder` has been given a lease."""
-    lease = holder.lease
-    assert lease is not None
-    for other in clients:
-        if (
-            other is not holder
-            and other.lease is not None
-            and other.lease.address == lease.address
-            and other.lease.end_ms > now_ms
-            and lease.end_ms > now_ms
-        ):
-            raise ViolationError(
-                f"I1: {format_address(lease.address)} is leased to {holder.name} by "
-                f"{format_address(lease.server)} and to {other.name} by "
-                f"{format_address(other.lease.server)}, both unexpired"
-            )
+@dataclass(slots=True)
+class Shadow:
+    """One member's disk as its journal tells it. `owned` are its BINDABLE ranges, in order."""
 
+    number: int
+    name: str
+    offset_ms: Callable[[], int]
+    is_running: Callable[[], bool] = lambda: False
+    rows: dict[int, Binding] = field(default_factory=dict)
+    ranges: dict[int, AddressRange] = field(default_factory=dict)
+    applied: dict[StreamId, int] = field(default_factory=dict)
+    group: Group | None = None
+    serving: bool = False
+    owned: list[tuple[int, int, int]] = field(default_factory=list)
+    unseen_loss: bool = False
+    """Its store was put back in a way that only other members can tell it."""
+    removed_at_ms: int = -1
+    """When it learned that it is no member any more."""
 
-def owned(store: Store) -> list[tuple[int, int, int]]:
-    """(first, last, epoch) of everything that a store says its member may bind."""
-    with store.read() as tx:
-        return [
+    def true_ms(self, instant_s: int) -> int:
+        return instant_s * 1000 - self.offset_ms()
+
+    def owns(self, address: int) -> int | None:
+        """The epoch under which the member may give the address to anybody now, if it may."""
+        for first, last, epoch in self.owned:
+            if first <= address <= last:
+                row = self.rows.get(address)
+                return epoch if row is None or row.epoch < epoch else None
+        return None
+
+    def collect_owned(self) -> None:
+        self.owned = sorted(
             (r.first, r.last, r.epoch)
-            for r in tx.address_ranges(*WHOLE)
+            for r in self.ranges.values()
             if r.state is AddressState.BINDABLE
-        ]
-
-
-def check_one_owner(
-    names: Sequence[str], stores: Sequence[Store], owned_by: Sequence[list[tuple[int, int, int]]]
-) -> None:
-    """I2: no address is BINDABLE at two members, except where one of them has used it up: a
-    binding of its epoch or later stands there in its own store."""
-    runs = sorted(
-        (first, last, epoch, index)
-        for index, ranges in enumerate(owned_by)
-        for first, last, epoch in ranges
-    )
-    open_runs: list[tuple[int, int, int, int]] = []
-    for run in runs:
-        first, last, epoch, index = run
-        open_runs = [other for other in open_runs if other[1] >= first]
-        for _, other_last, other_epoch, other in open_runs:
-            both_last = min(last, other_last)
-            free = _free(stores[index], first, both_last, epoch)
-            free &= _free(stores[other], first, both_last, other_epoch)
-            if free:
-                raise ViolationError(
-                    f"I2: {format_address(min(free))} is free at {names[other]} under epoch "
-                    f"{other_epoch} and at {names[index]} under epoch {epoch}"
-                )
-        open_runs.append(run)
-
-
-def _free(store: Store, first: int, last: int, epoch: int) -> set[int]:
-    with store.read() as tx:
-        return set(range(first, last + 1)) - set(tx.bound_addresses(first, last, epoch))
-
-
-def check_free_is_free(
-    name: str, store: Store, ranges: list[tuple[int, int, int]], clients: Sequence[Client],
-    now_ms: int,
-) -> None:  # fmt: skip
-    """I3: an address that `name` may give to anybody is in no client's unexpired lease."""
-    for client in clients:
-        lease = client.lease
-        if lease is None or lease.end_ms <= now_ms:
-            continue
-        for first, last, epoch in ranges:
-            if not first <= lease.address <= last:
-                continue
-            with store.read() as tx:
-                row = tx.bindings_by_address([lease.address]).get(lease.address)
-            if row is None or row.epoch < epoch:
-                raise ViolationError(
-                    f"I3: {name} holds {format_address(lease.address)} free under epoch {epoch} "
-                    f"while {client.name} has a lease on it for "
-                    f"{(lease.end_ms - now_ms) // 1000} s more"
-                )
-
-
-def check_lead(
-    name: str, address: int, lease_end_ms: int, now_ms: int, mul_s: int,
-    others: Sequence[tuple[Store, int]],
-) -> None:  # fmt: skip
-    """I4, asked for every ACK: `others` are the stores of the other members of the group as
-    `name` knows it, each with what its clock is ahead of true time, in ms."""
-    recorded = []
-    for store, offset_ms in others:
-        with store.read() as tx:
-            row = tx.bindings_by_address([address]).get(address)
-        recorded.append(row.potential_expires_at * 1000 - offset_ms if row else 0)
-    if not recorded:
-        return
-    bound = max(now_ms, min(recorded)) + mul_s * 1000 + ROUNDING_MS
-    if lease_end_ms > bound:
-        raise ViolationError(
-            f"I4: {name} leased {format_address(address)} until {lease_end_ms}, "
-            f"{(lease_end_ms - bound) / 1000:.1f} s past what the others' records allow"
         )
 
 
-def rows(store: Store) -> dict[int, Binding]:
-    found: dict[int, Binding] = {}
-    first = 0
-    with store.read() as tx:
-        while page := tx.bindings_in_range(first, WHOLE[1], 1000):
-            found.update((row.address, row) for row in page)
-            first = page[-1].address + 1
-    return found
+@dataclass(slots=True)
+class Holding:
+    """A lease as its client counts it, in true time."""
+
+    client: str
+    address: int
+    server: int
+    end_ms: int
 
 
-def check_equal_tables(names: Sequence[str], stores: Sequence[Store]) -> None:
-    """L3, asked 60 s after healing."""
-    tables = [rows(store) for store in stores]
-    for address in sorted(set().union(*tables)):
-        held = [table.get(address) for table in tables]
-        for name, row in zip(names[1:], held[1:], strict=True):
-            problem = _difference(held[0], row)
-            if problem:
+@dataclass(slots=True)
+class Grant:
+    """The end of a lease as it was made durable by the member that gave it, in true time."""
+
+    client_key: bytes
+    epoch: int
+    end_ms: int
+    by: str
+
+
+class Evidence:
+    """Everything that the judges know. `now_ms` tells true time."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self.now_ms = now_ms
+        self.shadows: dict[int, Shadow] = {}
+        self.holdings: dict[int, Holding] = {}
+        self.grants: dict[int, dict[bytes, Grant]] = {}
+        self.owner_of: dict[tuple[int, int], int] = {}
+        """Who was the owner of an address under an epoch."""
+        self.generations: dict[int, Group] = {}
+        self.quarantine: dict[int, tuple[int, int]] = {}
+        """Until when an address of a removed member must rest, and whose it was."""
+        self.exposed: set[int] = set()
+        """Addresses about which a client, or an operator who called a member dead, has lied."""
+        self.gone: set[int] = set()
+        """Who is out of the group by its newest generation, and did not hand over before."""
+        self.out: set[int] = set()
+        """Who is out in whatever way."""
+        self.newest = 0
+        self.judged: Counter[str] = Counter()
+        self.is_running: Callable[[int], bool] = lambda _: True
+
+    # --- clients (I1, I3)
+
+    def lease(self, client: str, address: int, server: int, end_ms: int) -> None:
+        """An honest client has been given a lease, or a longer one."""
+        now_ms = self.now_ms()
+        self.judged["I1"] += 1
+        other = self.holdings.get(address)
+        if other is not None and other.client != client and other.end_ms > now_ms < end_ms:
+            if address in self.exposed:
+                self.judged["exposed I1"] += 1
+            else:
                 raise ViolationError(
-                    f"L3: {names[0]} and {name} differ in {format_address(address)}: {problem}"
+                    f"I1: {format_address(address)} is leased to {client} by "
+                    f"{format_address(server)} and to {other.client} by "
+                    f"{format_address(other.server)}, both unexpired"
+                )
+        self.holdings[address] = Holding(client, address, server, end_ms)
+        if address in self.exposed:
+            return
+        for shadow in self.shadows.values():
+            self._check_not_free(shadow, self.holdings[address])
+
+    def lease_ended(self, client: str, address: int) -> None:
+        """The client has given its lease up, or lost it."""
+        held = self.holdings.get(address)
+        if held is not None and held.client == client:
+            del self.holdings[address]
+
+    def _check_not_free(self, shadow: Shadow, held: Holding) -> None:
+        """I3: who may give an address to anybody, knows of nobody who has it."""
+        self.judged["I3"] += 1
+        epoch = shadow.owns(held.address) if shadow.serving else None
+        if epoch is not None and held.end_ms > self.now_ms():
+            raise ViolationError(
+                f"I3: {shadow.name} holds {format_address(held.address)} free under epoch {epoch} "
+                f"while {held.client} has a lease on it for "
+                f"{(held.end_ms - self.now_ms()) // 1000} s more"
+            )
+
+    # --- disks
+
+    def started(self, number: int, content: Content, lost_disk: bool, unseen: bool = False) -> None:
+        """A member boots: what lies on its disk must be what was committed, unless the run has
+        declared a loss (I5)."""
+        shadow = self.shadows[number]
+        if lost_disk:
+            shadow.unseen_loss |= unseen
+            self._forget_lost(shadow)
+        else:
+            self.judged["I5 restart"] += 1
+            self._check_content(shadow, content)
+        shadow.rows = dict(content.bindings)
+        shadow.ranges = {r.first: r for r in content.ranges}
+        shadow.applied = dict(content.applied)
+        shadow.group = content.group
+        shadow.serving = content.serving
+        shadow.collect_owned()
+
+    def _forget_lost(self, shadow: Shadow) -> None:
+        """What only the lost store knew, leaves no trace: its epochs may be taken again. Its leases
+        stay what they are (I7)."""
+        for key in [key for key, owner in self.owner_of.items() if owner == shadow.number]:
+            del self.owner_of[key]
+        for address, grants in self.grants.items():
+            for grant in grants.values():
+                if grant.by == shadow.name and not any(
+                    other is not shadow
+                    and address in other.rows
+                    and other.rows[address].epoch >= grant.epoch
+                    for other in self.shadows.values()
+                ):
+                    grant.epoch = -1
+
+    def _serve_after_loss(self, shadow: Shadow, journal: Journal) -> None:
+        """A machine that was set back as a whole serves again. Where it did so because no other
+        member could be heard, nobody could tell it: that is not claimed to be safe."""
+        shadow.unseen_loss = False
+        if "begin_incarnation" in journal.others:
+            self.judged["exposed start"] += 1
+            for first, last, _ in shadow.owned:
+                self.exposed.update(range(first, last + 1))
+
+    def _check_content(self, shadow: Shadow, content: Content) -> None:
+        if shadow.rows.keys() != content.bindings.keys():
+            raise ViolationError(f"I5: {shadow.name} has lost rows that it had committed")
+        for address, row in content.bindings.items():
+            told = shadow.rows[address]
+            if (told.epoch, told.grant, told.expires_at) != (row.epoch, row.grant, row.expires_at):
+                raise ViolationError(
+                    f"I5: {shadow.name} had committed {told} and holds {row} after a restart"
+                )
+        ranges = {r.first: r for r in content.ranges}
+        if ranges != shadow.ranges:
+            lost = [r for first, r in shadow.ranges.items() if ranges.get(first) != r]
+            new = [r for first, r in ranges.items() if shadow.ranges.get(first) != r]
+            raise ViolationError(f"I5: {shadow.name} had committed {lost} and holds {new}")
+
+    def committed(self, number: int, journal: Journal) -> None:
+        shadow = self.shadows[number]
+        if journal.serving and shadow.unseen_loss:
+            self._serve_after_loss(shadow, journal)
+        for group in journal.groups:
+            self._take_group(shadow, group)
+        if journal.serving is not None:
+            shadow.serving = journal.serving
+        for row in journal.merged:
+            self._take_row(shadow, row, own=False)
+        if shadow.number in self.gone and shadow.removed_at_ms < 0:
+            self.exposed.update(row.address for row in journal.bindings)
+        for row in journal.bindings:
+            self._take_row(shadow, row, own=True)
+        for stream, applied in journal.streams:
+            self.judged["I6"] += 1
+            if applied < shadow.applied.get(stream, 0):
+                raise ViolationError(
+                    f"I6: {shadow.name} goes back from {shadow.applied[stream]} to {applied} in "
+                    f"stream {stream}"
+                )
+            shadow.applied[stream] = applied
+        for removed, added in journal.moves:
+            for gone in removed:
+                if shadow.ranges.get(gone.first) == gone:
+                    del shadow.ranges[gone.first]
+            for new in added:
+                shadow.ranges[new.first] = new
+            self._forget_unused(shadow, removed)
+            self._take_ownership(shadow, added)
+
+    # --- rows (I6, I7, I8)
+
+    def _take_row(self, shadow: Shadow, row: Binding, *, own: bool) -> None:
+        former = shadow.rows.get(row.address)
+        if former is not None:
+            self._check_no_way_back(shadow, former, row)
+        shadow.rows[row.address] = row
+        if own:
+            self._follow_grant(shadow, row)
+
+    def _check_no_way_back(self, shadow: Shadow, former: Binding, row: Binding) -> None:
+        """I6: versions never go back, and what others may count on never shrinks."""
+        self.judged["I6"] += 1
+        same = former.epoch == row.epoch and former.client_key == row.client_key
+        backwards = row.epoch < former.epoch or (
+            same
+            and former.state is not BindingState.UNAVAILABLE
+            and row.state is not BindingState.UNAVAILABLE
+            and row.grant < former.grant
+        )
+        shrinks = same and row.potential_expires_at < former.potential_expires_at
+        if backwards or shrinks:
+            raise ViolationError(
+                f"I6: {shadow.name} goes back in {format_address(row.address)} from epoch "
+                f"{former.epoch} grant {former.grant} until {former.potential_expires_at} to "
+                f"epoch {row.epoch} grant {row.grant} until {row.potential_expires_at}"
+            )
+
+    def _follow_grant(self, shadow: Shadow, row: Binding) -> None:
+        now_ms = self.now_ms()
+        grants = self.grants.setdefault(row.address, {})
+        if row.state is not BindingState.BOUND:
+            if row.transaction is not Transaction.CONFLICT:
+                grants.pop(row.client_key, None)
+            return
+        for other in grants.values():
+            if other.client_key == row.client_key:
+                continue
+            self.judged["I7"] += 1
+            self._check_change_of_client(shadow, row, other, now_ms)
+        end_ms = NEVER * 1000 if row.expires_at >= NEVER else shadow.true_ms(row.expires_at)
+        known = grants.get(row.client_key)
+        if known is None or known.end_ms < end_ms or known.epoch < row.epoch:
+            grants[row.client_key] = Grant(row.client_key, row.epoch, end_ms, shadow.name)
+
+    def _check_change_of_client(
+        self, shadow: Shadow, row: Binding, other: Grant, now_ms: int
+    ) -> None:
+        if row.address in self.exposed or row.transaction is Transaction.CONFLICT:
+            return
+        address = format_address(row.address)
+        if other.end_ms - ROUNDING_MS > now_ms:
+            raise ViolationError(
+                f"I7: {shadow.name} gives {address} to {row.client_key.hex()} while the lease "
+                f"that {other.by} has given to {other.client_key.hex()} runs for "
+                f"{(other.end_ms - now_ms) / 1000:.1f} s more"
+            )
+        self.judged["I8"] += 1
+        if other.epoch >= row.epoch and row.epoch == max(
+            (s.rows[row.address].epoch for s in self.shadows.values() if row.address in s.rows),
+            default=0,
+        ):
+            raise ViolationError(
+                f"I8: {shadow.name} gives {address} from {other.client_key.hex()} to "
+                f"{row.client_key.hex()} within epoch {row.epoch}, without a poll"
+            )
+
+    # --- ownership (I2, I3)
+
+    def _forget_unused(self, shadow: Shadow, removed: Sequence[AddressRange]) -> None:
+        """An epoch under which nothing was bound leaves no trace when its owner gives the address
+        back, and may be another's later."""
+        for gone in removed:
+            if gone.state is not AddressState.BINDABLE:
+                continue
+            for address in range(gone.first, gone.last + 1):
+                row = shadow.rows.get(address)
+                if row is None or row.epoch < gone.epoch:
+                    self.owner_of.pop((address, gone.epoch), None)
+
+    def _take_ownership(self, shadow: Shadow, added: Sequence[AddressRange]) -> None:
+        shadow.collect_owned()
+        for new in added:
+            if new.state is AddressState.BINDABLE:
+                self._check_owner(shadow, new)
+                if shadow.serving:
+                    for address in range(new.first, new.last + 1):
+                        held = self.holdings.get(address)
+                        if held is not None and address not in self.exposed:
+                            self._check_not_free(shadow, held)
+
+    def _check_owner(self, shadow: Shadow, new: AddressRange) -> None:
+        """I2: one owner for each address and epoch, and one at a time; and I10, I7: nothing that
+        is still kept for somebody."""
+        now_ms = self.now_ms()
+        for address in range(new.first, new.last + 1):
+            self.judged["I2"] += 1
+            if address in self.exposed:
+                continue
+            owner = self.owner_of.setdefault((address, new.epoch), shadow.number)
+            if owner != shadow.number:
+                raise ViolationError(
+                    f"I2: {format_address(address)} is {shadow.name}'s under epoch {new.epoch}, "
+                    f"which was m{owner}'s"
+                )
+            if shadow.owns(address) is None:
+                continue
+            self._check_sole(shadow, address, new.epoch)
+            rests = self.quarantine.get(address)
+            if rests is not None:
+                self.judged["I10 quarantine"] += 1
+                if rests[0] > now_ms and rests[1] != shadow.number:
+                    raise ViolationError(
+                        f"I10: {shadow.name} owns {format_address(address)} "
+                        f"{(rests[0] - now_ms) / 1000:.1f} s before the end of the quarantine "
+                        f"after the removal of m{rests[1]}"
+                    )
+
+    def _check_sole(self, shadow: Shadow, address: int, epoch: int) -> None:
+        for other in self.shadows.values():
+            if other is shadow or not other.serving or self._is_dead(shadow, other):
+                continue
+            theirs = other.owns(address)
+            if theirs is not None:
+                raise ViolationError(
+                    f"I2: {format_address(address)} is free at {shadow.name} under epoch {epoch} "
+                    f"and at {other.name} under epoch {theirs}"
                 )
 
+    def _is_dead(self, shadow: Shadow, other: Shadow) -> bool:
+        """Out by an operator's true word, and not started again: what its disk says is over."""
+        listed = shadow.group.member(other.number) if shadow.group is not None else None
+        return listed is not None and not listed.is_current and not self.is_running(other.number)
 
-def _difference(one: Binding | None, other: Binding | None) -> str:
-    if one is None or other is None:
-        return "one has no row"
-    for field in ("client_key", "state", "epoch", "grant", "transaction_server"):
-        if getattr(one, field) != getattr(other, field):
-            return f"{field} {getattr(one, field)!r} and {getattr(other, field)!r}"
-    if one.state is BindingState.BOUND and abs(one.expires_at - other.expires_at) > 3:
-        return f"expires_at {one.expires_at} and {other.expires_at}"
-    return ""
+    # --- membership (I9, I10)
+
+    def _take_group(self, shadow: Shadow, group: Group) -> None:
+        self.judged["I9"] += 1
+        known = self.generations.setdefault(group.generation, group)
+        if known != group:
+            raise ViolationError(
+                f"I9: generation {group.generation} is {group} at {shadow.name} and {known} "
+                "elsewhere"
+            )
+        former = shadow.group
+        if former is not None and group.generation < former.generation:
+            raise ViolationError(
+                f"I6: {shadow.name} goes back from generation {former.generation} to "
+                f"{group.generation}"
+            )
+        self._begin_quarantine(shadow, former, group)
+        shadow.group = group
+        me = group.member(shadow.number)
+        gone = me is None or me.state in _GONE
+        shadow.removed_at_ms = self.now_ms() if gone else -1
+        if group.generation > self.newest:
+            self._take_newest(group)
+
+    def _take_newest(self, group: Group) -> None:
+        """Who is out from now on, and still runs and does not know it, was called dead falsely,
+        or comes back where nobody can tell it: what it may bind meanwhile is exposed."""
+        self.newest = group.generation
+        self.out = {one.member for one in group.members if one.state in _GONE}
+        gone = {one.member for one in group.members if one.state in _GONE and not one.clean}
+        for number in gone - self.gone:
+            shadow = self.shadows.get(number)
+            if shadow is None or shadow.removed_at_ms >= 0:
+                continue
+            if shadow.is_running():
+                self.judged["exposed removal"] += 1
+            for first, last, _ in shadow.owned:
+                self.exposed.update(range(first, last + 1))
+            self.exposed.update(a for a, r in shadow.rows.items() if r.state is BindingState.BOUND)
+        self.gone = gone
+
+    def _begin_quarantine(self, shadow: Shadow, former: Group | None, group: Group) -> None:
+        """A member is removed: whatever it was the last to bind, in any state, rests until what
+        this member has recorded of it is over, and MUL longer (protocol rule 8)."""
+        if former is None:
+            return
+        now_ms = self.now_ms()
+        for member in former.members:
+            after = group.member(member.member)
+            if member.state in _GONE:
+                continue
+            if after is not None and (after.state not in _GONE or after.clean):
+                continue
+            for address, row in shadow.rows.items():
+                if row.transaction_server == member.member:
+                    recorded = shadow.true_ms(row.potential_expires_at)
+                    until = max(now_ms, recorded) + former.mul_s * 1000 - ROUNDING_MS
+                    known = self.quarantine.get(address, (0, 0))
+                    self.quarantine[address] = max(known, (until, member.member))
+
+    # --- what is said
+
+    def sends(self, shadow: Shadow, number: int, writing: bool) -> None:
+        """I5: nothing leaves inside a transaction; I15: messages for one input are bounded."""
+        self.judged["I15"] += 1
+        if writing:
+            raise ViolationError(f"I5: {shadow.name} sends before its commit")
+        most = MESSAGES_BASE + MESSAGES_A_PEER * len(self.shadows)
+        if number > most:
+            raise ViolationError(
+                f"I15: {shadow.name} sends {number} messages at once, more than {most}"
+            )
+
+    def promised(self, shadow: Shadow, to: int, spans: Iterable[tuple[int, int]]) -> None:
+        """I5: a "yes" to a RESERVE has left; the promise must lie on the disk."""
+        for first, last in spans:
+            self.judged["I5 promise"] += 1
+            at = first
+            while at <= last:
+                held = next((r for r in shadow.ranges.values() if r.first <= at <= r.last), None)
+                if held is None or held.state is not AddressState.PROMISED or held.member != to:
+                    raise ViolationError(
+                        f"I5: {shadow.name} has promised {format_address(at)} to m{to}, and its "
+                        f"disk says {held}"
+                    )
+                at = held.last + 1
+
+    def recorded(self, shadow: Shadow, stream: StreamId, through: int) -> None:
+        """I5: a change was acknowledged; it must be applied on the disk."""
+        self.judged["I5 update"] += 1
+        if shadow.applied.get(stream, 0) < through:
+            raise ViolationError(
+                f"I5: {shadow.name} has acknowledged {through} of stream {stream}, and its disk "
+                f"holds {shadow.applied.get(stream, 0)}"
+            )
+
+    def offered(self, shadow: Shadow, address: int, decided_ms: int) -> None:
+        """I10 and I13, for every OFFER and ACK. What became UNAVAILABLE in the same batch may be
+        named in an answer to an earlier message."""
+        self.judged["I13"] += 1
+        if shadow.removed_at_ms >= 0:
+            raise ViolationError(f"I10: {shadow.name} serves after it has learned its removal")
+        row = shadow.rows.get(address)
+        if row is None or row.state is not BindingState.UNAVAILABLE:
+            return
+        self.judged["I13 unavailable"] += 1
+        epoch = shadow.owns(address)
+        if shadow.true_ms(row.transaction_at) + 1000 > decided_ms:
+            return
+        if shadow.true_ms(row.expires_at) > self.now_ms() and epoch is None:
+            raise ViolationError(
+                f"I13: {shadow.name} offers {format_address(address)}, which is UNAVAILABLE for "
+                f"{row.expires_at - self.now_ms() // 1000} s more"
+            )
+
+    def acknowledged(
+        self, shadow: Shadow, hardware_address: bytes, address: int, lease_s: int, end_ms: int
+    ) -> None:
+        """I4 and I5, for every ACK that gives a lease, which ends at `end_ms` at the latest."""
+        self.judged["I5 ACK"] += 1
+        row = shadow.rows.get(address)
+        if (
+            row is None
+            or row.hardware_address != hardware_address
+            or shadow.true_ms(row.expires_at) < end_ms - self._slack_ms(lease_s)
+        ):
+            raise ViolationError(
+                f"I5: {shadow.name} has given {format_address(address)} to "
+                f"{hardware_address.hex()} for {lease_s} s, and its disk says {row}"
+            )
+        self._check_lead(shadow, address, lease_s, end_ms)
+
+    def _check_lead(self, shadow: Shadow, address: int, lease_s: int, end_ms: int) -> None:
+        """I4. One that has not pulled yet does not count: it agrees to no poll, so nothing is
+        given away by what it does not know."""
+        group = shadow.group
+        recorded = []
+        for listed in group.members if group else ():
+            other = self.shadows.get(listed.member)
+            if other is None or other is shadow or not other.serving:
+                continue
+            if listed.state in _GONE:
+                continue
+            row = other.rows.get(address)
+            recorded.append(other.true_ms(row.potential_expires_at) if row else 0)
+        if not recorded or group is None:
+            return
+        self.judged["I4"] += 1
+        slack_ms = self._slack_ms(2 * lease_s + group.mul_s)
+        bound = max(self.now_ms(), min(recorded)) + group.mul_s * 1000 + slack_ms
+        if end_ms > bound:
+            raise ViolationError(
+                f"I4: {shadow.name} leased {format_address(address)} until {end_ms}, "
+                f"{(end_ms - bound) / 1000:.1f} s past what the others' records allow"
+            )
+
+    def refused(self, shadow: Shadow, client: str, held: Holding | None, at_home: bool) -> None:
+        """I11: a NAK to a client that is inside a lease, on the network of its address."""
+        self.judged["I11"] += 1
+        if held is not None and at_home and held.end_ms > self.now_ms():
+            if held.address in self.exposed:
+                self.judged["exposed I11"] += 1
+                return
+            raise ViolationError(
+                f"I11: {shadow.name} sends a NAK to {client}, whose lease on "
+                f"{format_address(held.address)} runs for "
+                f"{(held.end_ms - self.now_ms()) // 1000} s more"
+            )
+
+    def ignored(self, shadow: Shadow, what: str, journal: Journal) -> None:
+        """I14: a message that must change nothing has been taken in."""
+        self.judged["I14"] += 1
+        if journal.matters:
+            raise ViolationError(f"I14: {shadow.name} has changed something for {what}: {journal}")
+
+    @staticmethod
+    def _slack_ms(measured_s: int) -> int:
+        return ROUNDING_MS + measured_s * 1000 // DRIFT_DIVISOR
+
+
+_GONE = (MemberState.REMOVED, MemberState.DOWN)
+MESSAGES_BASE = 64
+MESSAGES_A_PEER = 32
+"""Messages that one input may lead to: a Hello, an update and a question for each peer, and aborts
+for what a crash has left behind."""

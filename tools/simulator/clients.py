@@ -1,5 +1,7 @@
 """Simulated DHCP clients (RFC 2131 4.4), honest ones: they use an address only inside a lease.
 
+They reboot (with the lease that they remember), move between links and lose messages.
+
 They make and read packets with code of their own, so that an error of the server's codec does not
 cancel itself out.
 """
@@ -7,12 +9,11 @@ cancel itself out.
 from __future__ import annotations
 
 import enum
+import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
-
-from tools.simulator.world import World
+from typing import NamedTuple, Protocol
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE = 1, 2, 3, 4, 5, 6, 7
 BROADCAST = 0xFFFF_FFFF
@@ -79,6 +80,17 @@ def write_message(
     return header + options + b"\xff"
 
 
+class Surroundings(Protocol):
+    """What a client needs of the world: the simulated one, or the real one (`tools.lab`)."""
+
+    random: random.Random
+
+    @property
+    def now_ms(self) -> int: ...
+    def after(self, delay_ms: int, act: Callable[[], object]) -> None: ...
+    def trace(self, *what: object) -> None: ...
+
+
 class State(enum.Enum):
     OFF = "off"
     SELECTING = "selecting"
@@ -101,22 +113,26 @@ class Lease:
 
 
 class Client:
-    """One client. `transmit(client, data, destination)` puts a datagram on the wire;
-    `on_lease(client)` is called whenever an ACK has given it a lease."""
+    """One client on `link`. `transmit(client, data, destination)` puts a datagram on the wire;
+    `on_lease(client, address)` is called whenever an ACK has given it a lease, and when the lease
+    of that address is over: given up, refused by a NAK, or expired."""
 
     def __init__(
         self,
         name: str,
         hardware_address: bytes,
-        world: World,
+        world: Surroundings,
         transmit: Callable[[Client, bytes, int], None],
-        on_lease: Callable[[Client], None],
+        on_lease: Callable[[Client, int], None],
     ) -> None:
         self.name = name
         self.hardware_address = hardware_address
         self.lease: Lease | None = None
         self.state = State.OFF
         self.leases_lost = 0
+        self.link = 0
+        self.waiting_since_ms = -1
+        """Since when it has been asking for any address at all; -1: it is not."""
         self._world = world
         self._transmit = transmit
         self._on_lease = on_lease
@@ -126,11 +142,16 @@ class Client:
         self._turn = 0
         """Grows with every change of state, so that timers of an earlier one fall away."""
 
+    @property
+    def transaction_id(self) -> int:
+        return self._transaction_id
+
     def holds(self, now_ms: int) -> bool:
         return self.lease is not None and self.lease.end_ms > now_ms
 
-    def start(self) -> None:
+    def start(self, link: int = 0) -> None:
         """Power on: with a lease that it remembers (INIT-REBOOT) or without."""
+        self.link = link
         if self.lease is not None and self.lease.end_ms > self._world.now_ms:
             self._become(State.REBOOTING)
             self._ask(write_message(
@@ -146,16 +167,23 @@ class Client:
                 RELEASE, self._world.random.getrandbits(32), self.hardware_address,
                 client_address=self.lease.address, server=self.lease.server,
             )  # fmt: skip
-            server, self.lease = self.lease.server, None
+            server = self.lease.server
             self._transmit(self, data, server)
+            self._give_up()
         self._become(State.OFF)
+        self.waiting_since_ms = -1
 
-    def receive(self, data: bytes) -> None:
+    def _give_up(self) -> None:
+        if self.lease is not None:
+            address, self.lease = self.lease.address, None
+            self._on_lease(self, address)
+
+    def receive(self, data: bytes) -> object:
         message = read_message(data)
         if message.hardware_address != self.hardware_address:
-            return
+            return False
         if message.transaction_id != self._transaction_id or self.state is State.OFF:
-            return
+            return False
         if message.kind == OFFER and self.state is State.SELECTING:
             self._become(State.REQUESTING, keep_transaction=True)
             self._ask(write_message(
@@ -165,8 +193,9 @@ class Client:
         elif message.kind == ACK and self.state in _WAITING:
             self._bind(message)
         elif message.kind == NAK and self.state in _WAITING:
-            self.lease = None
+            self._give_up()
             self._discover()
+        return None
 
     # --- inside
 
@@ -178,6 +207,8 @@ class Client:
 
     def _discover(self) -> None:
         self._become(State.SELECTING)
+        if self.waiting_since_ms < 0:
+            self.waiting_since_ms = self._world.now_ms
         data = write_message(DISCOVER, self._transaction_id, self.hardware_address)
         self._ask(data, BROADCAST, tries=4, otherwise=self._discover_later)
 
@@ -200,14 +231,19 @@ class Client:
     def _later(self, delay_ms: int, act: Callable[[], None]) -> None:
         turn = self._turn
 
-        def due() -> None:
-            if turn == self._turn:
-                act()
+        def due() -> object:
+            if turn != self._turn:
+                return False
+            act()
+            return None
 
         self._world.after(delay_ms, due)
 
     def _bind(self, message: Message) -> None:
         start_ms = self._requested_at_ms
+        self.waiting_since_ms = -1
+        if self.lease is not None and self.lease.address != message.your_address:
+            self._give_up()
         self.lease = Lease(
             message.your_address,
             message.server,
@@ -217,7 +253,7 @@ class Client:
         )
         self._become(State.BOUND)
         self._world.trace(self.name, "bound", message.your_address, message.lease_s)
-        self._on_lease(self)
+        self._on_lease(self, message.your_address)
         self._at(self.lease.renew_ms, self._renew)
 
     def _at(self, when_ms: int, act: Callable[[], None]) -> None:
@@ -244,7 +280,7 @@ class Client:
         self._ask(data, BROADCAST, tries=3, otherwise=None)
 
     def _lose(self) -> None:
-        self.lease = None
+        self._give_up()
         self.leases_lost += 1
         self._world.trace(self.name, "lost its lease")
         self._discover()

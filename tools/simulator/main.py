@@ -1,6 +1,7 @@
 """`dhcpsync simulate`: seeds on every core, a line for each violation, and the figures.
 
-Exit code 0: no seed broke an invariant; 1: one did, and its seed replays it; 2: usage.
+A violation is shrunk, and its plan is written to a file that `--replay` runs again. Exit code 0: no
+seed broke an invariant; 1: one did; 2: usage.
 """
 
 from __future__ import annotations
@@ -8,18 +9,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from agent.limits import MEMBERS_MAX
-from tools.simulator.run import Parameters, Result, run
+from tools.simulator.faults import KINDS
+from tools.simulator.plan import Parameters, Plan, drawn
+from tools.simulator.run import Result, run, run_plan
+from tools.simulator.shrink import shrink
+
+LEVELS = ("objects", "packets", "auto")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -29,10 +45,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--members", type=int, default=3, help="2..16, default 3")
     parser.add_argument("--seeds", default="1..20", metavar="A..B", help="default 1..20")
-    parser.add_argument("--hours", type=float, default=0.25, help="simulated, default 0.25")
-    parser.add_argument("--clients", type=int, default=12, help="default 12")
-    parser.add_argument("--no-faults", action="store_true", help="a quiet network")
+    parser.add_argument("--hours", type=float, default=4.0, help="simulated, default 4")
+    parser.add_argument("--clients", type=int, default=0, help="default: drawn from the seed")
+    parser.add_argument(
+        "--faults", default="all", metavar="LIST|none|PLAN.json",
+        help=f"kinds by name with commas between them, none, or the faults of a written plan; "
+        f"default all. Kinds: {', '.join(KINDS)}",
+    )  # fmt: skip
+    parser.add_argument("--level", choices=LEVELS, default="objects", help="default objects")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run a written plan again")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument(
+        "--shrink", type=float, default=60.0, metavar="SECONDS",
+        help="to spend on each failure, default 60; 0: do not",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("."), metavar="FOLDER", help="for the plans of failures"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     if not 1 <= options.members <= MEMBERS_MAX:
@@ -44,38 +73,86 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--seeds {options.seeds}: expected A..B, as in 1..20")
     if not options.seeds:
         parser.error("--seeds: the first is after the last")
-    if options.hours <= 0 or options.clients < 1 or options.jobs < 1:
-        parser.error("--hours, --clients and --jobs must be greater than 0")
+    if options.hours <= 0 or options.clients < 0 or options.jobs < 1:
+        parser.error("--hours and --jobs must be greater than 0, --clients not less")
+    try:
+        options.work = _work(options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(str(error))
     return options
+
+
+class _Work:
+    """What to do with a seed; goes to other processes."""
+
+    def __init__(self, parameters: Parameters, plan: Plan | None) -> None:
+        self.parameters = parameters
+        self.plan = plan
+
+    def __call__(self, seed: int) -> Result:
+        if self.plan is None:
+            return run(seed, self.parameters)
+        return run_plan(Plan.from_json({**self.plan.to_json(), "seed": seed}))
+
+
+def _work(options: argparse.Namespace) -> _Work:
+    """Raises OSError, ValueError, KeyError or TypeError for a plan that cannot be read."""
+    if options.replay is not None:
+        plan = read_plan(options.replay)
+        options.seeds = range(plan.seed, plan.seed + 1)
+        return _Work(plan.parameters, plan)
+    if options.faults.endswith(".json"):
+        plan = read_plan(Path(options.faults))
+        return _Work(plan.parameters, plan)
+    kinds: bool | tuple[str, ...] = options.faults != "none"
+    if options.faults not in ("all", "none"):
+        kinds = tuple(name.strip() for name in options.faults.split(","))
+        for name in kinds:
+            if name not in KINDS:
+                raise ValueError(f"--faults {name}: is not one of {', '.join(KINDS)}")
+    parameters = drawn(
+        options.members, round(options.hours * 3600), clients=options.clients, faults=kinds,
+        level=options.level,
+    )  # fmt: skip
+    return _Work(parameters, None)
 
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    parameters = Parameters(
-        members=options.members,
-        seconds=round(options.hours * 3600),
-        clients=options.clients,
-        faults=not options.no_faults,
-    )
     console = Console(stderr=True)
     started = time.monotonic()
-    results = []
+    results: list[Result] = []
     with Progress(
         TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
         console=console, disable=options.json or not console.is_terminal,
     ) as progress:  # fmt: skip
-        task = progress.add_task("", total=len(options.seeds))
-        for result in _results(options.seeds, parameters, options.jobs):
+        task = progress.add_task("", total=len(options.seeds), rate="")
+        for result in _results(options.seeds, options.work, options.jobs):
             results.append(result)
-            progress.advance(task)
+            _show_rate(progress, task, results, time.monotonic() - started)
             if result.violation:
-                console.print(f"seed {result.seed}: {result.violation}", highlight=False)
-    _report(results, parameters, time.monotonic() - started, as_json=options.json)
+                console.print(
+                    f"seed {result.seed}: {result.violation}", highlight=False, soft_wrap=True
+                )
+                if options.replay is None:
+                    where = write_failure(result, options.shrink, options.out)
+                    console.print(
+                        f"  again: dhcpsync simulate --replay {where}",
+                        highlight=False,
+                        soft_wrap=True,
+                    )
+    _report(results, options.work.parameters, time.monotonic() - started, as_json=options.json)
     return 1 if any(result.violation for result in results) else 0
 
 
-def _results(seeds: range, parameters: Parameters, jobs: int) -> Iterator[Result]:
-    work = partial(run, parameters=parameters)
+def _show_rate(progress: Progress, task: TaskID, results: list[Result], wall_s: float) -> None:
+    events = sum(result.events for result in results)
+    rate = f"{len(results) / wall_s:.2f} seeds/s {events / wall_s:,.0f} events/s"
+    progress.update(task, advance=1, rate=rate)
+
+
+def _results(seeds: range, work: _Work, jobs: int) -> Iterator[Result]:
     if jobs == 1 or len(seeds) == 1:
         yield from map(work, seeds)
         return
@@ -83,22 +160,85 @@ def _results(seeds: range, parameters: Parameters, jobs: int) -> Iterator[Result
         yield from pool.map(work, seeds)
 
 
+# --- failures
+
+
+def write_failure(result: Result, shrink_s: float, folder: Path) -> Path:
+    """Shrink a failure and write it: seed, commit, what broke, and the plan that breaks it."""
+    plan = Plan.from_json(result.plan)
+    runs = 0
+    if shrink_s > 0:
+        shrunk = shrink(plan, result, shrink_s)
+        plan, result, runs = shrunk.plan, shrunk.result, shrunk.runs
+    folder.mkdir(parents=True, exist_ok=True)
+    where = folder / f"seed-{plan.parameters.members}-{result.seed}.json"
+    told = {
+        "seed": result.seed,
+        "commit": commit(),
+        "violation": result.violation,
+        "faults": len(plan.faults),
+        "clients": len(plan.clients),
+        "runs_to_shrink": runs,
+        "plan": plan.to_json(),
+    }
+    where.write_text(json.dumps(told, indent=1) + "\n")
+    return where
+
+
+def read_plan(path: Path) -> Plan:
+    data = json.loads(path.read_text())
+    try:
+        return Plan.from_json(data.get("plan", data))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: is no plan of `dhcpsync simulate`: {error!r}") from error
+
+
+def commit() -> str:
+    """The commit of the checkout that this runs from, or the version of the package."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return version("dhcpsync")
+    return found.stdout.strip() or version("dhcpsync")
+
+
+# --- figures
+
+
 def _report(results: list[Result], parameters: Parameters, wall_s: float, *, as_json: bool) -> None:
     events = sum(result.events for result in results)
+    cpu_s = sum(result.cpu_s for result in results)
+    simulated_s = sum(result.simulated_s for result in results)
     figures = {
         "seeds": len(results),
         "members": parameters.members,
         "violations": sum(1 for result in results if result.violation),
-        "simulated_hours": round(sum(result.simulated_s for result in results) / 3600, 2),
+        "simulated_hours": round(simulated_s / 3600, 2),
         "leases": sum(result.leases for result in results),
         "events": events,
         "wall_s": round(wall_s, 1),
+        "cpu_s": round(cpu_s, 1),
         "seeds_per_s": round(len(results) / wall_s, 2),
         "events_per_s": round(events / wall_s),
+        "events_per_cpu_s": round(events / cpu_s),
+        "times_real_time": round(simulated_s / wall_s),
     }
     if as_json:
-        json.dump({**figures, "results": [asdict(result) for result in results]}, sys.stdout)
+        told = [asdict(result) for result in results]
+        json.dump({**figures, "results": told}, sys.stdout)
         sys.stdout.write("\n")
         return
     for name, value in figures.items():
         sys.stdout.write(f"{name.replace('_', ' '):16} {value}\n")
+    judged: Counter[str] = Counter()
+    for result in results:
+        judged.update(result.counters)
+    for name, value in sorted(judged.items()):
+        sys.stdout.write(f"  {name:24} {value}\n")
+
+
+__all__ = ["commit", "main", "read_plan", "write_failure"]

@@ -1,45 +1,50 @@
 """One seed: a cluster, its clients, a plan of faults, and the verdict.
 
-Two phases (docs/architecture.md): safety is judged after every event whatever happens; then
-everything heals, clients fall silent, and within 60 s all members must hold the same rows.
+Two phases (docs/simulation.md): safety is judged after every event whatever happens; then
+everything heals, and what must come by itself (liveness) is judged at fixed times after that.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import random
 import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agent.dhcp.packet import Reply
-from agent.model import Group, Member, Pool, Subnet
-from store import Store
-from tools.simulator import checkers, clients
+from agent.limits import GC_THRESHOLDS, MEMBERS_MAX
+from agent.model import Group, Member, MemberState, Pool, Service, Subnet
+from agent.port import StoreTransaction
+from agent.sync import messages as m
+from agent.sync.change import Expel
+from agent.sync.change import Parameters as GroupParameters
+from agent.sync.node import Node, Settings
+from tools.simulator import checkers_liveness, clients
+from tools.simulator.checkers import Evidence, Shadow, ViolationError
 from tools.simulator.clients import Client
-from tools.simulator.members import LAN, SimulatedMember, member_address
+from tools.simulator.disk import Disk
+from tools.simulator.faults import KINDS
+from tools.simulator.members import LAN, POOL_FIRST, SimulatedMember, member_address
+from tools.simulator.packets import PacketEnd, virtual_time
+from tools.simulator.plan import Fault, Parameters, Plan, Session, draw_plan, drawn
+from tools.simulator.strangers import Liar, bad_messages
 from tools.simulator.world import Link, World
 
-HEALED_S = 60
+__all__ = ["Parameters", "Result", "Simulation", "drawn", "run", "run_plan"]
+
+_READMITTED_MS = 30_000
 _SETTLE_S = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What a seed is run with; `seconds` of simulated time under faults."""
-
-    members: int = 3
-    seconds: int = 600
-    clients: int = 12
-    lease_s: int = 60
-    mul_s: int = 20
-    pool_size: int = 96
-    faults: bool = True
-    joiners: int = 0
-    """So many of the members join while clients are served; the others are founders."""
-
-    @property
-    def founders(self) -> int:
-        return self.members - self.joiners
+PACKETS_EVERY = 100
+"""At level "auto" one seed in so many runs in packets."""
+_LAN_PREFIX = 15
+_RELAYED = 10 << 24
+_GATEWAY_FIELD = slice(24, 28)
+_HOPS_FIELD = 3
 
 
 @dataclass
@@ -52,30 +57,43 @@ class Result:
     events: int
     simulated_s: int
     wall_s: float
+    cpu_s: float
     leases: int
     counters: dict[str, int] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
 
 
 class Simulation:
-    """Builds the cluster of a seed and lets it run. Use `run`."""
+    """Builds the cluster of a plan and lets it run. Use `run` or `run_plan`."""
 
-    def __init__(self, seed: int, parameters: Parameters) -> None:
-        self.seed = seed
-        self.parameters = parameters
-        self._random = random.Random(seed)
-        self.world = World(random.Random(self._random.getrandbits(64)), Link())
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seed = plan.seed
+        self.parameters = p = plan.parameters
+        self.weather = Link(**{k: _tuple(v) for k, v in plan.weather.items()})
+        self.world = World(random.Random(f"run of {plan.seed}"), Link())
+        self.evidence = Evidence(lambda: self.world.now_ms)
+        self.evidence.is_running = lambda number: self.member(number).running
+        self.last_death_ms = -1
+        """When an operator last said that a member is dead."""
         self.leases = 0
-        self.counters: dict[str, int] = {}
-        self.members = [self._make_member(i) for i in range(1, parameters.members + 1)]
-        self._owned: list[list[tuple[int, int, int]]] = [[] for _ in self.members]
-        self._ownership_seen = [-1] * len(self.members)
-        self.clients = [
-            Client(
-                f"c{i}", bytes([2, 1, 0, 0, i >> 8, i & 255]), self.world, self._transmit,
-                self._on_lease,
-            )
-            for i in range(parameters.clients)
-        ]  # fmt: skip
+        self.counters: Counter[str] = Counter()
+        self.settings = settings_for(p.hello_ms)
+        self.members = [self._make_member(i) for i in range(1, p.members + 1)]
+        self.clients: list[Client] = []
+        self.liars: list[Liar] = []
+        self._by_hardware: dict[bytes, Client] = {}
+        for one in plan.clients:
+            if one.honest:
+                self.add_client(one.number)
+            else:
+                self.liars.append(
+                    Liar(
+                        f"c{one.number}", one.number & 255, self.world, self._transmit_lie,
+                        self._victims, self.evidence.exposed.add,
+                    )
+                )  # fmt: skip
+        self._active: list[tuple[Fault, Any]] = []
 
     def run(self) -> None:
         """Raises ViolationError."""
@@ -83,224 +101,412 @@ class Simulation:
             self.world.after(self.world.random.randint(0, 500), member.start)
         self.world.run_until(self.world.now_ms + _SETTLE_S * 1000)
         start_ms = self.world.now_ms
-        if self.parameters.faults:
-            self._plan_faults(start_ms)
-        self._plan_clients(start_ms)
-        self._plan_joins(start_ms)
+        self.world.link = self.weather
+        self._schedule(start_ms)
         self.world.run_until(start_ms + self.parameters.seconds * 1000)
-        self._heal()
-        self.world.run_until(self.world.now_ms + HEALED_S * 1000)
-        serving = [m for m in self.members if m.is_serving()]
-        if len(serving) < self.parameters.founders:
-            raise checkers.ViolationError("L3: a founder does not serve")
-        self.counters["members serving"] = len(serving)
-        checkers.check_equal_tables([m.name for m in serving], [m.store for m in serving])
+        self.heal()
+        checkers_liveness.judge(self)
 
     # --- the cluster
 
     def _make_member(self, number: int) -> SimulatedMember:
         p = self.parameters
-        store = Store.in_memory(member=number, engine_id=_listed(number).engine_id)
-        if number > p.founders:
-            return self._simulate(number, store)
-        listed = tuple(_listed(i) for i in range(1, p.founders + 1))
-        with store.write() as tx:
-            tx.put_group(Group("simulated", 1, p.mul_s, p.lease_s, listed))
-            tx.set_serving(True, since=0)
-            if number == 1:
-                first = LAN + 0x1000
-                tx.save_configuration(
-                    [(Subnet(LAN, 15), False), (Pool(first, first + p.pool_size - 1), False)]
-                )
-        return self._simulate(number, store)
+        disk = Disk.in_memory(member=number, engine_id=listed(number).engine_id)
+        if number <= p.founders:
+            members = tuple(listed(i) for i in range(1, p.founders + 1))
+            with disk.write() as tx:
+                tx.put_group(Group("simulated", 1, p.mul_s, p.lease_s, members))
+                tx.set_serving(True, since=0)
+                if number == 1:
+                    tx.save_configuration([(row, False) for row in self._networks()])
+        member = SimulatedMember(
+            number, disk, self.world, self.settings, self, self.member_or_none, self._carry
+        )
+        if self.in_packets:
+            member.packet_end = self._packet_end
+        if number <= len(self.plan.clocks):
+            member.set_clock(self.plan.clocks[number - 1])
+        shadow = Shadow(number, member.name, lambda: member.offset_ms, lambda: member.running)
+        self.evidence.shadows[number] = shadow
+        self.evidence.started(number, disk.content(), lost_disk=True)
+        if shadow.group is not None:
+            self.evidence.generations[1] = shadow.group
+        return member
 
-    def _simulate(self, number: int, store: Store) -> SimulatedMember:
-        return SimulatedMember(
-            number, store, self.world, self._peer, self._on_commit, self._on_reply
+    def _networks(self) -> list[Subnet | Pool]:
+        p = self.parameters
+        rows: list[Subnet | Pool] = [Subnet(LAN, _LAN_PREFIX)]
+        rows.append(Pool(POOL_FIRST, POOL_FIRST + p.pool_size - 1))
+        for link in range(1, p.links + 1):
+            first = relay_address(link) + 15
+            rows.append(Subnet(relay_address(link) - 1, 24))
+            rows.append(Pool(first, first + max(8, p.pool_size // 2) - 1))
+        return rows
+
+    @property
+    def in_packets(self) -> bool:
+        level = self.parameters.level
+        return level == "packets" or (level == "auto" and self.seed % PACKETS_EVERY == 0)
+
+    def _packet_end(self, member: SimulatedMember) -> PacketEnd:
+        peers = {
+            other: (member_address(other), listed(other).engine_id)
+            for other in range(1, self.parameters.members + 1)
+            if other != member.member
+        }
+        engine_id = listed(member.member).engine_id
+        return PacketEnd(engine_id, member.boots, peers, member.take_packed)
+
+    def blank_store(self, number: int) -> bytes:
+        return Disk.in_memory(member=number, engine_id=listed(number).engine_id).snapshot()
+
+    def group_is_kept_without(self, number: int) -> bool:
+        """Whether another member of this one's group has it on its disk, and all that goes with
+        it."""
+        mine = self.evidence.shadows[number].group
+        return mine is None or any(
+            other.number != number
+            and other.serving
+            and other.group is not None
+            and other.group.member(number)
+            for other in self.evidence.shadows.values()
         )
 
-    def _peer(self, member: int) -> SimulatedMember | None:
-        return self.members[member - 1] if 1 <= member <= len(self.members) else None
+    @property
+    def disks_were_lost(self) -> bool:
+        return any(KINDS[fault.name].loses_disk for fault in self.plan.faults)
 
-    # --- judging
+    def member(self, number: int) -> SimulatedMember:
+        return self.members[number - 1]
 
-    def _on_commit(self, member: SimulatedMember) -> None:
-        index = member.member - 1
-        with member.store.read() as tx:
-            version = tx.local().ownership_version
-        if version == self._ownership_seen[index]:
-            return
-        self._ownership_seen[index] = version
-        self._owned[index] = checkers.owned(member.store)
-        checkers.check_one_owner(
-            [m.name for m in self.members], [m.store for m in self.members], self._owned
-        )
-        checkers.check_free_is_free(
-            member.name, member.store, self._owned[index], self.clients, self.world.now_ms
-        )
+    def member_or_none(self, number: int) -> SimulatedMember | None:
+        return self.members[number - 1] if 1 <= number <= len(self.members) else None
 
-    def _on_lease(self, client: Client) -> None:
-        self.leases += 1
-        checkers.check_one_client_per_address(self.clients, client, self.world.now_ms)
+    def shadow(self, member: SimulatedMember) -> Shadow:
+        return self.evidence.shadows[member.member]
 
-    def _on_reply(self, member: SimulatedMember, reply: Reply) -> None:
-        data = reply.data
-        message = clients.read_message(data)
-        now_ms = self.world.now_ms
-        self._count(f"reply {message.kind}")
+    # --- judging: what `members.Judge` asks for
+
+    def committed(self, member: SimulatedMember) -> None:
+        journal = member.disk.journal
+        if journal.matters:
+            self.evidence.committed(member.member, journal)
+
+    def started(self, member: SimulatedMember, lost_disk: bool, unseen: bool) -> None:
+        self.evidence.started(member.member, member.disk.content(), lost_disk, unseen)
+
+    def sends(self, member: SimulatedMember, number: int) -> None:
+        self.evidence.sends(self.shadow(member), number, member.disk.writing)
+
+    def answered(self, member: SimulatedMember, request: m.Request, response: m.Response) -> None:
+        shadow = self.shadow(member)
+        if isinstance(request, m.PollReserve) and isinstance(response, m.PollAnswer):
+            yes = [(v.first, v.last) for v in response.verdicts if v.agreed]
+            self.evidence.promised(shadow, request.header.sender, yes)
+        elif isinstance(request, m.BindingUpdate):
+            self.evidence.recorded(shadow, request.stream, request.through)
+
+    def replied(self, member: SimulatedMember, reply: Reply, decided_ms: int) -> None:
+        message = clients.read_message(reply.data)
+        self.counters[f"reply {message.kind}"] += 1
+        shadow = self.shadow(member)
+        if message.kind in (clients.OFFER, clients.ACK) and message.your_address:
+            self.evidence.offered(shadow, message.your_address, decided_ms)
         if message.kind == clients.ACK and message.lease_s:
-            checkers.check_lead(
-                member.name,
-                message.your_address,
-                now_ms + message.lease_s * 1000,
-                now_ms,
-                self.parameters.mul_s,
-                self._others(member),
+            end_ms = decided_ms + message.lease_s * 1000
+            self.evidence.acknowledged(
+                shadow, message.hardware_address, message.your_address, message.lease_s, end_ms
             )
-        for client in self.clients:
-            if client.hardware_address == message.hardware_address:
-                self.world.send(member.name, client.name, functools.partial(client.receive, data))
+        elif message.kind == clients.NAK:
+            client = self._by_hardware.get(message.hardware_address)
+            if client is not None:
+                self._judge_nak(shadow, client, message)
 
-    def _others(self, member: SimulatedMember) -> list[tuple[Store, int]]:
-        """The other members of the group as `member` knows it. One that has not pulled yet does
-        not count: it agrees to no poll, so nothing is given away by what it does not know."""
-        with member.store.read() as tx:
-            group = tx.group()
-        listed = group.members if group else ()
-        others = [self.members[m.member - 1] for m in listed if m.member != member.member]
-        return [(other.store, other.offset_ms) for other in others if other.is_serving()]
+    def _judge_nak(self, shadow: Shadow, client: Client, message: clients.Message) -> None:
+        lease = client.lease
+        current = lease and client.state is not clients.State.OFF
+        if not current or lease is None or message.transaction_id != client.transaction_id:
+            return
+        at_home = self.link_of(lease.address) == client.link
+        held = self.evidence.holdings.get(lease.address)
+        self.evidence.refused(shadow, client.name, held, at_home)
 
-    def _count(self, name: str) -> None:
-        self.counters[name] = self.counters.get(name, 0) + 1
+    # --- DHCP on the wire
+
+    def add_client(self, number: int) -> Client:
+        hardware_address = bytes([2, 1, 0, 0, number >> 8, number & 255])
+        client = Client(f"c{number}", hardware_address, self.world, self._transmit, self._on_lease)
+        self.clients.append(client)
+        self._by_hardware[hardware_address] = client
+        return client
+
+    def link_of(self, address: int) -> int:
+        """The link on which an address is at home: 0 the LAN, else behind that relay."""
+        return (address >> 8) - (_RELAYED >> 8) if address >> 24 == _RELAYED >> 24 else 0
+
+    def _on_lease(self, client: Client, address: int) -> None:
+        lease = client.lease
+        if lease is None or lease.address != address:
+            self.evidence.lease_ended(client.name, address)
+            return
+        self.leases += 1
+        self.evidence.lease(client.name, address, lease.server, lease.end_ms)
 
     def _transmit(self, client: Client, data: bytes, destination: int) -> None:
         source = client.lease.address if client.lease else 0
+        self._put_on_wire(client.name, client.link, data, destination, source)
+
+    def _transmit_lie(self, liar: Liar, data: bytes, destination: int, source: int) -> None:
+        self._put_on_wire(liar.name, liar.link, data, destination, source)
+
+    def _put_on_wire(
+        self, name: str, link: int, data: bytes, destination: int, source: int
+    ) -> None:
+        """Straight to the members on the LAN or by unicast; through the relay otherwise."""
+        if link and destination == clients.BROADCAST:
+            self.world.send(name, f"r{link}", lambda: self._relay(link, data))
+            return
         for member in self.members:
             if destination in (clients.BROADCAST, member.address):
                 self.world.send(
-                    client.name,
+                    name,
                     member.name,
                     functools.partial(member.receive, data, destination, source),
                 )
 
-    # --- plans
-
-    def _plan_clients(self, start_ms: int) -> None:
-        r = self._random
-        end_ms = start_ms + self.parameters.seconds * 1000
-        for client in self.clients:
-            at = start_ms + r.randint(0, 20_000)
-            while at < end_ms:
-                self.world.at(at, client.start)
-                at += int(r.expovariate(1 / 240_000)) + 5_000
-                self.world.at(at, functools.partial(client.stop, release=r.random() < 0.4))
-                at += int(r.expovariate(1 / 40_000)) + 1_000
-
-    def _plan_joins(self, start_ms: int) -> None:
-        """Each joiner is proposed to founders again and again, until it is in."""
-        half_ms = self.parameters.seconds * 500
-        for member in self.members[self.parameters.founders :]:
-            at = start_ms + self._random.randint(0, half_ms)
-            for again_ms in range(0, half_ms, 20_000):
-                contact = self._random.choice(self.members[: self.parameters.founders])
-                self.world.at(at + again_ms, functools.partial(self._join, contact, member.member))
-
-    def _join(self, contact: SimulatedMember, number: int) -> None:
-        with contact.store.read() as tx:
-            group = tx.group()
-        if group is not None and group.member(number) is None:
-            contact.propose_join(_listed(number))
-
-    def _plan_faults(self, start_ms: int) -> None:
-        r = self._random
-        link = self.world.link
-        link.loss = r.choice([0.0, 0.02, 0.1, 0.3])
-        link.duplication = r.choice([0.0, 0.05, 0.2])
-        link.delay_ms = r.choice([(1, 5), (1, 50), (10, 400)])
-        link.tail = r.choice([0.0, 0.0, 0.01])
-        end_ms = start_ms + self.parameters.seconds * 1000
-        faults = ["crash", "crash", "client-side"]
-        if len(self.members) > 1:
-            faults += ["cut", "one-way", "alone"]
-        at = start_ms
-        while True:
-            at += int(r.expovariate(1 / 45_000)) + 1_000
-            if at >= end_ms:
-                return
-            lasts = int(r.expovariate(1 / 40_000)) + 500
-            self._plan_fault(r.choice(faults), at, lasts)
-
-    def _plan_fault(self, fault: str, at: int, lasts: int) -> None:
-        member = self._random.choice(self.members)
-        if fault == "crash":
-            point = self._random.choice(["now", "before reply", "before push"])
-            self.world.at(at, functools.partial(self._crash, member, point, at + lasts))
+    def _relay(self, link: int, data: bytes) -> None:
+        """What a relay agent does with a broadcast (RFC 1542 4.1)."""
+        relayed = bytearray(data)
+        if len(relayed) <= _GATEWAY_FIELD.stop:
             return
-        cuts = self._choose_cuts(fault, member)
-        self.world.at(at, functools.partial(self._cut, fault, cuts))
-        self.world.at(at + lasts, functools.partial(self.world.cuts.difference_update, cuts))
+        relayed[_HOPS_FIELD] += 1 if relayed[_HOPS_FIELD] < 255 else 0
+        relayed[_GATEWAY_FIELD] = relay_address(link).to_bytes(4, "big")
+        octets = bytes(relayed)
+        for member in self.members:
+            self.world.send(
+                f"r{link}",
+                member.name,
+                functools.partial(member.receive, octets, member.address, relay_address(link)),
+            )
 
-    def _choose_cuts(self, fault: str, member: SimulatedMember) -> set[tuple[str, str]]:
-        """Directed pairs of names that the fault cuts."""
-        r = self._random
-        names = [m.name for m in self.members]
-        if fault == "one-way":
-            one, other = r.sample(names, 2)
-            return {(one, other)}
-        if fault == "cut":
-            pairs = [tuple(r.sample(names, 2))]
-        elif fault == "alone":
-            pairs = [(name, member.name) for name in names if name != member.name]
-        else:
-            pairs = [(c.name, member.name) for c in self.clients if r.random() < 0.5]
-        return {pair for a, b in pairs for pair in ((a, b), (b, a))}
+    def _carry(self, member: SimulatedMember, reply: Reply) -> None:
+        message = clients.read_message(reply.data)
+        ends: list[Client | Liar] = [
+            liar for liar in self.liars if liar.owns_hardware(message.hardware_address)
+        ]
+        client = self._by_hardware.get(message.hardware_address)
+        if client is not None:
+            ends.append(client)
+        for end in ends:
+            self.world.send(member.name, end.name, functools.partial(end.receive, reply.data))
 
-    def _cut(self, fault: str, cuts: set[tuple[str, str]]) -> None:
-        self._count(f"fault {fault}")
-        self.world.trace("cut", *sorted(cuts))
-        self.world.cuts.update(cuts)
+    def _victims(self) -> list[tuple[bytes, clients.Lease]]:
+        now_ms = self.world.now_ms
+        return [(c.hardware_address, c.lease) for c in self.clients if c.lease and c.holds(now_ms)]
 
-    def _crash(self, member: SimulatedMember, point: str, until_ms: int) -> None:
-        if member.running:
-            self._count(f"fault crash {point}")
-            if point == "now":
-                member.crash()
-            else:
-                member.crash_point = point
-        self.world.at(until_ms, member.start)
+    # --- the plan
 
-    def _heal(self) -> None:
+    def _schedule(self, start_ms: int) -> None:
+        ends: dict[str, Client | Liar] = {client.name: client for client in self.clients}
+        ends.update((liar.name, liar) for liar in self.liars)
+        for one in self.plan.clients:
+            for session in one.sessions:
+                self._schedule_session(start_ms, ends[f"c{one.number}"], session)
+        for fault in self.plan.faults:
+            self.world.at(start_ms + fault.at_ms, functools.partial(self._begin, fault))
+
+    def _schedule_session(self, start_ms: int, end: Client | Liar, session: Session) -> None:
+        """A stay that outlasts the faults goes on while the group heals."""
+        self.world.at(start_ms + session.start_ms, lambda: end.start(session.link))
+        if session.stop_ms < self.parameters.seconds * 1000:
+            self.world.at(start_ms + session.stop_ms, lambda: end.stop(release=session.release))
+
+    def _begin(self, fault: Fault) -> None:
+        kind = KINDS[fault.name]
+        self.counters[f"fault {fault.name}"] += 1
+        self.world.trace("fault", fault.name)
+        state = kind.begin(self, fault.what)
+        running = (fault, state)
+        self._active.append(running)
+        self.world.after(fault.lasts_ms, lambda: self._end(running))
+
+    def _end(self, running: tuple[Fault, Any]) -> object:
+        if not any(one is running for one in self._active):
+            return False
+        self._active = [one for one in self._active if one is not running]
+        fault, state = running
+        self.world.trace("over", fault.name)
+        KINDS[fault.name].end(self, fault.what, state)
+        return None
+
+    def heal(self) -> None:
+        for running in list(self._active):
+            self._end(running)
         self.world.heal()
-        self.world.link = replace(Link())
-        for client in self.clients:
-            client.stop(release=False)
+        for liar in self.liars:
+            liar.stop(release=False)
         for member in self.members:
             member.crash_point = ""
+            member.resume()
             member.start()
+        for after_ms in range(0, _READMITTED_MS, 5_000):
+            self.world.after(after_ms, self._readmit)
+
+    # --- operators and strangers
+
+    def operator_joins(self, contact: int, joining: int) -> None:
+        group = self.evidence.shadows[contact].group
+        known = group.member(joining) if group is not None else None
+        if group is not None and (known is None or known.state is MemberState.REMOVED):
+            self.member(contact).propose_join(listed(joining))
+
+    def operator_expels(self, contact: int, member: int, *, keeps_seat: bool) -> None:
+        """An operator makes sure that the member is dead, and says so again and again until it is
+        out or runs again. He forces it only where no majority could ever be had."""
+
+        def say(tries: int) -> object:
+            group = self.evidence.shadows[contact].group
+            known = group.member(member) if group is not None else None
+            if group is None or known is None or not known.is_current:
+                return None
+            if self.member(member).running or not tries:
+                return None
+            force = len(group.current) == 2
+            self.last_death_ms = self.world.now_ms
+            self.member(contact).ask_operator(
+                lambda node, tx, now_ms: node.propose(
+                    tx, Expel(member, keeps_seat), "operator", force, now_ms
+                )
+            )
+            self.world.after(10_000, lambda: say(tries - 1))
+            return None
+
+        self.world.after(5_000, lambda: say(6))
+
+    def newest_group(self) -> Group:
+        groups = [s.group for s in self.evidence.shadows.values() if s.group is not None]
+        return max(groups, key=lambda group: group.generation)
+
+    def operator_lies(self, contact: int, member: int, *, keeps_seat: bool) -> None:
+        """An operator calls a member dead that runs, and forces it."""
+        self.member(contact).ask_operator(
+            lambda node, tx, now_ms: node.propose(
+                tx, Expel(member, keeps_seat), "operator", True, now_ms
+            )
+        )
+
+    def operator_orders(self, member: int, service: Service) -> None:
+        self.member(member).ask_operator(
+            lambda node, tx, now_ms: node.set_service(tx, service, now_ms)
+        )
+
+    def operator_sets_mul(self, contact: int, mul_s: int) -> None:
+        self.member(contact).ask_operator(
+            lambda node, tx, now_ms: node.propose(
+                tx, GroupParameters(mul_s=mul_s), "operator", False, now_ms
+            )
+        )
+
+    def _readmit(self) -> object:
+        """After healing an operator lets everybody in again, and ends every pause."""
+        for member in self.members:
+            self.operator_orders(member.member, Service.RUNNING)
+            for contact in self.members:
+                if contact is not member:
+                    self.operator_joins(contact.member, member.member)
+        return None
+
+    def operator_sets_lease(self, contact: int, lease_s: int) -> None:
+        """Another lease time for the LAN (0: the group's), by a SET at one member."""
+
+        def set_lease(node: Node, tx: StoreTransaction, _now_ms: int) -> None:
+            tx.save_configuration([(Subnet(LAN, _LAN_PREFIX, lease_s), False)])
+            node.notice_store_change()
+
+        self.member(contact).ask_operator(set_lease)
+
+    def send_bad_input(self, number: int, salt: int) -> None:
+        member, shadow = self.member(number), self.evidence.shadows[number]
+        group = shadow.group
+        others = [o.member for o in group.members if o.member != number] if group else []
+        if group is None or not others or not member.running:
+            return
+        for why, data in bad_messages(salt, group, others[salt % len(others)]):
+            before = member.disk.commits
+            member.take_request(data, lambda _: None)
+            if member.disk.commits != before:
+                self.evidence.ignored(shadow, why, member.disk.journal)
+            else:
+                self.evidence.judged["I14"] += 1
 
 
-def _listed(number: int) -> Member:
+def relay_address(link: int) -> int:
+    return _RELAYED | link << 8 | 1
+
+
+def settings_for(hello_ms: int) -> Settings:
+    """The production intervals, and with a slower Hello those that follow it: with leases of an
+    hour nothing is lost by it, and a simulated day costs less."""
+    usual = Settings()
+    slower = max(1, hello_ms // usual.hello_ms)
+    return replace(
+        usual,
+        hello_ms=hello_ms,
+        dead_ms=usual.dead_ms * slower,
+        hello_peers=usual.hello_peers if slower == 1 else MEMBERS_MAX,
+        push_retry_ms=usual.push_retry_ms * max(1, slower // 4),
+        abort_retry_ms=usual.abort_retry_ms * slower,
+        digest_ms=usual.digest_ms * max(1, slower // 4),
+        poll_retry_ms=usual.poll_retry_ms * max(1, slower // 4),
+        poll_retry_max_ms=usual.poll_retry_max_ms * max(1, slower // 8),
+    )
+
+
+def listed(number: int) -> Member:
     engine_id = bytes([128, 0, 126, 217, 4, number])
     return Member(number, f"m{number}", member_address(number), 161, engine_id)
 
 
-def run(seed: int, parameters: Parameters) -> Result:
-    """Run one seed. Never raises for a violation: it is in the result."""
-    started = time.monotonic()
-    simulation = Simulation(seed, parameters)
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def run_plan(plan: Plan, prepare: Callable[[Simulation], None] | None = None) -> Result:
+    """Run a plan. Never raises for a violation: it is in the result. `prepare` may change the
+    simulation before it begins, as a test of a judge does."""
+    gc.set_threshold(*GC_THRESHOLDS)
+    started, cpu = time.monotonic(), time.process_time()
+    simulation = Simulation(plan)
+    if prepare is not None:
+        prepare(simulation)
     begin_ms = simulation.world.now_ms
     violation = ""
     try:
-        simulation.run()
-    except checkers.ViolationError as error:
+        with virtual_time(simulation.world) if simulation.in_packets else nullcontext():
+            simulation.run()
+    except ViolationError as error:
         violation = str(error)
+    simulation.counters.update(
+        {f"judged {name}": number for name, number in simulation.evidence.judged.items()}
+    )
     return Result(
-        seed,
+        plan.seed,
         violation,
         simulation.world.trace_hash(),
         simulation.world.events,
         (simulation.world.now_ms - begin_ms) // 1000,
         time.monotonic() - started,
+        time.process_time() - cpu,
         simulation.leases,
         dict(sorted(simulation.counters.items())),
+        plan.to_json() if violation else {},
     )
+
+
+def run(seed: int, parameters: Parameters) -> Result:
+    """Run one seed with a plan drawn for it."""
+    return run_plan(draw_plan(seed, parameters))
+
+
+def with_level(plan: Plan, level: str) -> Plan:
+    return replace(plan, parameters=replace(plan.parameters, level=level))

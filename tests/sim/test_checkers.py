@@ -1,0 +1,291 @@
+"""Each judge is shown a world in which its invariant is broken, and must say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from agent.model import (
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    Group,
+    Member,
+    MemberState,
+    Nonce,
+)
+from tests.sync.lan import make_binding
+from tools.simulator import checkers_liveness
+from tools.simulator.checkers import Evidence, Holding, Shadow, ViolationError
+from tools.simulator.clients import State
+from tools.simulator.disk import Content, Journal
+from tools.simulator.plan import Parameters, draw_plan
+from tools.simulator.run import Simulation, run_plan
+
+NOW_S = 1_700_000_000
+ADDRESS = 198 << 24 | 18 << 16 | 0x1000
+Doctor = Callable[[Evidence], None]
+
+
+def make_group(generation: int, *members: int, **changes: object) -> Group:
+    listed = tuple(Member(n, f"m{n}", n, 161, bytes([n] * 5)) for n in members)
+    group = Group("g", generation, 60, 600, listed)
+    return replace(group, **changes)  # type: ignore[arg-type]
+
+
+def make_evidence() -> Evidence:
+    """Three members that serve, in true time NOW_S."""
+    evidence = Evidence(lambda: NOW_S * 1000)
+    for number in (1, 2, 3):
+        shadow = Shadow(number, f"m{number}", lambda: 0)
+        shadow.group, shadow.serving = make_group(1, 1, 2, 3), True
+        evidence.shadows[number] = shadow
+    return evidence
+
+
+def owned(member: int, epoch: int = 1, address: int = ADDRESS) -> AddressRange:
+    return AddressRange(address, address, AddressState.BINDABLE, epoch, member, Nonce(0, 0), 0)
+
+
+def lease(client: int, **changes: object) -> Binding:
+    hardware_address = bytes([client] * 6)
+    row = make_binding(ADDRESS, NOW_S)._replace(
+        client_key=b"\x00\x01" + hardware_address, hardware_address=hardware_address
+    )
+    return row._replace(**changes)  # type: ignore[arg-type]
+
+
+def commit(evidence: Evidence, member: int, **journal: object) -> None:
+    evidence.committed(member, Journal(**journal))  # type: ignore[arg-type]
+
+
+def i1_two_clients(e: Evidence) -> None:
+    e.lease("a", ADDRESS, 1, (NOW_S + 60) * 1000)
+    e.lease("b", ADDRESS, 2, (NOW_S + 60) * 1000)
+
+
+def i2_two_owners(e: Evidence) -> None:
+    commit(e, 1, moves=[([], [owned(1, 1)])])
+    commit(e, 2, moves=[([], [owned(2, 2)])])
+
+
+def i2_one_epoch_twice(e: Evidence) -> None:
+    commit(e, 1, moves=[([], [owned(1, 1)])])
+    e.shadows[1].serving = False
+    commit(e, 2, moves=[([], [owned(2, 1)])])
+
+
+def i3_free_while_leased(e: Evidence) -> None:
+    e.lease("a", ADDRESS, 1, (NOW_S + 60) * 1000)
+    commit(e, 2, moves=[([], [owned(2)])])
+
+
+def i3_leased_while_free(e: Evidence) -> None:
+    commit(e, 2, moves=[([], [owned(2)])])
+    e.lease("a", ADDRESS, 1, (NOW_S + 60) * 1000)
+
+
+def i4_lease_runs_ahead(e: Evidence) -> None:
+    commit(e, 1, bindings=[lease(1, expires_at=NOW_S + 600)])
+    e.acknowledged(e.shadows[1], bytes([1] * 6), ADDRESS, 600, (NOW_S + 600) * 1000)
+
+
+def i5_ack_without_row(e: Evidence) -> None:
+    e.acknowledged(e.shadows[1], bytes([1] * 6), ADDRESS, 60, (NOW_S + 60) * 1000)
+
+
+def i5_promise_not_kept(e: Evidence) -> None:
+    e.promised(e.shadows[1], 2, [(ADDRESS, ADDRESS)])
+
+
+def i5_update_not_applied(e: Evidence) -> None:
+    e.recorded(e.shadows[1], 2 << 32 | 1, 7)
+
+
+def i5_sends_inside_a_transaction(e: Evidence) -> None:
+    e.sends(e.shadows[1], 1, writing=True)
+
+
+def i5_lost_by_a_restart(e: Evidence) -> None:
+    commit(e, 1, bindings=[lease(1)])
+    e.started(1, Content({}, [], None, True, 1, {}, 1 << 32 | 1, 0), lost_disk=False)
+
+
+def i6_epoch_goes_back(e: Evidence) -> None:
+    commit(e, 1, merged=[lease(1, epoch=2)])
+    commit(e, 1, merged=[lease(1, epoch=1)])
+
+
+def i6_promise_shrinks(e: Evidence) -> None:
+    commit(e, 1, merged=[lease(1)])
+    commit(e, 1, merged=[lease(1, potential_expires_at=NOW_S + 601)])
+
+
+def i6_stream_goes_back(e: Evidence) -> None:
+    commit(e, 1, streams=[(1 << 32 | 1, 7)])
+    commit(e, 1, streams=[(1 << 32 | 1, 6)])
+
+
+def i7_given_before_its_end(e: Evidence) -> None:
+    commit(e, 1, bindings=[lease(1)])
+    commit(e, 2, bindings=[lease(2, epoch=2)])
+
+
+def i8_given_without_a_poll(e: Evidence) -> None:
+    commit(e, 1, bindings=[lease(1, expires_at=NOW_S - 60)])
+    commit(e, 1, bindings=[lease(2)])
+
+
+def i9_two_groups(e: Evidence) -> None:
+    commit(e, 1, groups=[make_group(2, 1, 2)])
+    commit(e, 2, groups=[make_group(2, 2, 3)])
+
+
+def i10_removed_member_serves(e: Evidence) -> None:
+    commit(e, 1, groups=[make_group(2, 2, 3)])
+    e.offered(e.shadows[1], ADDRESS, NOW_S * 1000)
+
+
+def i10_quarantine_is_not_kept(e: Evidence) -> None:
+    removed = make_group(2, 1, 2, 3)
+    gone = replace(removed.members[2], state=MemberState.REMOVED)
+    commit(e, 1, merged=[lease(1, transaction_server=3, expires_at=NOW_S - 9)])
+    commit(e, 1, groups=[replace(removed, members=(*removed.members[:2], gone))])
+    commit(e, 1, moves=[([], [owned(1, 5)])])
+
+
+def i11_nak_inside_a_lease(e: Evidence) -> None:
+    e.refused(e.shadows[1], "a", Holding("a", ADDRESS, 2, (NOW_S + 60) * 1000), at_home=True)
+
+
+def i13_unavailable_is_offered(e: Evidence) -> None:
+    row = lease(1, state=BindingState.UNAVAILABLE, transaction_at=NOW_S - 100)
+    commit(e, 1, bindings=[row])
+    e.offered(e.shadows[1], ADDRESS, NOW_S * 1000)
+
+
+def i14_stranger_changes_something(e: Evidence) -> None:
+    e.ignored(e.shadows[1], "a stranger's word", Journal(streams=[(1, 1)]))
+
+
+def i15_too_many_messages(e: Evidence) -> None:
+    e.sends(e.shadows[1], 5000, writing=False)
+
+
+@pytest.mark.parametrize(
+    "doctor",
+    [value for name, value in sorted(globals().items()) if name.startswith("i") and "_" in name],
+    ids=lambda doctor: doctor.__name__,
+)
+def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
+    invariant = doctor.__name__.partition("_")[0].upper()
+    with pytest.raises(ViolationError, match=f"^{invariant}:"):
+        doctor(make_evidence())
+
+
+def test_an_address_that_a_liar_spoke_of_is_counted_and_not_judged() -> None:
+    evidence = make_evidence()
+    evidence.exposed.add(ADDRESS)
+    i1_two_clients(evidence)
+    assert evidence.judged["exposed I1"] == 1
+
+
+# --- liveness: a healed group that one change has made sick
+
+SMALL = Parameters(members=3, seconds=60, faults=False, clients=6)
+
+
+def judge_after(spoil: Callable[[Simulation], None], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the judges of liveness say of a good run that `spoil` changed when it was healed."""
+    heal = Simulation.heal
+
+    def heal_and_spoil(self: Simulation) -> None:
+        heal(self)
+        spoil(self)
+
+    monkeypatch.setattr(Simulation, "heal", heal_and_spoil)
+    return run_plan(draw_plan(1, SMALL)).violation
+
+
+def l1_a_client_is_cut_off(sim: Simulation) -> None:
+    """In the middle of the time that is judged."""
+    client = next(c for c in sim.clients if c.state is State.BOUND)
+    pairs = [(client.name, m.name) for m in sim.members]
+    sim.world.after(70_000, lambda: sim.world.cut(pairs))
+    sim.world.after(71_000, client._lose)
+
+
+def l2_nobody_hears_new_clients(sim: Simulation) -> None:
+    names = [f"c{n}" for n in (6, 7)]
+    sim.world.cut((name, m.name) for name in names for m in sim.members)
+
+
+def l3_a_row_is_lost(sim: Simulation) -> None:
+    disk = sim.members[0].disk
+    sim.world.after(
+        59_900, lambda: disk._driver().execute("DELETE FROM binding").connection.commit()
+    )
+
+
+def l5_nobody_is_told(sim: Simulation) -> None:
+    def save() -> None:
+        with sim.members[0].disk.write() as tx:
+            tx.save_bindings([make_binding(ADDRESS + 90, sim.world.now_ms // 1000 - 30)])
+        for member in sim.members[1:]:
+            with member.disk.write() as tx:
+                rows = sim.members[0].disk.content().bindings
+                tx.put_bindings([rows[ADDRESS + 90]])
+
+    sim.world.after(59_999, save)
+
+
+def l6_a_member_stands_still(sim: Simulation) -> None:
+    with sim.members[1].disk.write() as tx:
+        tx.set_serving(False, 0)
+    sim.members[1].pause()
+
+
+def l7_half_a_change(sim: Simulation) -> None:
+    driver = sim.members[2].disk._driver()
+    sim.world.after(
+        59_999, lambda: driver.execute("UPDATE server_group SET generation = generation + 1")
+    )
+
+
+def i12_a_transfer_hangs(sim: Simulation) -> None:
+    def give() -> None:
+        row = AddressRange(
+            ADDRESS + 5000, ADDRESS + 5000, AddressState.TRANSFERRING, 2, 2, Nonce(1, 1), 1
+        )
+        with sim.members[0].disk.write() as tx:
+            tx.replace_address_ranges([], [row])
+
+    sim.world.after(59_999, give)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        l1_a_client_is_cut_off, l2_nobody_hears_new_clients, l3_a_row_is_lost, l5_nobody_is_told,
+        l6_a_member_stands_still, l7_half_a_change, i12_a_transfer_hangs,
+    ],
+    ids=lambda spoil: spoil.__name__,
+)  # fmt: skip
+def test_judge_of_liveness_can_fail(
+    spoil: Callable[[Simulation], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invariant = spoil.__name__.partition("_")[0].upper()
+    assert judge_after(spoil, monkeypatch).startswith(f"{invariant}:")
+
+
+def test_judge_of_stock_can_fail() -> None:
+    """L4: one member has nothing, and most of the pool is nobody's."""
+    simulation = Simulation(draw_plan(1, SMALL))
+    for number, shadow in simulation.evidence.shadows.items():
+        shadow.serving = True
+        shadow.owned = [] if number == 1 else [(ADDRESS + number * 8, ADDRESS + number * 8 + 7, 1)]
+    with pytest.raises(ViolationError, match=r"^L4: m1 has 0 free"):
+        checkers_liveness.judge_stock(simulation)

@@ -1,0 +1,268 @@
+"""The judges of liveness: what must come by itself once everything is healed.
+
+They share no code with the rules. Each looks at a fixed time after healing, at what lies on the
+disks and at what clients have been given; `judge` lets the time pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.model import AddressState, Binding, BindingState, format_address
+from tools.simulator.checkers import Shadow, ViolationError
+from tools.simulator.clients import State
+from tools.simulator.disk import Content
+from tools.simulator.members import POOL_FIRST
+
+if TYPE_CHECKING:
+    from tools.simulator.clients import Client
+    from tools.simulator.run import Simulation
+
+HEALED_S = 60
+QUIET_S = 5
+"""A row that was changed so lately may still be on its way."""
+NEW_CLIENT_S = 4
+_NEW_CLIENTS = 2
+_TALKING = (State.BOUND, State.RENEWING, State.REBINDING)
+
+
+def judge(sim: Simulation) -> None:
+    """Let a healed group run, and judge it. Raises ViolationError."""
+    world, p = sim.world, sim.parameters
+    healed_ms = world.now_ms
+    world.run_until(healed_ms + HEALED_S * 1000)
+    check_serving(sim)
+    judge_disks(sim)
+    holders = [c for c in sim.clients if c.state in _TALKING and c.holds(world.now_ms)]
+    lost = {client.name: client.leases_lost for client in holders}
+    judge_new_clients(sim)
+    world.run_until(world.now_ms + p.lease_s * 1000 * 2 // 3)
+    for client in holders:
+        sim.evidence.judged["L1"] += 1
+        address = client.lease.address if client.lease else 0
+        excused = sim.evidence.exposed or sim.disks_were_lost
+        if client.leases_lost > lost[client.name] and not excused:
+            raise ViolationError(
+                f"L1: {client.name} has lost its lease with every member in reach, and has "
+                f"{format_address(address)} now"
+            )
+    judge_stock(sim)
+
+
+def check_serving(sim: Simulation) -> None:
+    """L6. A store that was lost takes MUL longer; where no member has kept its own, all of them
+    wait for the longest lease."""
+    if sim.disks_were_lost or sim.evidence.out or sim.newest_group().generation > 1:
+        wait_s = sim.parameters.mul_s
+        if all(not shadow.serving for shadow in sim.evidence.shadows.values()):
+            wait_s = sim.parameters.lease_s
+        sim.world.run_until(sim.world.now_ms + (wait_s + HEALED_S) * 1000)
+    sim.evidence.judged["L6"] += 1
+    serving = [member for member in sim.members if member.is_serving()]
+    sim.counters["members serving"] += len(serving)
+    current = {one.member for one in sim.newest_group().members} - sim.evidence.out
+    idle = [m.name for m in sim.members if m not in serving and m.member in current]
+    if idle:
+        raise ViolationError(f"L6: {', '.join(idle)} of the group do not serve")
+
+
+# --- L3, L5, L7, I12: the disks
+
+
+def judge_disks(sim: Simulation) -> None:
+    members = [member for member in sim.members if member.is_serving()]
+    contents = {member.name: member.disk.content() for member in members}
+    offsets = {member.name: member.offset_ms for member in members}
+    check_equal_tables(sim, contents, offsets)
+    check_pushed(sim, contents)
+    check_one_generation(sim, contents)
+    check_conservation(sim, contents)
+    check_addresses_return(sim)
+
+
+def check_equal_tables(
+    sim: Simulation, contents: dict[str, Content], offsets: dict[str, int]
+) -> None:
+    """L3: all members hold the same rows, but for those that were changed a moment ago."""
+    names = list(contents)
+    now_s = sim.world.now_ms // 1000
+    for address in sorted(set().union(*(c.bindings for c in contents.values()))):
+        held = [contents[name].bindings.get(address) for name in names]
+        changed = [
+            row.transaction_at - offsets[name] // 1000
+            for name, row in zip(names, held, strict=True)
+            if row is not None
+        ]
+        if max(changed) > now_s - QUIET_S:
+            continue
+        sim.evidence.judged["L3"] += 1
+        for name, row in zip(names[1:], held[1:], strict=True):
+            problem = difference(held[0], row)
+            if problem:
+                raise ViolationError(
+                    f"L3: {names[0]} and {name} differ in {format_address(address)}: {problem}"
+                )
+
+
+def difference(one: Binding | None, other: Binding | None) -> str:
+    """In what two members' rows of an address disagree; instants differ as clocks do."""
+    if one is None or other is None:
+        return "one has no row"
+    for name in ("client_key", "state", "epoch", "grant", "transaction_server", "stream", "seq"):
+        if getattr(one, name) != getattr(other, name):
+            return f"{name} {getattr(one, name)!r} and {getattr(other, name)!r}"
+    return ""
+
+
+def check_pushed(sim: Simulation, contents: dict[str, Content]) -> None:
+    """L5: what a member has bound is known to be recorded by all others, but for the latest."""
+    now_s = sim.world.now_ms // 1000
+    if len(contents) < 2:
+        return  # alone, everything is with everybody
+    for member in sim.members:
+        content = contents.get(member.name)
+        if content is None:
+            continue
+        offset_s = member.offset_ms // 1000
+        for row in content.bindings.values():
+            if row.stream != content.own_stream or row.state is not BindingState.BOUND:
+                continue
+            if row.transaction_at - offset_s > now_s - QUIET_S:
+                continue
+            sim.evidence.judged["L5"] += 1
+            if row.seq > content.own_acknowledged:
+                raise ViolationError(
+                    f"L5: {format_address(row.address)}, change {row.seq} of {member.name}, is not "
+                    f"PUSHED: acknowledged is {content.own_acknowledged}"
+                )
+
+
+def check_one_generation(sim: Simulation, contents: dict[str, Content]) -> None:
+    """L7: no change of the group is left half done."""
+    sim.evidence.judged["L7"] += 1
+    groups = {name: content.group for name, content in contents.items()}
+    if len({group.generation for group in groups.values() if group}) > 1:
+        told = {name: group.generation if group else 0 for name, group in groups.items()}
+        raise ViolationError(f"L7: generations differ: {told}")
+
+
+def check_conservation(sim: Simulation, contents: dict[str, Content]) -> None:
+    """I12: each pool address is in one class at each member, and none is stuck on its way."""
+    for name, content in contents.items():
+        last = -1
+        for r in content.ranges:
+            sim.evidence.judged["I12"] += 1
+            if r.first <= last:
+                raise ViolationError(f"I12: ranges of {name} overlap at {format_address(r.first)}")
+            last = r.last
+            if r.state is AddressState.TRANSFERRING:
+                raise ViolationError(
+                    f"I12: {format_address(r.first)}..{format_address(r.last)} of {name} is still "
+                    f"{r.state.name} to m{r.member}, generation {r.generation}"
+                )
+
+
+def check_addresses_return(sim: Simulation) -> None:
+    """L8: what a member that is out had, can be polled for again when its rest is over."""
+    now_ms = sim.world.now_ms
+    for address, (until_ms, gone) in sim.evidence.quarantine.items():
+        if gone not in sim.evidence.out or until_ms + HEALED_S * 1000 > now_ms:
+            continue
+        sim.evidence.judged["L8"] += 1
+        for shadow in sim.evidence.shadows.values():
+            for r in shadow.ranges.values() if shadow.serving else ():
+                if r.first <= address <= r.last and r.member == gone:
+                    raise ViolationError(
+                        f"L8: {format_address(address)} is still {r.state.name} to m{gone}, which "
+                        f"is out, at {shadow.name}"
+                    )
+
+
+# --- L2
+
+
+def judge_new_clients(sim: Simulation) -> None:
+    """L2: a client that nobody knows is served within 4 s where somebody has an address for each
+    of those that come at once: the last address of every member is on offer to the first."""
+    free = max(
+        (
+            sum(
+                1
+                for first, last, _ in shadow.owned
+                for address in range(first, last + 1)
+                if sim.link_of(address) == 0 and shadow.owns(address) is not None
+            )
+            for shadow in sim.evidence.shadows.values()
+            if shadow.serving
+        ),
+        default=0,
+    )
+    number = max((client.number for client in sim.plan.clients), default=0) + 1
+    newcomers: list[Client] = [sim.add_client(number + i) for i in range(_NEW_CLIENTS)]
+    for client in newcomers:
+        client.start()
+    sim.world.run_until(sim.world.now_ms + NEW_CLIENT_S * 1000)
+    for client in newcomers:
+        sim.evidence.judged["L2"] += 1
+        if client.lease is None and free >= 2 * _NEW_CLIENTS and not sim.liars:
+            raise ViolationError(
+                f"L2: {client.name} has no lease after {NEW_CLIENT_S} s, and a member has {free} "
+                "free addresses"
+            )
+
+
+# --- L4
+
+
+def judge_stock(sim: Simulation) -> None:
+    """L4: who has nothing to give where plenty is nobody's, has not been restocked."""
+    p = sim.parameters
+    serving = [shadow for shadow in sim.evidence.shadows.values() if shadow.serving]
+    pool = range(POOL_FIRST, POOL_FIRST + p.pool_size)
+    now_ms = sim.world.now_ms
+    rest_ms = _rest_after_death_ms(sim)
+    if rest_ms is None:
+        return
+    taken: set[int] = set()
+    leased: set[int] = set()
+    stock = dict.fromkeys((shadow.name for shadow in serving), 0)
+    for shadow in serving:
+        for address in pool:
+            if shadow.owns(address) is not None:
+                stock[shadow.name] += 1
+                taken.add(address)
+            row = shadow.rows.get(address)
+            if row is not None and _ends_ms(shadow, row, rest_ms) + REST_MS > now_ms:
+                taken.add(address)
+                leased.add(address)
+    share = (p.pool_size - len(leased)) // (len(serving) + 1)
+    waiting = {member.name for member in sim.members if member.holds()}
+    for name, free in stock.items():
+        if name in waiting:
+            continue  # after a loss: it asks for nothing yet
+        sim.evidence.judged["L4"] += 1
+        if share >= 4 and free * 4 < share and len(pool) - len(taken) > share:
+            raise ViolationError(
+                f"L4: {name} has {free} free addresses, its share is {share}, and "
+                f"{len(pool) - len(taken)} of the pool are nobody's"
+            )
+
+
+def _rest_after_death_ms(sim: Simulation) -> int | None:
+    """L8: after a member's death what anybody may have renewed there rests for MUL beyond its
+    potential expiry, and all polls may wait MUL; None while they may."""
+    if sim.last_death_ms < 0:
+        return 0
+    most_ms = 2 * sim.parameters.mul_s * 1000
+    return None if sim.world.now_ms < sim.last_death_ms + most_ms + REST_MS else most_ms
+
+
+def _ends_ms(shadow: Shadow, row: Binding, rest_ms: int) -> int:
+    if not rest_ms:
+        return shadow.true_ms(row.expires_at)
+    return shadow.true_ms(row.potential_expires_at) + rest_ms
+
+
+REST_MS = 200_000
+"""After its end a lease's address rests (grace, hold-down after a RELEASE), and the next poll for
+it comes a while later."""
