@@ -10,15 +10,33 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from agent.errors import ConfigError
 from agent.member_file import load_member_file
 from agent.model import format_address, parse_address
 from tools import credentials as credentials_file
 from tools.credentials import Credentials, Role
-from tools.manager import Manager
+from tools.manager import Manager, Session
 
 _DEFAULT_PORT = 161
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Where a command's work is done: at one member, or at whichever of a pool can do it."""
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """`work` may be run again at another member, from its beginning."""
+        ...
+
+    def at(self, address: str, port: int) -> Target:
+        """The same user at that member."""
+        ...
+
+    def with_patience(self, timeout_s: float) -> Place:
+        """For one try of so long, where an answer takes a decision of the group."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +47,19 @@ class Target:
     port: int
     user: Credentials
     enter: Callable[[], AbstractContextManager[None]] = nullcontext
+    timeout_s: float = 2.0
+    retries: int = 2
 
     def open(self, *, timeout_s: float = 2.0, retries: int = 2) -> Manager:
         with self.enter():
             return Manager(self.address, self.port, self.user, timeout_s=timeout_s, retries=retries)
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        with self.open(timeout_s=self.timeout_s, retries=self.retries) as manager:
+            return work(manager)
+
+    def with_patience(self, timeout_s: float) -> Target:
+        return replace(self, timeout_s=timeout_s, retries=0)
 
     def at(self, address: str, port: int) -> Target:
         """The same user at another member."""
