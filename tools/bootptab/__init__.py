@@ -1,0 +1,1 @@
+"""`dhcpsync import bootptab`: static bindings from the file of a BOOTP server."""
