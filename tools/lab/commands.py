@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json as json_text
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent.limits import MEMBERS_MAX
+from tools.arguments import Role, RoleName
 from tools.errors import EXIT_NOT
-from tools.lab.layout import CLIENTS_MAX, DEFAULT_ROOT
+from tools.lab.layout import CLIENTS_MAX, DEFAULT_ROOT, POPULATION_MAX
 
 lab = typer.Typer(
     help="A whole cluster on this machine, in network namespaces (root, Linux).",
@@ -87,12 +89,44 @@ def wipe(name: MemberName) -> None:
     rig.wipe(name)
 
 
+@lab.command(context_settings={"ignore_unknown_options": True})
+def clock(
+    name: MemberName,
+    step: Annotated[int, typer.Argument(metavar="+S|-S", help="Seconds; 0 sets it right again.")],
+) -> None:
+    """Step a member's wall clock; no lease may move."""
+    from tools.lab import lab as rig
+
+    rig.clock(name, step)
+
+
 @lab.command()
-def join(name: MemberName) -> None:
+def copy(name: MemberName) -> None:
+    """Keep a copy of a member's store as it is now, for `rollback`."""
+    from tools.lab import lab as rig
+
+    rig.copy(name)
+
+
+@lab.command()
+def rollback(
+    name: MemberName,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Set back all of its folder, as a machine is set back.")
+    ] = False,
+) -> None:
+    """Stop a member and put the copy in the place of its store."""
+    from tools.lab import lab as rig
+
+    rig.rollback(name, whole=whole)
+
+
+@lab.command()
+def join(name: MemberName, role: Role = RoleName.SERVER) -> None:
     """Add a member to the running cluster; returns when it serves."""
     from tools.lab import lab as rig
 
-    rig.join(name, _say)
+    rig.join(name, _say, role.role)
 
 
 @lab.command()
@@ -115,6 +149,31 @@ def heal() -> None:
     from tools.lab import lab as rig
 
     rig.heal()
+
+
+@lab.command()
+def clients(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="c1, c2, ...")],
+    count: Annotated[int, typer.Option(min=1, max=POPULATION_MAX, help="How many.")] = 100,
+    seconds: Annotated[float, typer.Option(metavar="S", help="How long; SIGTERM ends it.")] = 60,
+    seed: Annotated[int, typer.Option(help="Other clients for another number.")] = 1,
+    json: Json = False,
+) -> None:
+    """Honest DHCP clients on the wire: exit code 1 if one lost its lease or shared its address."""
+    from tools.lab import lab as rig
+
+    books = rig.run_clients(node, count, seconds, seed)
+    if json:
+        typer.echo(json_text.dumps(asdict(books), indent=2))
+    else:
+        typer.echo(
+            f"{books.clients} clients, {books.bound} hold a lease at the end, {books.acks} ACKs,"
+            f" longest wait for a first lease {books.waited_max_s} s"
+        )
+        for words, found in (("held twice", books.duplicates), ("lost", books.lost)):
+            typer.echo(f"{words}: {', '.join(found) or 'none'}")
+    if not books.is_good:
+        raise typer.Exit(EXIT_NOT)
 
 
 @lab.command()

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent.clock import LAB_STEP
+from agent.member_file import STORE_NAME
+from agent.model import MemberRole
+from agent.standing import FILE_NAME as STANDING
 from tools.apply.file import parse_file
 from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
@@ -37,6 +43,7 @@ from tools.lab.layout import (
     load_state,
     save_state,
 )
+from tools.lab.population import Books, Population
 from tools.status import Status, read_status
 from tools.target import Target
 
@@ -45,6 +52,7 @@ Say = Callable[[str], None]
 SERVES_WITHIN_S = 60
 """A member that starts or joins in an empty lab serves within seconds on a slow machine."""
 _POLL_S = 0.2
+CLOCK_STEP = "clock-step"
 
 CONFIGURATION = f"""
 [[subnet]]
@@ -106,15 +114,19 @@ def _build(state: LabState, say: Say) -> None:
         _wait(state, node, "own free addresses and hear the others", _is_settled(len(members)))
 
 
-def _make_member(state: LabState, node: Node, *, founds: bool) -> None:
-    new = NewMember(node.number, node.name, node.address, 161, (INTERFACE,))
+def _make_member(
+    state: LabState, node: Node, *, founds: bool, role: MemberRole = MemberRole.SERVER
+) -> None:
+    interfaces = (INTERFACE,) if role is MemberRole.SERVER else ()
+    new = NewMember(node.number, node.name, node.address, 161, interfaces, role)
     founding = Founding("lab", state.mul_s, state.lease_s) if founds else None
     make_member(state.folder(node), new, founding, state.credentials)
 
 
 def _start(state: LabState, node: Node) -> None:
     folder = state.folder(node)
-    command = [sys.executable, "-m", "agent.serve", str(folder)]
+    step = f"{LAB_STEP}={folder / CLOCK_STEP}"
+    command = ["env", step, sys.executable, "-m", "agent.serve", str(folder)]
     process.start(folder, ["ip", "netns", "exec", node.namespace, *command])
 
 
@@ -129,7 +141,7 @@ def _join(state: LabState, node: Node, contact: Node) -> None:
     identity = read_identity(state.folder(node))
     with target(state, contact, "operator").open(timeout_s=10, retries=0) as manager:
         set_member(manager, identity)
-    _wait(state, node, "serve", lambda status: status.is_serving)
+    _wait(state, node, "serve", lambda status: status.is_ready)
 
 
 def target(state: LabState, node: Node, role: Role) -> Target:
@@ -194,11 +206,28 @@ def execute(name: str, command: Sequence[str]) -> None:
     os.execvp(words[0], words)
 
 
+def run_clients(name: str, count: int, seconds: float, seed: int) -> Books:
+    """Let honest clients live at the node (`tools.lab.population`); what they saw."""
+    network.check_host()
+    _, node = _find(name)
+    if node.is_member:
+        raise ToolError(f"{name} is a member; clients live at c1, c2, ...")
+    with network.inside(node.namespace):
+        population = Population(INTERFACE, count, seed)
+    return population.run(seconds)
+
+
 def _find(name: str, *, member: bool = False) -> tuple[LabState, Node]:
     node = Node.member(name) if member else Node.parse(name)
     state = load_state()
     state.require(node)
     return state, node
+
+
+def clock(name: str, step_s: int) -> None:
+    """Have the member see a wall clock that is out by so much, as if somebody had stepped it."""
+    state, node = _find(name, member=True)
+    (state.folder(node) / CLOCK_STEP).write_text(f"{step_s}\n", encoding="ascii")
 
 
 def kill(name: str, *, hard: bool) -> None:
@@ -214,40 +243,65 @@ def start(name: str, say: Say) -> None:
     if process.find(state.folder(node)) is not None:
         raise ToolError(f"{name} is running already")
     _start(state, node)
-    status = _wait(state, node, "serve", lambda status: status.is_serving or not status.generation)
-    if not status.is_serving:
-        raise ToolError(
-            f"{name} runs, but its store is new and knows no group; a member that lost its store"
-            " cannot be taken back yet"
-        )
-    say(f"{name} serves")
+    status = _wait(state, node, "serve", lambda status: status.is_ready or status.is_out)
+    say(f"{name} runs, and is out of the group" if status.is_out else f"{name} serves")
 
 
 def wipe(name: str) -> None:
-    """Lose the member's store; what is left is a member that waits for the group to find it."""
+    """Lose the member's folder, as a lost disk does, and make one as `dhcpsync init` does then:
+    with the engine ID by which the group knows the member, and nothing else."""
     state, node = _find(name, member=True)
-    running = process.find(state.folder(node))
-    if running is not None:
-        process.stop(running, hard=True)
+    _crash(state, node)
     identity = read_identity(state.folder(node))
     folder = state.folder(node)
     for file in folder.iterdir():
         if file.name != "log":
             file.unlink()
-    new = NewMember(node.number, node.name, node.address, 161, (INTERFACE,))
-    # The group knows this member by its engine ID; its new store begins a new incarnation, so that
-    # numbers of the lost stream are never used again.
-    make_member(
-        folder,
-        new,
-        None,
-        state.credentials,
-        engine_id=identity.engine_id,
-        incarnation=identity.incarnation + 1,
-    )
+    new = NewMember(node.number, node.name, node.address, 161, (INTERFACE,), identity.role)
+    make_member(folder, new, None, state.credentials, engine_id=identity.engine_id)
 
 
-def join(name: str, say: Say) -> None:
+def _crash(state: LabState, node: Node) -> None:
+    running = process.find(state.folder(node))
+    if running is not None:
+        process.stop(running, hard=True)
+
+
+def copy(name: str) -> None:
+    """Keep a copy of the member's store as it is now, beside the member's folder."""
+    state, node = _find(name, member=True)
+    folder, kept = state.folder(node), _copy_of(state, node)
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    shutil.copy2(folder / STANDING, kept / STANDING)
+    with (
+        closing(sqlite3.connect(folder / STORE_NAME)) as store,
+        closing(sqlite3.connect(kept / STORE_NAME)) as made,
+    ):
+        store.backup(made)
+
+
+def _copy_of(state: LabState, node: Node) -> Path:
+    return state.path / f"{node.name}.copy"
+
+
+def rollback(name: str, *, whole: bool) -> None:
+    """Stop the member and put the copy in the place of its store. `whole`: and what lies beside the
+    store too, as when a machine is set back."""
+    state, node = _find(name, member=True)
+    folder, kept = state.folder(node), _copy_of(state, node)
+    if not kept.is_dir():
+        raise ToolError(f"there is no copy of {name}; `dhcpsync lab copy {name}` makes one")
+    _crash(state, node)
+    for file in folder.glob(f"{STORE_NAME}*"):
+        file.unlink()
+    shutil.copy2(kept / STORE_NAME, folder / STORE_NAME)
+    (folder / STORE_NAME).chmod(0o600)
+    if whole:
+        shutil.copy2(kept / STANDING, folder / STANDING)
+
+
+def join(name: str, say: Say, role: MemberRole = MemberRole.SERVER) -> None:
     node = Node.member(name)
     state = load_state()
     contact = next((one for one in _running(state) if one != node), None)
@@ -258,11 +312,11 @@ def join(name: str, say: Say) -> None:
         state = state.with_member(node)
         save_state(state)
         network.add_node(node)
-        _make_member(state, node, founds=False)
+        _make_member(state, node, founds=False, role=role)
     if process.find(state.folder(node)) is None:
         _start(state, node)
     _join(state, node, contact)
-    say(f"{name} has joined and serves")
+    say(f"{name} has joined and {'serves' if role is MemberRole.SERVER else 'publishes'}")
 
 
 def _running(state: LabState) -> list[Node]:
@@ -340,6 +394,7 @@ def down(*, keep_files: bool) -> None:
 def _remove_files(state: LabState) -> None:
     for name in (*state.members, *state.clients):
         shutil.rmtree(state.path / name, ignore_errors=True)
+        shutil.rmtree(state.path / f"{name}.copy", ignore_errors=True)
     for file in (state.credentials, state.path / "lab.json"):
         file.unlink(missing_ok=True)
     if state.made_root and not any(state.path.iterdir()):

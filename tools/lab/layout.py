@@ -29,6 +29,9 @@ CREDENTIALS = "credentials.env"
 CLIENTS_MAX = 64
 """Client namespaces: as many as anybody has tried on a laptop; load comes from perfdhcp."""
 
+POPULATION_MAX = 10_000
+"""Honest clients at one node: one Python process has to keep all of their timers."""
+
 _NODE = re.compile(r"([mc])([1-9][0-9]?)\Z")
 _BASE_ADDRESS = parse_address("198.18.0.0")
 
