@@ -39,21 +39,29 @@ def run_bench(bindings: int, as_json: bool) -> None:
     if not 1 <= bindings <= _BINDINGS_MAX:
         raise ConfigError("--bindings", "", f"is {bindings}", f"must be 1..{_BINDINGS_MAX}")
     with tempfile.TemporaryDirectory(prefix="dhcpsync-bench-") as place:
-        with rig.two_namespaces():
-            pull_s, join_s = _measure(Path(place), bindings)
+        with rig.two_namespaces() as pair:
+            pull_s, join_s, grown_kib = _measure(Path(place), pair, bindings)
     rate = bindings / pull_s
     if as_json:
-        found = {"bindings": bindings, "pull_s": pull_s, "join_s": join_s, "rate": round(rate)}
+        found: dict[str, object] = {
+            "bindings": bindings,
+            "pull_s": pull_s,
+            "join_s": join_s,
+            "rate": round(rate),
+        }
+        found["agents_grown_kib"] = grown_kib
         typer.echo(json.dumps(found, indent=2))
     else:
         typer.echo(
             f"{bindings} bindings pulled and committed in {pull_s:.2f} s: {rate:.0f} bindings/s;"
-            f" {join_s:.2f} s from SET to serving"
+            f" {join_s:.2f} s from SET to serving; the agents grew at their peaks by"
+            f" {grown_kib[0] / 1024:.1f} MB (asked) and {grown_kib[1] / 1024:.1f} MB (pulled)"
         )
 
 
-def _measure(place: Path, bindings: int) -> tuple[float, float]:
-    """Seconds from the first row committed to the last, and from the SET to serving."""
+def _measure(place: Path, pair: rig.Pair, bindings: int) -> tuple[float, float, list[int]]:
+    """Seconds from the first row committed to the last, and from the SET to serving; and by how
+    many KiB each agent is greater at its peak than it was before."""
     users = place / "users.env"
     write_credentials(users, make_credentials())
     one = NewMember(1, "m1", rig.SERVER_ADDRESS, 161, ("eth0",))
@@ -64,21 +72,42 @@ def _measure(place: Path, bindings: int) -> tuple[float, float]:
     sys.stderr.write(f"{bindings} bindings are in the first member's store\n")
     started = []
     try:
-        for name, namespace in (("m1", rig.SERVER), ("m2", rig.CLIENT)):
+        for name, namespace in (("m1", pair.server), ("m2", pair.client)):
             command = (sys.executable, "-m", "agent.serve", str(place / name))
             started.append(rig.start(place / name, namespace, *command))
-        _wait_serving(users, "m1", rig.SERVER_ADDRESS, rig.SERVER, place)
-        _wait_answer(users, rig.CLIENT_ADDRESS, rig.CLIENT)
+        _wait_serving(users, "m1", rig.SERVER_ADDRESS, pair.server, place)
+        _wait_answer(users, rig.CLIENT_ADDRESS, pair.client)
+        agents = [_agent_of(one) for one in started]
+        before = [_memory_kib(agent, "VmRSS") for agent in agents]
         begin = time.monotonic()
-        operator = _target(users, "operator", rig.SERVER_ADDRESS, rig.SERVER)
+        operator = _target(users, "operator", rig.SERVER_ADDRESS, pair.server)
         with operator.open(timeout_s=10, retries=0) as manager:
             set_member(manager, read_identity(place / "m2"))
         pull_s = _watch(place / "m2", bindings)
-        _wait_serving(users, "m2", rig.CLIENT_ADDRESS, rig.CLIENT, place)
-        return pull_s, time.monotonic() - begin
+        _wait_serving(users, "m2", rig.CLIENT_ADDRESS, pair.client, place)
+        join_s = time.monotonic() - begin
+        peaks = [_memory_kib(agent, "VmHWM") for agent in agents]
+        return pull_s, join_s, [peak - rss for peak, rss in zip(peaks, before, strict=True)]
     finally:
         for running in started:
             process.stop(running, hard=True)
+
+
+def _agent_of(supervisor: process.Process) -> int:
+    """The process id of the member's agent."""
+    for one in supervisor.session():
+        if b"agent" in Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0"):
+            return one.pid
+    raise ToolError("the member runs no agent")
+
+
+def _memory_kib(pid: int, field: str) -> int:
+    """A line of /proc/PID/status (proc(5)): VmRSS what it has now, VmHWM the most it ever had."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0])
+    raise ToolError(f"/proc/{pid}/status has no {field}")
 
 
 def _fill(folder: Path, bindings: int) -> None:

@@ -4,7 +4,9 @@ one large pool, a lease longer than the test, no options beyond what a client ne
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -30,14 +32,15 @@ _FREE_ENOUGH = 400_000
 
 
 class Contestant(ABC):
-    """A server in the rig's server namespace. `durable`: whether it syncs before an ACK."""
+    """A server in a pair's server namespace. `durable`: whether it syncs before an ACK."""
 
     name: str
     durable: bool
     program: str
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pair: rig.Pair) -> None:
         self.folder = folder
+        self.pair = pair
 
     @classmethod
     def is_installed(cls) -> bool:
@@ -50,6 +53,20 @@ class Contestant(ABC):
     @abstractmethod
     def resident_mb(self) -> float:
         """Memory of the process that answers clients."""
+
+    def pause(self) -> None:
+        """Keep off the processors while another one is measured."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        running = process.find(self.folder)
+        if running is None:
+            raise ToolError(f"{self.name} has ended; see {self.folder / 'log'}")
+        for one in running.session():
+            os.kill(one.pid, number)
 
     def stop(self) -> None:
         running = process.find(self.folder)
@@ -75,7 +92,7 @@ class DhcpSync(Contestant):
         # As Kea and dhcpd here: no line of log for each lease.
         text = member_file.read_text(encoding="utf-8")
         member_file.write_text(text.replace("packets = true", "packets = false"), encoding="utf-8")
-        rig.start(self.folder, rig.SERVER, sys.executable, "-m", "agent.serve", str(member))
+        rig.start(self.folder, self.pair.server, sys.executable, "-m", "agent.serve", str(member))
         self._wait(users, 0)
         operator = self._target(users, "operator")
         pool = "-".join(rig.POOL)
@@ -88,7 +105,7 @@ class DhcpSync(Contestant):
     def _target(self, users: Path, role: str) -> Target:
         assert role in ("operator", "monitor")
         user = find_user(users, "operator" if role == "operator" else "monitor")
-        return Target(rig.SERVER_ADDRESS, 161, user, lambda: network.inside(rig.SERVER))
+        return Target(rig.SERVER_ADDRESS, 161, user, lambda: network.inside(self.pair.server))
 
     def _wait(self, users: Path, free: int) -> None:
         until = time.monotonic() + _READY_WITHIN_S
@@ -123,7 +140,7 @@ class _Foreign(Contestant):
         return rig.resident_mb(running.pid)
 
     def _launch(self, *command: str) -> Process:
-        started = rig.start(self.folder, rig.SERVER, *command)
+        started = rig.start(self.folder, self.pair.server, *command)
         # It has no way to say that it serves; what it says when it cannot is its end.
         if started.wait(2.0):
             log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")

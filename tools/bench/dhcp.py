@@ -1,18 +1,23 @@
 """`dhcpsync bench dhcp`: the highest rate of four-way exchanges with at most 2.5 % drops.
 
-Every server runs alone, in the same namespace, against the same perfdhcp command. The rate is
-doubled until it is too much, then the gap is halved until it is under 5 %; a last run at the rate
-found gives the delays. Not a test: figures of a machine, with what they stand beside.
+Every server has a pair of namespaces of its own, and the same perfdhcp command. They take turns,
+a step each, and who is not measured is stopped: a machine whose speed changes from minute to minute
+changes for all of them alike. A round is a search for each: the rate is doubled until it is too
+much, the gap is halved until it is under 5 %, and runs at the rate found, again in turns, give the
+delays. What is told of several rounds is their median; a ratio is the median of the rounds' ratios.
+Not a test: figures of a machine, with what they stand beside.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,23 +28,26 @@ from rich.table import Table
 from agent.errors import ConfigError
 from tools.bench import perfdhcp, rig
 from tools.bench.contestants import FOREIGN, Contestant, DhcpSync
+from tools.bench.search import RateSearch
 from tools.errors import ToolError
 
-_FIRST_RATE = 250
-_LAST_RATE = 32_000
-_PRECISION = 0.05
 _CONFIRMATIONS_MAX = 12
+_SLOWER = 0.95
 _GENTLE_RATE = 25
 _SETTLE_WITHIN_S = 60
+_ROUNDS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`rate` in complete exchanges a second; delays in ms, from a run at that rate."""
+    """A server's medians: `rate` in complete exchanges a second, the rate of every round, delays
+    in ms from runs at that rate. `ratio`: how many times as fast as this one dhcpsync is."""
 
     server: str
     durable: bool
     rate: float
+    rates: tuple[float, ...]
+    ratio: float
     drop_ratio: float
     offer_p50_ms: float | None
     offer_p99_ms: float | None
@@ -48,13 +56,15 @@ class Result:
     resident_mb: float
 
 
-def run_bench(seconds: int, against: Sequence[str], as_json: bool) -> None:
+def run_bench(seconds: int, rounds: int, against: Sequence[str], as_json: bool) -> None:
     """Measure and print. ConfigError for an unknown name, ToolError for what is not installed."""
     for name in against:
         if name not in FOREIGN:
             raise ConfigError("--with", "", f"{name!r} is unknown", f"known: {', '.join(FOREIGN)}")
     if seconds < 2:
         raise ConfigError("--seconds", "", f"is {seconds}", "at least 2")
+    if not 1 <= rounds <= _ROUNDS_MAX:
+        raise ConfigError("--rounds", "", f"is {rounds}", f"1..{_ROUNDS_MAX}")
     if shutil.which("perfdhcp") is None:
         raise ToolError("perfdhcp is missing (package kea-admin)")
     kinds: list[type[Contestant]] = [DhcpSync]
@@ -63,10 +73,10 @@ def run_bench(seconds: int, against: Sequence[str], as_json: bool) -> None:
             kinds.append(FOREIGN[name])
         else:
             _say(f"{FOREIGN[name].name} is not installed, and left out")
-    results = [_measure(kind, seconds) for kind in kinds]
+    results = _measure(kinds, seconds, rounds)
     if as_json:
-        rows = [asdict(one) | {"ratio": _ratio(results[0], one)} for one in results]
-        typer.echo(json.dumps({"seconds": seconds, "results": rows}, indent=2))
+        rows = [asdict(one) for one in results]
+        typer.echo(json.dumps({"seconds": seconds, "rounds": rounds, "results": rows}, indent=2))
         return
     _show(results)
 
@@ -75,95 +85,129 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _measure(kind: type[Contestant], seconds: int) -> Result:
-    with tempfile.TemporaryDirectory(prefix="dhcpsync-bench-") as place:
-        with rig.two_namespaces():
-            contestant = kind(Path(place) / "server")
+def _measure(kinds: Sequence[type[Contestant]], seconds: int, rounds: int) -> list[Result]:
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dhcpsync-bench-")))
+        runners = []
+        for number, kind in enumerate(kinds, 1):
+            pair = stack.enter_context(rig.two_namespaces(number))
+            contestant = kind(place / f"server{number}", pair)
+            stack.callback(contestant.stop)
             contestant.start()
-            try:
-                _settle(contestant.name)
-                report = _confirm(contestant.name, _find_rate(contestant.name, seconds), seconds)
-                resident_mb = contestant.resident_mb()
-            finally:
-                contestant.stop()
-    return Result(
-        contestant.name,
-        contestant.durable,
-        round(report.rate, 1),
-        round(report.drop_ratio, 4),
-        _rounded(report.offers.percentile_ms(50)),
-        _rounded(report.offers.percentile_ms(99)),
-        _rounded(report.acks.percentile_ms(50)),
-        _rounded(report.acks.percentile_ms(99)),
-        round(resident_mb, 1),
-    )
+            contestant.pause()
+            runners.append(_Runner(contestant, seconds))
+        for number in range(1, rounds + 1):
+            _say(f"round {number} of {rounds}")
+            _search(runners)
+            _confirm(runners)
+        return [_result(runner, runners[0]) for runner in runners]
 
 
-def _find_rate(name: str, seconds: int) -> int:
-    """The highest rate that is served, to within `_PRECISION`."""
-    served, too_much = 0, 0
-    rate = _FIRST_RATE
-    while not too_much or too_much - served > _PRECISION * too_much:
-        if _is_served(name, rate, seconds):
-            served = rate
-        else:
-            too_much = rate
-        rate = (served + too_much) // 2 if too_much else min(2 * rate, _LAST_RATE)
-        if served == _LAST_RATE or rate <= 10:
-            break
-    if not served:
-        raise ToolError(f"{name} serves no rate at {perfdhcp.DROPS_MAX:.1%} drops")
-    return served
+def _search(runners: Sequence[_Runner]) -> None:
+    """A search for each, one step after the other in turns."""
+    for runner in runners:
+        runner.search = RateSearch.around(runner.rate)
+    while waiting := [runner for runner in runners if runner.search.rate]:
+        for runner in waiting:
+            runner.step()
+    for runner in runners:
+        if not runner.search.served:
+            raise ToolError(f"{runner.name} serves no rate at {perfdhcp.DROPS_MAX:.1%} drops")
+        runner.rate = runner.search.served
 
 
-def _is_served(name: str, rate: int, seconds: int) -> bool:
-    """Whether one of two runs is served: a single bad one may be the machine's fault."""
-    for _ in range(2):
-        report = _run(rate, seconds)
+def _confirm(runners: Sequence[_Runner]) -> None:
+    """A run with delays for each at its rate; again, a little slower, where that was luck."""
+    waiting = list(runners)
+    for _ in range(_CONFIRMATIONS_MAX):
+        waiting = [runner for runner in waiting if not runner.confirm()]
+        if not waiting:
+            return
+    raise ToolError(f"{waiting[0].name} serves no rate twice: this machine is too busy to measure")
+
+
+class _Runner:
+    """A contestant and what has been found about it."""
+
+    def __init__(self, contestant: Contestant, seconds: int) -> None:
+        self.contestant = contestant
+        self.name = contestant.name
+        self.search = RateSearch()
+        self.rate = 0
+        self.reports: list[perfdhcp.Report] = []
+        self.resident_mb = 0.0
+        self._seconds = seconds
+
+    def step(self) -> None:
+        rate = self.search.rate
+        with self._awake():
+            report = self._run(rate, self._seconds)
+            if not report.is_served:
+                self._settle()
         _say(
-            f"{name}: offered {rate}/s, {report.rate:.0f}/s complete,"
+            f"{self.name}: offered {rate}/s, {report.rate:.0f}/s complete,"
             f" {report.drop_ratio:.1%} dropped"
         )
         # A load generator that cannot send as fast as it was told measures itself.
-        if report.is_served and report.rate >= 0.9 * rate:
-            return True
-        _settle(name)
-    return False
+        self.search.note(report.is_served and report.rate >= 0.9 * rate)
 
-
-def _confirm(name: str, rate: int, seconds: int) -> perfdhcp.Report:
-    """A run with delays at the rate found; a little slower where that was luck."""
-    for _ in range(_CONFIRMATIONS_MAX):
-        report = _run(rate, seconds, timestamps=True)
+    def confirm(self) -> bool:
+        """Whether the rate held; if not it is lower the next time."""
+        with self._awake():
+            report = self._run(self.rate, self._seconds, timestamps=True)
+            self.resident_mb = max(self.resident_mb, self.contestant.resident_mb())
+            if not report.is_served:
+                self._settle()
         if report.is_served:
-            return report
-        _say(f"{name}: {rate}/s does not hold, {report.drop_ratio:.1%} dropped")
-        _settle(name)
-        rate = int(rate * (1 - _PRECISION))
-    raise ToolError(f"{name} serves no rate twice: this machine is too busy to measure on")
+            self.reports.append(report)
+            return True
+        _say(f"{self.name}: {self.rate}/s does not hold, {report.drop_ratio:.1%} dropped")
+        self.rate = int(self.rate * _SLOWER)
+        return False
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        self.contestant.resume()
+        try:
+            yield
+        finally:
+            self.contestant.pause()
+
+    def _settle(self) -> None:
+        """Wait until the server answers a gentle load: it has worked off what a step that was
+        too much has left in its queues."""
+        until = time.monotonic() + _SETTLE_WITHIN_S
+        while not self._run(_GENTLE_RATE, 1).is_served:
+            if time.monotonic() > until:
+                raise ToolError(f"{self.name} does not answer {_GENTLE_RATE}/s")
+
+    def _run(self, rate: int, seconds: int, *, timestamps: bool = False) -> perfdhcp.Report:
+        command = perfdhcp.command(rig.SERVER_ADDRESS, rate, seconds, timestamps=timestamps)
+        client = self.contestant.pair.client
+        return perfdhcp.parse_report(rig.run(client, *command, timeout_s=seconds + 60), seconds)
 
 
-def _settle(name: str) -> None:
-    """Wait until the server answers a gentle load: it has started, or has worked off what an
-    earlier step left in its queues."""
-    until = time.monotonic() + _SETTLE_WITHIN_S
-    while not _run(_GENTLE_RATE, 1).is_served:
-        if time.monotonic() > until:
-            raise ToolError(f"{name} does not answer {_GENTLE_RATE}/s")
+def _result(runner: _Runner, ours: _Runner) -> Result:
+    reports = runner.reports
+    ratios = [mine.rate / theirs.rate for mine, theirs in zip(ours.reports, reports, strict=True)]
+    return Result(
+        runner.name,
+        runner.contestant.durable,
+        round(statistics.median(one.rate for one in reports), 1),
+        tuple(round(one.rate, 1) for one in reports),
+        round(statistics.median(ratios), 2),
+        round(statistics.median(one.drop_ratio for one in reports), 4),
+        _median([one.offers.percentile_ms(50) for one in reports]),
+        _median([one.offers.percentile_ms(99) for one in reports]),
+        _median([one.acks.percentile_ms(50) for one in reports]),
+        _median([one.acks.percentile_ms(99) for one in reports]),
+        round(runner.resident_mb, 1),
+    )
 
 
-def _run(rate: int, seconds: int, *, timestamps: bool = False) -> perfdhcp.Report:
-    command = perfdhcp.command(rig.SERVER_ADDRESS, rate, seconds, timestamps=timestamps)
-    text = rig.run(rig.CLIENT, *command, timeout_s=seconds + 60)
-    return perfdhcp.parse_report(text, seconds)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
-
-
-def _ratio(ours: Result, other: Result) -> float:
-    return round(ours.rate / other.rate, 2)
+def _median(delays_ms: Sequence[float | None]) -> float | None:
+    known = [delay for delay in delays_ms if delay is not None]
+    return round(statistics.median(known), 2) if known else None
 
 
 def _show(results: Sequence[Result]) -> None:
@@ -179,6 +223,6 @@ def _show(results: Sequence[Result]) -> None:
             f"{one.offer_p50_ms} / {one.offer_p99_ms}",
             f"{one.ack_p50_ms} / {one.ack_p99_ms}",
             f"{one.resident_mb:.0f}",
-            "" if one is results[0] else f"{_ratio(results[0], one)} times as fast",
+            "" if one is results[0] else f"{one.ratio} times as fast",
         )
     Console().print(table)

@@ -1,17 +1,18 @@
-"""Where benchmarks run: two namespaces with one cable between them, made and taken away again."""
+"""Where benchmarks run: two namespaces with one cable between them, made and taken away again.
+
+A pair has a number, so that several servers can stand side by side, each with its own cable."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.lab import network, process
 from tools.lab.process import Process
 
-SERVER = "dhcpsync-bench-s"
-CLIENT = "dhcpsync-bench-c"
 SERVER_ADDRESS = "10.0.0.1"
 CLIENT_ADDRESS = "10.0.0.2"
 SUBNET = "10.0.0.0/8"
@@ -19,30 +20,39 @@ POOL = ("10.16.0.0", "10.47.255.255")
 """Two million addresses: no run comes near the end of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Names of the two namespaces."""
+
+    server: str
+    client: str
+
+
 @contextmanager
-def two_namespaces() -> Iterator[None]:
-    """The server's and the client's namespace, for the length of the block."""
+def two_namespaces(number: int = 1) -> Iterator[Pair]:
+    """A server's and its client's namespace, for the length of the block."""
     network.check_host()
-    _remove()
+    pair = Pair(f"dhcpsync-bench-s{number}", f"dhcpsync-bench-c{number}")
+    _remove(pair)
     try:
-        for name in (SERVER, CLIENT):
+        for name in (pair.server, pair.client):
             network.run("ip", "netns", "add", name)
             network.run("ip", "-n", name, "link", "set", "lo", "up")
-        link = ("link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", CLIENT)
-        network.run("ip", "-n", SERVER, *link)
-        for name, address in ((SERVER, SERVER_ADDRESS), (CLIENT, CLIENT_ADDRESS)):
+        link = ("link", "add", "eth0", "type", "veth", "peer", "name", "eth0")
+        network.run("ip", "-n", pair.server, *link, "netns", pair.client)
+        for name, address in ((pair.server, SERVER_ADDRESS), (pair.client, CLIENT_ADDRESS)):
             network.run("ip", "-n", name, "addr", "add", f"{address}/8", "dev", "eth0")
             network.run("ip", "-n", name, "link", "set", "eth0", "up")
             with network.inside(name):
                 network.disable_checksum_offload("eth0")
-        yield
+        yield pair
     finally:
-        _remove()
+        _remove(pair)
 
 
-def _remove() -> None:
+def _remove(pair: Pair) -> None:
     there = network.run("ip", "netns", "list").split()
-    network.remove(name for name in (SERVER, CLIENT) if name in there)
+    network.remove(name for name in (pair.server, pair.client) if name in there)
 
 
 def start(folder: Path, namespace: str, *command: str) -> Process:
