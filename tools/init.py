@@ -15,7 +15,14 @@ from pathlib import Path
 
 from agent.errors import ConfigError
 from agent.member_file import FILE_NAME, STORE_NAME, MemberFile, load_member_file
-from agent.model import Group, Member, MemberState, format_address, parse_address
+from agent.model import (
+    Group,
+    Member,
+    MemberRole,
+    MemberState,
+    format_address,
+    parse_address,
+)
 from agent.snmp.columns import ENTERPRISE
 from agent.snmp.keys import derive_keys
 from store import SnmpUser, create_store, open_store
@@ -42,6 +49,7 @@ class NewMember:
     address: str
     port: int
     interfaces: tuple[str, ...]
+    role: MemberRole = MemberRole.SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,11 @@ def make_member(
     credentials: Path | None,
     *,
     engine_id: bytes | None = None,
-    incarnation: int = 1,
 ) -> list[str]:
     """Make the folder; returns lines that say what was made. ConfigError if it cannot be.
 
-    `engine_id` and `incarnation` are given for a member that lost its store."""
+    `engine_id` is given for a member that lost its store, by which its group knows it; how far the
+    lost store had come its peers remember (agent/sync/recover.py)."""
     file = _check(new, founding)
     store_path = folder / STORE_NAME
     if store_path.exists():
@@ -91,7 +99,7 @@ def make_member(
     said = [f"made member {new.number} ({new.name}) in {folder}"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_store(store_path, file, founding, users, engine_id or make_engine_id(), incarnation)
+        _write_store(store_path, file, founding, users, engine_id or make_engine_id())
         (folder / FILE_NAME).write_text(file.render(), encoding="utf-8")
         (folder / FILE_NAME).chmod(0o644)
         if credentials is None:
@@ -105,11 +113,24 @@ def make_member(
     except BaseException:
         _remove(folder, made_folder)
         raise
-    if founding is None:
+    if engine_id is not None:
+        said.append(f"its group takes it back by itself; next: dhcpsync serve {folder}")
+    elif founding is None:
         said.append(f"next: dhcpsync serve {folder}, and dhcpsync member join {folder} --contact A")
     else:
         said.append(f"it founds the group {founding.group}; next: dhcpsync serve {folder}")
     return said
+
+
+def parse_engine_id(text: str) -> bytes:
+    """The value of --engine-id: hexadecimal, as `dhcpsync status --json` prints it."""
+    try:
+        octets = bytes.fromhex(text.replace(":", " ").removeprefix("0x"))
+    except ValueError:
+        octets = b""
+    if not 5 <= len(octets) <= 32:
+        raise ConfigError("--engine-id", "", f"is {text!r}", "5 to 32 octets in hexadecimal")
+    return octets
 
 
 def _check(new: NewMember, founding: Founding | None) -> MemberFile:
@@ -133,7 +154,14 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
             if not LEASE_MIN_S <= value_s < 2**31:
                 raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")
-    return MemberFile(new.number, new.name, address, new.port, new.interfaces)
+    if new.role is MemberRole.DATABASE and new.interfaces:
+        raise ConfigError(
+            "--interface",
+            "",
+            "is named for a database member",
+            "it serves no clients: leave it out",
+        )
+    return MemberFile(new.number, new.name, address, new.port, new.interfaces, role=new.role)
 
 
 def _write_store(
@@ -142,9 +170,8 @@ def _write_store(
     founding: Founding | None,
     users: Mapping[Role, Credentials],
     engine_id: bytes,
-    incarnation: int,
 ) -> None:
-    store = create_store(path, member=file.member, engine_id=engine_id, incarnation=incarnation)
+    store = create_store(path, member=file.member, engine_id=engine_id)
     try:
         with store.write() as tx:
             for user in users.values():
@@ -173,7 +200,15 @@ def snmp_user(user: Credentials, engine_id: bytes) -> SnmpUser:
 
 
 def _founded(file: MemberFile, founding: Founding, engine_id: bytes) -> Group:
-    member = Member(file.member, file.name, file.address, file.port, engine_id, MemberState.ACTIVE)
+    member = Member(
+        file.member,
+        file.name,
+        file.address,
+        file.port,
+        engine_id,
+        MemberState.ACTIVE,
+        file.role,
+    )
     return Group(founding.group, 1, founding.mul_s, founding.lease_s, (member,))
 
 
@@ -195,7 +230,7 @@ class Identity:
     address: str
     port: int
     engine_id: bytes
-    incarnation: int
+    role: MemberRole
 
 
 def read_identity(folder: Path) -> Identity:
@@ -213,5 +248,5 @@ def read_identity(folder: Path) -> Identity:
         format_address(file.address),
         file.port,
         local.engine_id,
-        local.incarnation,
+        file.role,
     )

@@ -12,26 +12,29 @@ from pathlib import Path
 
 from agent.errors import ConfigError
 from agent.model import parse_address
-from agent.snmp.columns import MEMBER, RowStatus
+from agent.snmp.columns import MEMBER, SERVER, RowStatus
 from tools import credentials as credentials_file
 from tools.credentials import find_user
 from tools.errors import ManagerError, ToolError
 from tools.init import Identity, read_identity
-from tools.manager import Assignment, Manager
+from tools.manager import Assignment, Row, Session
+from tools.pool.target import PoolOption
 from tools.status import read_status
-from tools.target import Target, parse_endpoint
+from tools.target import Place, Target, parse_endpoint
 
 _POLL_S = 0.5
 _SET_TIMEOUT_S = 10.0
 """The SET is answered when the group has chosen its new membership."""
 
 
-def set_member(manager: Manager, identity: Identity) -> None:
-    """Create the member's row; nothing to do if it is there with the same identity."""
+def set_member(manager: Session, identity: Identity) -> None:
+    """Create the member's row, or have one that was removed let in again; nothing to do if it is
+    in the group with the same identity, so that it may be asked for again where no answer came."""
     index = (identity.member,)
     address = parse_address(identity.address).to_bytes(4, "big")
     present = manager.table(MEMBER).get(index)
-    if present is not None:
+    removed = MEMBER["State"].syntax.names.get(_number(present, "State")) == "removed"
+    if present is not None and not removed:
         if (present.get("EngineId"), present.get("Address")) == (identity.engine_id, address):
             return
         raise ToolError(
@@ -44,28 +47,47 @@ def set_member(manager: Manager, identity: Identity) -> None:
             Assignment(MEMBER["Address"], index, address),
             Assignment(MEMBER["Port"], index, identity.port),
             Assignment(MEMBER["EngineId"], index, identity.engine_id),
+            Assignment(MEMBER["Role"], index, identity.role),
             Assignment(MEMBER["RowStatus"], index, RowStatus.CREATE_AND_GO),
         ]
     )
 
 
+def _join(manager: Session, identity: Identity) -> str:
+    """Returns the name of the member that was asked."""
+    set_member(manager, identity)
+    (name,) = manager.get([SERVER["dhcpSyncServerName"]])
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else "the group"
+
+
+def _number(row: Row | None, short: str) -> int:
+    value = (row or {}).get(short, 0)
+    return value if isinstance(value, int) else 0
+
+
 def join_member(
     folder: Path,
-    contact: str,
+    contact: str | PoolOption,
     credentials: Path | None,
     timeout_s: float,
     say: Callable[[str], None],
 ) -> None:
-    """Join and wait until the member in `folder` serves. ToolError when it does not."""
+    """Join and wait until the member in `folder` serves, or publishes if that is its role.
+
+    ToolError when it does not."""
     identity = read_identity(folder)
     path = credentials or folder / credentials_file.FILE_NAME
-    address, port = parse_endpoint("--contact", contact)
-    if (address, port) == (identity.address, identity.port):
-        raise ConfigError("--contact", "", "is this member itself", "name one of the group")
-    operator = Target(address, port, find_user(path, "operator"))
-    with operator.open(timeout_s=_SET_TIMEOUT_S, retries=0) as manager:
-        set_member(manager, identity)
-    say(f"{address} has taken {identity.name} into the group")
+    user = find_user(path, "operator")
+    place: Place
+    if isinstance(contact, str):
+        address, port = parse_endpoint("--contact", contact)
+        if (address, port) == (identity.address, identity.port):
+            raise ConfigError("--contact", "", "is this member itself", "name one of the group")
+        place = Target(address, port, user, timeout_s=_SET_TIMEOUT_S, retries=0)
+    else:
+        place = contact.target(user, timeout_s=_SET_TIMEOUT_S, retries=0)
+    taken_by = place.run(lambda manager: _join(manager, identity))
+    say(f"{taken_by} has taken {identity.name} into the group")
     _wait(Target(identity.address, identity.port, find_user(path, "monitor")), timeout_s, say)
 
 
@@ -76,7 +98,7 @@ def _wait(target: Target, timeout_s: float, say: Callable[[str], None]) -> None:
         try:
             status = read_status(target, timeout_s=1, retries=0)
             words = f"{status.state}, {status.bindings} bindings, generation {status.generation}"
-            if status.is_serving:
+            if status.is_ready:
                 say(words)
                 return
         except ManagerError as error:

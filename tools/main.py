@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
+from tools.arguments import PolicyName, Role, RoleName
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
+
+if TYPE_CHECKING:
+    from tools.target import Place
 
 app = typer.Typer(
     name="dhcpsync",
@@ -27,12 +31,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 member = typer.Typer(help="The members of a group.", no_args_is_help=True, rich_markup_mode=None)
+imports = typer.Typer(
+    help="Static bindings from other servers' files.", no_args_is_help=True, rich_markup_mode=None
+)
 bench = typer.Typer(
     help="How fast it is on this machine (root, Linux).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(lab, name="lab")
+app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
 
@@ -50,6 +58,24 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="A[:PORT]", envvar="DHCPSYNC_ADDRESS", help="A member's SNMP address."),
 ]
+
+
+@app.callback()
+def pool_options(
+    context: typer.Context,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A[:PORT],B,...",
+            envvar="DHCPSYNC_POOL",
+            help="Members or names; the command uses one and goes to another by itself.",
+        ),
+    ] = None,
+    policy: Annotated[
+        PolicyName, typer.Option(help="Which member of the pool is asked first.")
+    ] = PolicyName.ROUND_ROBIN,
+) -> None:
+    context.obj = None if pool is None else (pool, policy.value)
 
 
 @app.command()
@@ -76,13 +102,21 @@ def init(
     join: Annotated[
         bool, typer.Option("--join", help="Found no group: wait for `member join`.")
     ] = False,
+    role: Role = RoleName.SERVER,
+    engine_id: Annotated[
+        str,
+        typer.Option(
+            metavar="HEX", help="Of a member that lost its store, as the group knows it; no --join."
+        ),
+    ] = "",
 ) -> None:
     """Make a member's folder: member.toml, store.db, and credentials.env where none is given."""
-    from tools.init import Founding, NewMember, make_member
+    from tools.init import Founding, NewMember, make_member, parse_engine_id
 
-    founding = None if join else Founding(group, mul, lease)
-    new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()))
-    for line in make_member(folder, new, founding, credentials):
+    known = parse_engine_id(engine_id) if engine_id else None
+    founding = None if join or known else Founding(group, mul, lease)
+    new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()), role.role)
+    for line in make_member(folder, new, founding, credentials, engine_id=known):
         typer.echo(line)
 
 
@@ -109,6 +143,7 @@ def serve(
 
 @app.command()
 def status(
+    context: typer.Context,
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="A member's folder on this machine.")
     ] = None,
@@ -118,10 +153,10 @@ def status(
 ) -> None:
     """The group as one member sees it: members, pools, rates."""
     from tools import status as view
-    from tools.target import find_target
+    from tools.place import find_place
 
-    target = find_target(folder, address, credentials, "monitor")
-    found = view.read_status(target, rate_s=1.0)
+    place = find_place(context.obj, folder, address, credentials, "monitor")
+    found = view.read_status_at(place, rate_s=1.0)
     view.show_status(found, as_json=json)
     if not found.is_well:
         raise typer.Exit(EXIT_NOT)
@@ -129,47 +164,225 @@ def status(
 
 @member.command("join")
 def member_join(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The joining member's folder.")],
     contact: Annotated[
-        str, typer.Option(metavar="A[:PORT]", help="A member of the group to join.")
-    ],
+        str | None, typer.Option(metavar="A[:PORT]", help="A member of the group to join.")
+    ] = None,
     credentials: CredentialsFile = None,
     timeout: Annotated[float, typer.Option(metavar="S", help="How long to wait.")] = 120.0,
 ) -> None:
     """Add a member to a group by SET at one of its members; waits until it serves."""
     from tools.join import join_member
+    from tools.place import find_contact
 
-    join_member(folder, contact, credentials, timeout, typer.echo)
+    join_member(folder, find_contact(context.obj, contact), credentials, timeout, typer.echo)
+
+
+Who = Annotated[str, typer.Argument(metavar="MEMBER", help="Its number or name.")]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="A member's folder on this machine.")
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="I know that it is dead: do it without a majority, or though it is heard."
+    ),
+]
+
+
+def _place(
+    context: typer.Context, folder: Path | None, address: str | None, credentials: Path | None
+) -> Place:
+    """Where an operator's order is given: one member, or the pool of the global option."""
+    from tools.place import find_place
+
+    return find_place(context.obj, folder, address, credentials, "operator")
+
+
+@member.command("list")
+def member_list(
+    context: typer.Context,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+    json: Json = False,
+) -> None:
+    """The members with failover's words for them, and what is being decided."""
+    from tools.members import show_members
+
+    show_members(_place(context, folder, address, credentials), as_json=json)
+
+
+def _remove(
+    context: typer.Context,
+    who: str,
+    folder: Path | None,
+    address: str | None,
+    credentials: Path | None,
+    *,
+    keeps_seat: bool,
+    force: bool,
+) -> None:
+    from tools.members import remove
+
+    place = _place(context, folder, address, credentials)
+    typer.echo(remove(place, who, keeps_seat=keeps_seat, force=force))
+
+
+@member.command("remove")
+def member_remove(
+    context: typer.Context,
+    who: Who,
+    force: Force = False,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Remove a member that is dead, by SET at another one."""
+    _remove(context, who, folder, address, credentials, keeps_seat=False, force=force)
+
+
+@member.command("partner-down")
+def member_partner_down(
+    context: typer.Context,
+    who: Who,
+    force: Force = False,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Say that a member is dead; it keeps its seat and comes back by itself."""
+    _remove(context, who, folder, address, credentials, keeps_seat=True, force=force)
+
+
+def _operate(
+    context: typer.Context,
+    who: str,
+    wanted: str,
+    folder: Path | None,
+    address: str | None,
+    credentials: Path | None,
+) -> None:
+    from tools.members import operate
+
+    typer.echo(operate(_place(context, folder, address, credentials), who, wanted))
+
+
+@member.command("pause")
+def member_pause(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Have a member answer no client until it is resumed."""
+    _operate(context, who, "paused", folder, address, credentials)
+
+
+@member.command("resume")
+def member_resume(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Have a member that was paused or shut down serve again."""
+    _operate(context, who, "running", folder, address, credentials)
+
+
+@member.command("shutdown")
+def member_shutdown(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Have a member hand over everything and be down until it is started again, or resumed."""
+    _operate(context, who, "shutdown", folder, address, credentials)
+
+
+@member.command("leave")
+def member_leave(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Have a member hand over everything and leave the group."""
+    _operate(context, who, "leaving", folder, address, credentials)
+
+
+@app.command("group")
+def group_set(
+    context: typer.Context,
+    mul: Annotated[int | None, typer.Option(metavar="S", help="MUL, failover's MCLT.")] = None,
+    lease: Annotated[int | None, typer.Option(metavar="S", help="Lease time.")] = None,
+    safe_period: Annotated[
+        int | None,
+        typer.Option(
+            metavar="S", help="Take a silent member down after so long; 0: never (read the docs)."
+        ),
+    ] = None,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Change the group's parameters, by SET and ballot."""
+    from tools.members import set_parameters
+
+    wanted = {"MaxUnpushedLeaseTime": mul, "LeaseTime": lease, "SafePeriod": safe_period}
+    typer.echo(set_parameters(_place(context, folder, address, credentials), wanted))
 
 
 @app.command()
 def apply(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The wanted configuration.")],
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would change, and change nothing.")
     ] = False,
-    folder: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A member's folder on this machine.")
-    ] = None,
+    folder: Folder = None,
     address: Address = None,
     credentials: CredentialsFile = None,
     json: Json = False,
 ) -> None:
     """Make subnets, pools, options and reservations what FILE says, at every member."""
     from tools.apply.command import apply_file
-    from tools.target import find_target
+    from tools.place import find_place
 
-    apply_file(
-        file,
-        find_target(folder, address, credentials, "operator"),
-        only_plan=plan,
-        as_json=json,
-    )
+    place = find_place(context.obj, folder, address, credentials, "operator")
+    apply_file(file, place, only_plan=plan, as_json=json)
+
+
+@imports.command("bootptab")
+def import_bootptab(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bootptab(5).")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would change, and change nothing.")
+    ] = False,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+    json: Json = False,
+) -> None:
+    """Reserve the addresses of FILE's hosts, with their options; nothing else is touched."""
+    from tools.bootptab.command import import_bootptab as run
+    from tools.place import find_place
+
+    place = find_place(context.obj, folder, address, credentials, "operator")
+    run(file, place, only_plan=plan, as_json=json)
 
 
 @bench.command("dhcp")
 def bench_dhcp(
-    seconds: Annotated[int, typer.Option(metavar="S", help="Length of one step.")] = 10,
+    seconds: Annotated[int, typer.Option(metavar="S", help="Length of one step.")] = 5,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Searches; the median counts.")] = 3,
     against: Annotated[
         str, typer.Option("--with", metavar="LIST", help="Also: kea,dhcpd (none for neither).")
     ] = "kea,dhcpd",
@@ -178,7 +391,8 @@ def bench_dhcp(
     """Rate of 4-way exchanges at <= 2.5 % drops, beside Kea and ISC dhcpd where installed."""
     from tools.bench.dhcp import run_bench
 
-    run_bench(seconds, [name for name in against.split(",") if name and name != "none"], json)
+    names = [name for name in against.split(",") if name and name != "none"]
+    run_bench(seconds, rounds, names, json)
 
 
 @bench.command("align")
@@ -196,6 +410,14 @@ def bench_align(
 def simulate(context: typer.Context) -> None:
     """Seeded simulation of a cluster, judged by invariants; `simulate --help` tells more."""
     from tools.simulator.main import main as run
+
+    raise typer.Exit(run(list(context.args)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def model(context: typer.Context) -> None:
+    """Search small models of the protocol exhaustively; `model --help` tells more."""
+    from tools.model.main import main as run
 
     raise typer.Exit(run(list(context.args)))
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config
@@ -76,6 +76,15 @@ class Assignment:
     column: Column
     index: Oid
     value: Value
+
+
+class Session(Protocol):
+    """One member, as something speaks to it: a `Manager`, or a test."""
+
+    def get(self, objects: Sequence[Scalar]) -> list[Value | None]: ...
+    def set(self, assignments: Iterable[Assignment]) -> None: ...
+    def table(self, table: Table) -> dict[Oid, Row]: ...
+    def close(self) -> None: ...
 
 
 class Manager:

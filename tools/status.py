@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agent.model import format_address
@@ -20,8 +20,8 @@ from agent.snmp.columns import (
 )
 from agent.snmp.oid import index_address
 from tools.errors import ManagerError
-from tools.manager import Manager, Row
-from tools.target import Target
+from tools.manager import Row, Session
+from tools.target import Place, Target
 
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
 
@@ -34,13 +34,20 @@ class MemberStatus:
     name: str
     address: str
     state: str
+    role: str
     hello: str
     align: str
     backlog: int
     clock_offset_ms: int
+    engine_id: str = ""
+    port: int = 161
+    endpoint: str = "normal"
 
     @property
     def is_well(self) -> bool:
+        """One that was removed is missed by nobody."""
+        if self.state == "removed":
+            return True
         return (self.state, self.hello, self.align) == ("active", "bidirectional", "aligned")
 
 
@@ -83,8 +90,18 @@ class Status:
         return self.state == "serving"
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it does what its role is: a database member publishes."""
+        return self.state in ("serving", "publishing")
+
+    @property
     def is_well(self) -> bool:
-        return self.is_serving and all(member.is_well for member in self.members)
+        return self.is_ready and all(member.is_well for member in self.members)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the member that was asked knows that it was removed."""
+        return any(one.id == self.asked and one.state == "removed" for one in self.members)
 
     def as_json(self) -> dict[str, Any]:
         return {"well": self.is_well} | asdict(self)
@@ -103,24 +120,32 @@ def read_status(
     target: Target, *, rate_s: float = 0.0, timeout_s: float = 2.0, retries: int = 2
 ) -> Status:
     """Ask the member. With `rate_s`, the counters are read twice, so far apart."""
-    with target.open(timeout_s=timeout_s, retries=retries) as manager:
-        status = _read(manager, target)
-        if not rate_s:
-            return status
-        begin = time.monotonic()
-        time.sleep(rate_s)
-        later = _counters(manager)
-        elapsed_s = time.monotonic() - begin
+    return read_status_at(replace(target, timeout_s=timeout_s, retries=retries), rate_s=rate_s)
+
+
+def read_status_at(place: Place, *, rate_s: float = 0.0) -> Status:
+    """The same at a member of a pool."""
+    return place.run(lambda manager: _read_with_rates(manager, rate_s))
+
+
+def _read_with_rates(manager: Session, rate_s: float) -> Status:
+    status = _read(manager)
+    if not rate_s:
+        return status
+    begin = time.monotonic()
+    time.sleep(rate_s)
+    later = _counters(manager)
+    elapsed_s = time.monotonic() - begin
     for name in _RATES:
         status.rates[name] = round((later[name] - status.counters[name]) / elapsed_s, 1)
     return status
 
 
-def _read(manager: Manager, target: Target) -> Status:
+def _read(manager: Session) -> Status:
     names = list(SERVER)
     values = dict(zip(names, manager.get(list(SERVER.values())), strict=True))
     if values["dhcpSyncServerId"] is None:
-        raise ManagerError(f"{target.address} is no dhcpsync member, or shows nothing to this user")
+        raise ManagerError("the agent is no dhcpsync member, or hides it from this user", "hidden")
 
     def number(name: str) -> int:
         value = values[f"dhcpSyncServer{name}"]
@@ -143,13 +168,13 @@ def _read(manager: Manager, target: Target) -> Status:
         generation=_number(group, "Generation"),
         lease_s=_number(group, "LeaseTime"),
         mul_s=_number(group, "MaxUnpushedLeaseTime"),
-        members=[_member(index[0], row) for index, row in manager.table(MEMBER).items()],
+        members=read_members(manager),
         pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
         counters=_counters(manager),
     )
 
 
-def _counters(manager: Manager) -> dict[str, int]:
+def _counters(manager: Session) -> dict[str, int]:
     values = manager.get(list(COUNTERS.values()))
     return {
         name.removeprefix("dhcpSyncCounter"): value if isinstance(value, int) else 0
@@ -164,11 +189,19 @@ def _member(member: int, row: Row) -> MemberStatus:
         name=_text(row, "Name"),
         address=format_address(int.from_bytes(address, "big")),
         state=_word(MEMBER["State"], _number(row, "State")),
+        role=_word(MEMBER["Role"], _number(row, "Role")),
         hello=_word(MEMBER["HelloState"], _number(row, "HelloState")),
         align=_word(MEMBER["AlignState"], _number(row, "AlignState")),
         backlog=_number(row, "Backlog"),
         clock_offset_ms=_number(row, "ClockOffset"),
+        engine_id=_octets(row, "EngineId").hex(),
+        port=_number(row, "Port"),
+        endpoint=_word(MEMBER["EndpointState"], _number(row, "EndpointState")),
     )
+
+
+def read_members(manager: Session) -> list[MemberStatus]:
+    return [_member(index[0], row) for index, row in manager.table(MEMBER).items()]
 
 
 def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
@@ -220,16 +253,19 @@ def show_status(status: Status, *, as_json: bool) -> None:
         f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
         highlight=False,
     )
-    members = Table("member", "address", "state", "hello", "align", title="Members")
+    members = Table("member", "address", "role", "state", "hello", "align", title="Members")
+    members.add_column("failover says")
     members.add_column("backlog", justify="right")
     members.add_column("clock offset", justify="right")
     for one in status.members:
         members.add_row(
             f"{one.id} {one.name}",
             one.address,
+            one.role,
             one.state,
             one.hello,
             one.align,
+            one.endpoint,
             str(one.backlog),
             f"{one.clock_offset_ms} ms",
             style="" if one.is_well else "yellow",

@@ -9,7 +9,8 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.member_file import MemberFile, load_member_file
-from agent.model import Member, parse_address
+from agent.model import Member, MemberRole, parse_address
+from agent.serve import main as serve
 from agent.snmp.keys import derive_keys
 from store import open_store
 from tools.credentials import load_credentials
@@ -142,3 +143,50 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=f"{tmp_path}/file/m: cannot be made: Not a directory"):
         make_member(tmp_path / "file" / "m", NEW, FOUNDING, None)
+
+
+DATABASE = NewMember(9, "seed", "198.18.0.9", 161, (), MemberRole.DATABASE)
+
+
+def test_a_database_member_knows_its_role_and_founds_as_one(tmp_path: Path) -> None:
+    make_member(tmp_path / "m", DATABASE, FOUNDING, None)
+    assert load_member_file(tmp_path / "m").role is MemberRole.DATABASE
+    assert read_identity(tmp_path / "m").role is MemberRole.DATABASE
+    store = open_store(tmp_path / "m" / "store.db")
+    with store.read() as tx:
+        group = tx.group()
+    store.close()
+    assert group is not None
+    assert group.members[0].role is MemberRole.DATABASE
+
+
+def test_a_database_member_needs_no_interface(tmp_path: Path) -> None:
+    new = NewMember(9, "seed", "198.18.0.9", 161, ("eth0",), MemberRole.DATABASE)
+    with pytest.raises(ConfigError, match=r"^--interface: .*it serves no clients"):
+        make_member(tmp_path / "m", new, FOUNDING, None)
+
+
+def test_the_engine_of_a_database_member_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_member(tmp_path / "m", DATABASE, FOUNDING, None)
+    assert serve([str(tmp_path / "m"), "--only", "engine"]) == 2
+    assert "member.role: is database: this member serves no clients" in capsys.readouterr().err
+
+
+def test_a_role_that_differs_from_the_groups_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_member(tmp_path / "m", DATABASE, FOUNDING, None)
+    path = tmp_path / "m" / "member.toml"
+    path.write_text(path.read_text().replace('"database"', '"server"'))
+    assert serve([str(tmp_path / "m")]) == 2
+    assert "is server, but the group knows it as database" in capsys.readouterr().err
+
+
+def test_an_unknown_role_is_named(tmp_path: Path) -> None:
+    make_member(tmp_path / "m", DATABASE, FOUNDING, None)
+    path = tmp_path / "m" / "member.toml"
+    path.write_text(path.read_text().replace('"database"', '"seeder"'))
+    with pytest.raises(ConfigError, match=r"member\.role: is 'seeder'; one of server, database"):
+        load_member_file(tmp_path / "m")

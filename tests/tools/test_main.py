@@ -25,7 +25,17 @@ def dhcpsync(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_subcommand_and_ends_with_0() -> None:
     done = dhcpsync("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("init", "serve", "lab", "status", "member", "apply", "bench", "simulate"):
+    for name in (
+        "init",
+        "serve",
+        "lab",
+        "status",
+        "member",
+        "apply",
+        "import",
+        "bench",
+        "simulate",
+    ):
         assert f"\n  {name} " in done.stdout
 
 

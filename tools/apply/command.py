@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.model import ConfigRow
 from tools.apply.file import parse_file
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
 from tools.errors import ToolError
-from tools.target import Target
+from tools.manager import Session
+from tools.target import Place
 
 _STYLES = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
 
 
-def apply_file(path: Path, target: Target, *, only_plan: bool, as_json: bool) -> list[Step]:
+def apply_file(path: Path, place: Place, *, only_plan: bool, as_json: bool) -> list[Step]:
     """Make the group's configuration what the file says; returns the steps."""
-    wanted = parse_file(str(path), _read(path))
-    with target.open() as manager:
+    wanted = parse_file(str(path), read_text(path))
+
+    def plan(present: Iterable[ConfigRow]) -> list[Step]:
+        return make_plan(present, wanted)
+
+    done = apply_plan(str(path), plan, place, only_plan=only_plan)
+    show(done, len(wanted), only_plan=only_plan, as_json=as_json)
+    return done
+
+
+def apply_plan(
+    name: str,
+    make: Callable[[Iterable[ConfigRow]], list[Step]],
+    place: Place,
+    *,
+    only_plan: bool,
+) -> list[Step]:
+    """Do what `make` finds to do, given the rows that the group has.
+
+    Safe to repeat at another member: what was done is read back before the rest is planned."""
+
+    def work(manager: Session) -> list[Step]:
         remote = Remote(manager)
-        plan = make_plan(remote.rows, wanted)
+        plan = make(remote.rows)
         try:
             remote.check(plan)
         except ConfigError as error:
             # The file is right in itself; it is what the members have that stands against it.
-            raise ToolError(str(explain(error, str(path)))) from None
+            raise ToolError(str(explain(error, name))) from None
         if not only_plan:
-            remote.write(plan, lambda _step: None)
-    _show(plan, len(wanted), only_plan=only_plan, as_json=as_json)
-    return plan
+            remote.write(plan, done.append)
+        return plan
+
+    done: list[Step] = []
+    plan = place.run(work)
+    return plan if only_plan else done
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -42,7 +67,14 @@ def _read(path: Path) -> str:
         raise ConfigError(str(path), "", "is no UTF-8 text") from None
 
 
-def _show(plan: Sequence[Step], rows: int, *, only_plan: bool, as_json: bool) -> None:
+def show(
+    plan: Sequence[Step],
+    rows: int,
+    *,
+    only_plan: bool,
+    as_json: bool,
+    warnings: Sequence[str] = (),
+) -> None:
     import typer
 
     if as_json:
@@ -50,7 +82,8 @@ def _show(plan: Sequence[Step], rows: int, *, only_plan: bool, as_json: bool) ->
             {"action": s.action.value, "kind": s.kind, "key": s.key, "detail": s.describe()}
             for s in plan
         ]
-        typer.echo(json.dumps({"applied": not only_plan, "steps": steps}, indent=2))
+        said = {"applied": not only_plan, "warnings": list(warnings), "steps": steps}
+        typer.echo(json.dumps(said, indent=2))
         return
     if not plan:
         typer.echo(f"nothing to do: all {rows} rows are as the file says")

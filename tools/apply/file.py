@@ -6,6 +6,8 @@
     [[subnet]]
     prefix = "198.18.0.0/15"
     lease = 3600                               # seconds; 0 or absent: the group's
+    claims = "accept"                          # or "known-only", "deny": docs/operations.md
+    offer-delay = 0                            # seconds; not 0: members share the clients
     pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"
@@ -29,6 +31,7 @@ from agent.config import validate_configuration
 from agent.dhcp.options import OPTION_TYPES, option_type, parse_text
 from agent.errors import ConfigError
 from agent.model import (
+    ClaimPolicy,
     ConfigRow,
     Option,
     Pool,
@@ -44,6 +47,8 @@ _TOP = {"subnet": list, "options": dict}
 _SUBNET = {
     "prefix": str,
     "lease": int,
+    "claims": str,
+    "offer-delay": int,
     "name": str,
     "interface": str,
     "active": bool,
@@ -117,6 +122,8 @@ def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]
         lease_s=_lease(name, place, table.get("lease", 0)),
         interface=table.get("interface", ""),
         name=table.get("name", ""),
+        claims=_claims(name, place, table.get("claims", "accept")),
+        offer_delay_s=table.get("offer-delay", 0),
         active=table.get("active", True),
     )
     for number, pool in enumerate(table.get("pools", []), 1):
@@ -226,6 +233,15 @@ def _require(name: str, place: str, table: dict[str, Any], key: str, example: st
     if key not in table:
         raise ConfigError(name, f"{place}: {key}", "is missing", f"such as {key} = {example}")
     return str(table[key])
+
+
+def _claims(name: str, place: str, word: str) -> ClaimPolicy:
+    words = {policy.name.lower().replace("_", "-"): policy for policy in ClaimPolicy}
+    if word not in words:
+        raise ConfigError(
+            name, f"{place}: claims", f"is {word!r}", f"write one of {', '.join(words)}"
+        )
+    return words[word]
 
 
 def _lease(name: str, place: str, lease_s: int) -> int:

@@ -56,7 +56,13 @@ def _values(row: ConfigRow) -> dict[str, str]:
     state = {"state": "" if row.active else "not in service"}
     if isinstance(row, Subnet):
         lease = f"{row.lease_s} s" if row.lease_s else ""
-        return {"name": row.name, "lease": lease, "interface": row.interface} | state
+        return {
+            "name": row.name,
+            "lease": lease,
+            "interface": row.interface,
+            "claims": row.claims.name.lower().replace("_", "-"),
+            "offer delay": f"{row.offer_delay_s} s" if row.offer_delay_s else "",
+        } | state
     if isinstance(row, Pool):
         return {"name": row.name} | state
     if isinstance(row, Option):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from agent.config import validate_configuration
 from agent.errors import ConfigError
-from agent.model import ConfigRow, Option, Pool, Reservation, Subnet
+from agent.model import ClaimPolicy, ConfigRow, Option, Pool, Reservation, Subnet
 from agent.snmp.columns import OPTION, POOL, RESERVATION, SUBNET, RowStatus, Table
 from agent.snmp.oid import Oid, address_index, index_address
 from tools.apply.plan import Action, Step, changes
 from tools.errors import ManagerError, ToolError
-from tools.manager import Assignment, Manager, Row, Value
+from tools.manager import Assignment, Row, Session, Value
 
 _SET_VARIABLES_MAX = 160
 _SET_OCTETS_MAX = 16_000
@@ -25,7 +25,7 @@ _SET_OCTETS_MAX = 16_000
 class Remote:
     """The configuration that a member has: `rows`, and the leases in each of its subnets."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Session) -> None:
         self._manager = manager
         subnets = manager.table(SUBNET)
         self.rows: list[ConfigRow] = [
@@ -121,6 +121,8 @@ def _cells(row: ConfigRow) -> dict[str, Value]:
             "Name": row.name.encode(),
             "Interface": row.interface.encode(),
             "LeaseTime": row.lease_s,
+            "Claims": row.claims,
+            "OfferDelay": row.offer_delay_s,
         }
     if isinstance(row, Pool):
         return {"Name": row.name.encode()}
@@ -136,6 +138,8 @@ def _subnet(index: Oid, row: Row) -> Subnet:
         lease_s=_number(row, "LeaseTime"),
         interface=_text(row, "Interface"),
         name=_text(row, "Name"),
+        claims=ClaimPolicy(_number(row, "Claims")),
+        offer_delay_s=_number(row, "OfferDelay"),
         active=_is_active(row),
     )
 

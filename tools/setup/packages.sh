@@ -26,6 +26,7 @@ test|dhclient|a real DHCP client|isc-dhcp-client|
 test|dhcpcd|a real DHCP client|dhcpcd-base|optional
 test|perfdhcp|load from many DHCP clients|kea-admin|optional
 test|snmpget|net-snmp's tools, as an operator uses them|snmp|optional
+test|snmptrapd|notifications taken in by net-snmp|snmptrapd|optional
 test|smilint|checks the MIB|smitools|optional
 TABLE
 }

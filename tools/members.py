@@ -1,0 +1,136 @@
+"""`dhcpsync member ...` and `dhcpsync group`: orders by SET, and what has become of them.
+
+An order about a member that is gone is set at any other member; pause, resume, shutdown and leave
+are set at the member that they are about, which is found in the member table of the one that was
+named. A refusal is told with its reason, which the audit keeps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from agent.errors import ConfigError
+from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
+from agent.snmp.orders import FORCE, PARTNER_DOWN, SERVICES
+from tools.errors import ManagerError, ToolError
+from tools.manager import Assignment, Session, Value
+from tools.status import MemberStatus, read_members
+from tools.target import Place, Target
+
+_SET_TIMEOUT_S = 10.0
+
+OPERATIONS = {service.name.lower(): number for number, service in SERVICES.items()}
+"""Orders to the member itself, by what it is to be: paused, running, shutdown, leaving."""
+
+_REFUSALS = ("inconsistentValue", "inconsistentName", "wrongValue", "resourceUnavailable")
+
+
+def find_member(members: list[MemberStatus], who: str) -> MemberStatus:
+    """By number or name."""
+    found = [one for one in members if who in (str(one.id), one.name)]
+    if not found:
+        known = ", ".join(f"{one.id} {one.name}" for one in members)
+        raise ConfigError("member", "", f"{who!r} is none of the group", f"there are {known}")
+    return found[0]
+
+
+def order(place: Place, assignments: Callable[[Session], list[Assignment]]) -> None:
+    """One SET. A refusal is told with the reason that the member's audit gives.
+
+    In a pool it is made again at another member where no answer came; `assignments` reads before
+    it says what is to be set, and says nothing where that is the case already."""
+
+    def work(manager: Session) -> None:
+        try:
+            wanted = assignments(manager)
+            if wanted:
+                manager.set(wanted)
+        except ManagerError as error:
+            if error.status not in _REFUSALS:
+                raise
+            raise ToolError(f"{error}: {_reason(manager)}") from error
+
+    place.with_patience(_SET_TIMEOUT_S).run(work)
+
+
+def _reason(manager: Session) -> str:
+    """The last refusal in the audit, without the SET that it quotes."""
+    rows = manager.table(AUDIT)
+    for _, row in sorted(rows.items(), reverse=True):
+        if row.get("Action") == b"refused":
+            detail = row.get("Detail", b"")
+            text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else ""
+            return text.split(": dhcpSync")[0]
+    return "the audit does not say why"
+
+
+def remove(place: Place, who: str, *, keeps_seat: bool, force: bool) -> str:
+    """Removal, or partner-down. A forced one is one member's, and never repeated by itself."""
+    if force and not isinstance(place, Target):
+        raise ConfigError("--force", "", "is given to a pool", "name the one member by --address")
+
+    def assignments(manager: Session) -> list[Assignment]:
+        member = find_member(read_members(manager), who)
+        if member.state in (("down", "removed") if keeps_seat else ("removed",)):
+            return []
+        index = (member.id,)
+        first = (
+            Assignment(MEMBER["Operation"], index, PARTNER_DOWN)
+            if keeps_seat
+            else Assignment(MEMBER["RowStatus"], index, RowStatus.DESTROY)
+        )
+        forced = [Assignment(MEMBER["Force"], index, FORCE)] if force else []
+        return [first, *forced]
+
+    order(place, assignments)
+    return f"the order is taken; `dhcpsync member list` shows when member {who} is out"
+
+
+def operate(place: Place, who: str, wanted: str) -> str:
+    """An order to the member itself; in a pool, anybody tells where that is."""
+    member = place.run(lambda manager: find_member(read_members(manager), who))
+    at = place.at(member.address, member.port)
+    order(at, lambda _: [Assignment(MEMBER["Operation"], (member.id,), OPERATIONS[wanted])])
+    return f"{member.name} has taken the order"
+
+
+def set_parameters(place: Place, wanted: dict[str, int | None]) -> str:
+    """Group parameters by the short name of their column."""
+    given: list[tuple[Column, Value]] = [
+        (GROUP[short], value) for short, value in wanted.items() if value is not None
+    ]
+    if not given:
+        raise ConfigError("group", "", "nothing to set", "give --mul, --lease or --safe-period")
+    order(place, lambda _: [Assignment(column, (1,), value) for column, value in given])
+    return "the order is taken; `dhcpsync status` shows when the group has decided"
+
+
+def _members_and_changes(manager: Session) -> tuple[list[MemberStatus], list[str]]:
+    pending = [
+        _text(row.get("Change")) + (f" ({_text(row.get('User'))})" if row.get("User") else "")
+        for _, row in sorted(manager.table(PENDING).items())
+    ]
+    return read_members(manager), pending
+
+
+def show_members(place: Place, *, as_json: bool) -> None:
+    """The member table, and what is being decided there."""
+    members, pending = place.run(_members_and_changes)
+    import typer
+
+    if as_json:
+        listed = [
+            {"id": one.id, "name": one.name, "address": one.address, "state": one.state,
+             "endpoint": one.endpoint} for one in members
+        ]  # fmt: skip
+        typer.echo(json.dumps({"members": listed, "pending": pending}, indent=2))
+        return
+    for one in members:
+        typer.echo(f"{one.id:>5} {one.name:<16} {one.address:<15} {one.state:<8} {one.endpoint}")
+    for change in pending:
+        typer.echo(f"pending: {change}")
+
+
+def _text(value: Value | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
