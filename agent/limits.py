@@ -207,6 +207,9 @@ SNMP_AUDIT_DETAIL_MAX = 4_096
 BLOCK_POLLED_MAX = 4_096
 """Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""
 
+ORDERS_REMEMBERED_MAX = 256
+"""Pools whose order of blocks is kept: hashing is dear, and the order changes with the group."""
+
 POLL_BINDINGS_MAX = 8_192
 """Bindings read to answer one poll: about 40 ms, for which the engine waits, and two whole blocks;
 what lies behind them is not agreed to."""

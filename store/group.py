@@ -24,7 +24,7 @@ from agent.model import (
     Quarantine,
 )
 from store.local import LocalRow
-from store.session import Row
+from store.session import Row, read_once
 from store.sqlite import compile_insert, compile_statement, compile_upsert
 from store.tables import LOST_STORE, MEMBER, PROPOSAL, QUARANTINE, SERVER_GROUP, SILENT_MEMBER
 
@@ -94,6 +94,7 @@ def _group(parameters: Sequence[Any], members: Iterable[Row]) -> Group:
 class GroupRows(LocalRow):
     """The part of the port about membership."""
 
+    @read_once
     def group(self) -> Group | None:
         rows = self.rows(_GROUP)
         if not rows:
@@ -115,6 +116,7 @@ class GroupRows(LocalRow):
         self.change(_DELETE_SILENT)
         self.change_many(_ADD_SILENT, [(member,) for member in members])
 
+    @read_once
     def lost_stores(self) -> dict[MemberId, LostStore]:
         return {row[0]: LostStore(*row) for row in self.rows(_LOST_STORES)}
 
@@ -137,6 +139,7 @@ class GroupRows(LocalRow):
         value = None if ballot.value is None else group_to_json(ballot.value)
         self.change(_PUT_BALLOT, (ballot.generation, *ballot.promised, *accepted, value))
 
+    @read_once
     def quarantines(self) -> list[Quarantine]:
         return [Quarantine(*row) for row in self.rows(_QUARANTINES)]
 

@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
 from agent.model import Local, Service, stream_id
-from store.session import Row
+from store.session import Row, read_once
 from store.sqlite import compile_insert, compile_statement, compile_upsert, limited
 from store.streams import StreamRows
 from store.tables import AUDIT, COUNTER, LOCAL, SNMP_USER
@@ -150,6 +150,7 @@ def _audit_hash(previous: bytes, seq: int, at: int, *texts: str) -> bytes:
 class LocalRow(StreamRows):
     """The part of the port about this member, and what lies outside the port beside it."""
 
+    @read_once
     def local(self) -> Local:
         values = list(self.rows(_LOCAL)[0])
         values[_SERVING] = bool(values[_SERVING])

@@ -7,13 +7,32 @@ driver makes the session fail for good: whatever the caller does, it will be rol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from sqlite3 import Cursor
-from typing import Any
+from typing import Any, TypeVar
 
 from store.sqlite import DRIVER_ERRORS, store_error
 
 Row = tuple[Any, ...]
+_S = TypeVar("_S", bound="Session")
+_T = TypeVar("_T")
+
+
+def read_once(verb: Callable[[_S], _T]) -> Callable[[_S], _T]:
+    """A verb that reads a small table whole. Several parts ask for it in one transaction, in which
+    it stays as it is until something is written."""
+    name = verb.__name__
+
+    @wraps(verb)
+    def remembered(self: _S) -> _T:
+        found = self._read
+        if name not in found:
+            found[name] = verb(self)
+        result: _T = found[name]
+        return result
+
+    return remembered
 
 
 class Session:
@@ -23,6 +42,7 @@ class Session:
         self._cursor: Cursor | None = cursor
         self._place = place
         self._writing = writing
+        self._read: dict[str, Any] = {}
         self.failed = False
 
     def end(self) -> None:
@@ -71,4 +91,5 @@ class Session:
         cursor = self._cursor
         assert cursor is not None, "this transaction is over"
         assert self._writing, "a read transaction cannot write; use Store.write()"
+        self._read.clear()
         return cursor

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import bindparam, delete, literal_column, select, tuple_, update
 
 from agent.model import Change, ChangeKind, StreamHead, StreamId, stream_id
-from store.session import Row, Session
+from store.session import Row, Session, read_once
 from store.sqlite import (
     compile_insert,
     compile_insert_new,
@@ -94,6 +94,7 @@ def _change(row: Row) -> Change:
 class StreamRows(Session):
     """The part of the port about streams and the change log."""
 
+    @read_once
     def streams(self) -> dict[StreamId, StreamHead]:
         return {row[0]: StreamHead(*row) for row in self.rows(_STREAMS)}
 

@@ -37,6 +37,7 @@ from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
+_SURVEY_MS = 5_000
 _IDLE_MS = 60_000
 _SURPLUS_DIVISOR = 8
 """A surplus is given back from an eighth of the share on: less is not worth the messages."""
@@ -50,7 +51,7 @@ class Stock:
     asked again."""
 
     pool: Span
-    order: list[Span]
+    order: tuple[Span, ...]
     leased: Leased
     high: int = 0
     free: int = 0
@@ -190,7 +191,7 @@ class Keeper:
             return
         self._loaded_for = key
         self._served = load_served(tx)
-        members = list(sharing(situation.group)) or [situation.me]
+        members = tuple(sharing(situation.group)) or (situation.me,)
         known = {stock.pool: stock for stock in self._stocks}
         self._stocks = []
         for pool in self._served.pools:
@@ -201,7 +202,7 @@ class Keeper:
             stock.leased.read_on(tx, now_ms // 1000)
             self._set_mark(stock)
             stock.used_at_ms = now_ms
-        self._survey_at_ms = now_ms + _COUNT_MS
+        self._survey_at_ms = now_ms + _SURVEY_MS
 
     def _count(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
         """Operators must hear of a pool that runs out here, and that it has enough again."""
@@ -212,10 +213,10 @@ class Keeper:
             self._situation.notify(free_addresses(low, *stock.pool, stock.free))
 
     def _survey(self, tx: StoreTransaction, now_ms: int) -> None:
-        """Look how full one pool is, a part of it, once a second."""
+        """Look how full one pool is, a part of it, every few seconds."""
         if not self._stocks or now_ms < self._survey_at_ms:
             return
-        self._survey_at_ms = now_ms + _COUNT_MS
+        self._survey_at_ms = now_ms + _SURVEY_MS
         self._surveyed = (self._surveyed + 1) % len(self._stocks)
         stock = self._stocks[self._surveyed]
         stock.leased.read_on(tx, now_ms // 1000)

@@ -213,11 +213,11 @@ class Node:
         self._situation.remembered[peer.member] = max(
             told, self._situation.remembered.get(peer.member, told)
         )
-        self._recovery.hear(tx, hello, now_ms)
+        loss_is_news = self._recovery.hear(tx, hello, now_ms)
         self._compare_digests(tx, peer, now_ms)
         after = (True, peer.link, peer.align, peer.serving, peer.intact)
         ahead = not covers(self._applied, peer.vector)
-        if before != after or ahead or self._recovery.changed or hello.lost:
+        if before != after or ahead or self._recovery.changed or loss_is_news:
             self._wake(now_ms)  # a Hello that tells nothing new makes no work
         else:
             self._due_ms = min(self._due_ms, self._hello_at_ms)

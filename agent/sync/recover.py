@@ -89,19 +89,20 @@ def highest_incarnation(member: MemberId, streams: Collection[StreamId]) -> int:
 # --- what the others hold ----------------------------------------------------------------------
 
 
-def note_lost(tx: StoreTransaction, member: MemberId, incarnation: int, now: int) -> None:
+def note_lost(tx: StoreTransaction, member: MemberId, incarnation: int, now: int) -> bool:
     """Stores of `member` up to `incarnation` are gone, by RECOVER or by removal. Known already,
-    it changes nothing. What was on its way to such a store is from now on a promise to it, which
-    ends with the others (`void_promises`)."""
+    it changes nothing; returns whether it was news. What was on its way to such a store is from
+    now on a promise to it, which ends with the others (`void_promises`)."""
     known = tx.lost_stores().get(member)
     if known is not None and known.incarnation >= incarnation:
-        return
+        return False
     tx.put_lost_store(LostStore(member, incarnation, now))
     for row in tx.address_ranges(0, ADDRESS_MAX):
         given = row.state is AddressState.TRANSFERRING and row.member == member
         if given and row.nonce.incarnation <= incarnation:
             promised = replace(row, state=AddressState.PROMISED)
             move(tx, AddressEvent.TAKER_LOST, promised)
+    return True
 
 
 def void_promises(tx: StoreTransaction, now: int, mul_s: int) -> int:
@@ -173,11 +174,11 @@ class Recovery:
         self._void_at_ms = 0
         self.changed = False
 
-    def hear(self, tx: StoreTransaction, hello: Hello, now_ms: int) -> None:
-        """What a peer tells of itself, and of me."""
+    def hear(self, tx: StoreTransaction, hello: Hello, now_ms: int) -> bool:
+        """What a peer tells of itself, and of me. Returns whether a loss of its store is news."""
         sender = hello.header.sender
-        if hello.lost:
-            note_lost(tx, sender, hello.lost, now_ms // 1000)
+        is_news = hello.lost > 0 and note_lost(tx, sender, hello.lost, now_ms // 1000)
+        if is_news:
             self._void_at_ms = min(self._void_at_ms, now_ms)
         local = tx.local()
         behind = self._behind(tx, local, hello)
@@ -190,6 +191,7 @@ class Recovery:
                 remembered_incarnation=max(remembered, hello.known[0]),
             )
             self._begin_anew(tx)
+        return is_news
 
     def _behind(self, tx: StoreTransaction, local: Local, hello: Hello) -> str:
         """What the peer remembers of me and my store does not know."""

@@ -8,12 +8,13 @@ cold together do not fight over the lowest addresses (protocol.md 4).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 
-from agent.limits import BLOCK_POLLED_MAX
+from agent.limits import BLOCK_POLLED_MAX, ORDERS_REMEMBERED_MAX
 from agent.model import ChangeKind, Group, MemberId, MemberRole, Pool, Reservation, Subnet
 from agent.port import StoreTransaction
 from agent.sync.ranges import Span, union
@@ -117,18 +118,19 @@ def blocks(pool: Span, size: int) -> list[Span]:
     return [(first, following - 1) for first, following in pairwise(edges)]
 
 
-def blocks_in_order(pool: Span, members: Sequence[MemberId], me: MemberId) -> list[Span]:
+@lru_cache(ORDERS_REMEMBERED_MAX)
+def blocks_in_order(pool: Span, members: tuple[MemberId, ...], me: MemberId) -> tuple[Span, ...]:
     """Every block of the pool, those that the hash gives `me` first. Alone, by address: what
     lies side by side then becomes few rows."""
     if len(members) == 1:
-        return blocks(pool, _ALONE_BLOCK)
+        return tuple(blocks(pool, _ALONE_BLOCK))
     size = block_size(pool, len(members))
 
     def rank(block: Span) -> tuple[int, int]:
         mine = weight(block[0] // size, me)
         return sum(weight(block[0] // size, other) > mine for other in members), block[0]
 
-    return sorted(blocks(pool, size), key=rank)
+    return tuple(sorted(blocks(pool, size), key=rank))
 
 
 def prefers_other(first: int, me: MemberId, other: MemberId) -> bool:

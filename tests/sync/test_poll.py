@@ -442,14 +442,14 @@ def test_a_promise_is_not_passed_on_once_a_lease_came_of_it() -> None:
 def test_blocks_cover_the_pool_once_in_everybodys_order(size: int, members: int) -> None:
     pool = (NETWORK + 7, NETWORK + 6 + size)
     for me in range(1, members + 1):
-        order = stock.blocks_in_order(pool, range(1, members + 1), me)
+        order = stock.blocks_in_order(pool, tuple(range(1, members + 1)), me)
         assert ranges.union(order) == [pool]
         assert ranges.size(order) == size
 
 
 def test_members_begin_with_different_blocks() -> None:
     pool = (NETWORK, NETWORK + 126_974)
-    firsts = [stock.blocks_in_order(pool, [1, 2, 3], me)[:16] for me in (1, 2, 3)]
+    firsts = [stock.blocks_in_order(pool, (1, 2, 3), me)[:16] for me in (1, 2, 3)]
     common = sum(len(set(a) & set(b)) for a in firsts for b in firsts if a is not b)
     assert common < 10
 
