@@ -493,6 +493,16 @@ class Evidence:
                 f"holds {shadow.applied.get(stream, 0)}"
             )
 
+    def served(self, shadow: Shadow, memory: dict[str, int]) -> None:
+        """Datagrams were handled. I10: by one that knows that it is out, what must not lead to an
+        OFFER or ACK. I15: how many items each container of the member's memory holds."""
+        if shadow.removed_at_ms >= 0:
+            self.judged["I10"] += 1
+        for name, held in memory.items():
+            self.judged["I15 memory"] += 1
+            if held > ITEMS_MAX:
+                raise ViolationError(f"I15: {shadow.name} holds {held} items in {name}")
+
     def offered(self, shadow: Shadow, address: int, decided_ms: int) -> None:
         """I10 and I13, for every OFFER and ACK. What became UNAVAILABLE in the same batch may be
         named in an answer to an earlier message."""
@@ -581,6 +591,8 @@ class Evidence:
 
 
 _GONE = (MemberState.REMOVED, MemberState.DOWN)
+ITEMS_MAX = 2_000
+"""Items in one container: with at most a few hundred addresses and clients, more is a leak."""
 MESSAGES_BASE = 64
 MESSAGES_A_PEER = 32
 """Messages that one input may lead to: a Hello, an update and a question for each peer, and aborts

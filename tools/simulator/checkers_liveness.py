@@ -46,6 +46,7 @@ def judge(sim: Simulation) -> None:
                 f"L1: {client.name} has lost its lease with every member in reach, and has "
                 f"{format_address(address)} now"
             )
+    check_addresses_return(sim)
     judge_stock(sim)
 
 

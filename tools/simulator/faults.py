@@ -48,14 +48,16 @@ def _ten_leases(scope: Scope) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`weight` 0: drawn only where `--faults` names it. `least_members`: a group smaller than
-    that cannot have it. `loses_disk`: afterwards the member's store may be behind."""
+    """`weight` 0: drawn only where `--faults` names it. `share`: in how many of the runs it may
+    happen at all. `least_members`: a group smaller than that cannot have it. `loses_disk`:
+    afterwards the member's store may be behind."""
 
     name: str
     draw: Callable[[random.Random, Scope], What]
     begin: Callable[[Simulation, What], Any]
     end: Callable[[Simulation, What, Any], None] = _nothing
     weight: int = 1
+    share: float = 0.6
     least_members: int = 1
     longest_ms: Callable[[Scope], int] = _ten_leases
     loses_disk: bool = False
@@ -303,7 +305,7 @@ def _begin_false_death(sim: Simulation, what: What) -> None:
 
 
 def _end_false_death(sim: Simulation, what: What, _state: Any) -> None:
-    sim.operator_joins(what["contact"], what["member"])
+    sim.operator_readmits(what["contact"], what["member"])
 
 
 def _draw_skew(r: random.Random, s: Scope) -> What:
@@ -338,7 +340,7 @@ def _begin_death(*, keeps_seat: bool) -> Callable[[Simulation, What], None]:
 
 def _end_death(sim: Simulation, what: What, _state: Any) -> None:
     sim.member(what["member"]).start()
-    sim.operator_joins(what["contact"], what["member"])
+    sim.operator_readmits(what["contact"], what["member"])
 
 
 def _begin_service(service: Service) -> Callable[[Simulation, What], None]:
@@ -350,7 +352,7 @@ def _begin_service(service: Service) -> Callable[[Simulation, What], None]:
 
 def _end_service(sim: Simulation, what: What, _state: Any) -> None:
     sim.operator_orders(what["member"], Service.RUNNING)
-    sim.operator_joins(what["contact"], what["member"])
+    sim.operator_readmits(what["contact"], what["member"])
 
 
 def _draw_parameters(r: random.Random, s: Scope) -> What:
@@ -374,6 +376,10 @@ def _begin_bad_input(sim: Simulation, what: What) -> None:
 
 
 _TAIL_MS = 600_000
+_SELDOM = 0.25
+"""Changes of the group: each of them is followed by minutes in which little else can happen."""
+_RARE = 0.05
+"""What a lie about a death makes unsafe cannot be judged any more."""
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -427,7 +433,7 @@ KINDS: dict[str, Kind] = {
             _draw_false_death,
             _begin_false_death,
             _end_false_death,
-            weight=0,
+            share=_RARE,
             least_members=2,
         ),
         Kind("skew", _draw_skew, _begin_skew, _end_skew),
@@ -438,7 +444,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_death(keeps_seat=False),
             _end_death,
-            weight=0,
+            share=_SELDOM,
             least_members=2,
         ),
         Kind(
@@ -446,7 +452,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_death(keeps_seat=True),
             _end_death,
-            weight=0,
+            share=_SELDOM,
             least_members=2,
         ),
         Kind(
@@ -454,7 +460,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_service(Service.SHUTDOWN),
             _end_service,
-            weight=0,
+            share=_SELDOM,
             least_members=2,
         ),
         Kind(
@@ -462,7 +468,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_service(Service.LEAVING),
             _end_service,
-            weight=0,
+            share=_SELDOM,
             least_members=2,
         ),
         Kind(
@@ -470,9 +476,9 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_service(Service.PAUSED),
             _end_service,
-            weight=0,
+            share=_SELDOM,
             least_members=2,
         ),
-        Kind("mul", _draw_parameters, _begin_parameters, weight=0),
+        Kind("mul", _draw_parameters, _begin_parameters, share=_SELDOM),
     )
 }

@@ -39,6 +39,8 @@ class Parameters:
     """Networks behind a relay, beside the one that members and clients share."""
     dishonest: int = 0
     """Clients that lie, beside the honest ones."""
+    readmits: int = 1
+    """Whether operators let in again whom they took out; 0: who is out stays out."""
     level: str = "objects"
 
     @property
@@ -51,7 +53,7 @@ def drawn(members: int, seconds: int, **changes: Any) -> Parameters:
     return replace(
         Parameters(
             members, seconds, clients=0, lease_s=0, mul_s=0, pool_size=0, joiners=-1, hello_ms=0,
-            links=-1, dishonest=-1,
+            links=-1, dishonest=-1, readmits=-1,
         ),
         **changes,
     )  # fmt: skip
@@ -127,6 +129,7 @@ def settle_parameters(seed: int, p: Parameters) -> Parameters:
     joiners = r.choice([0, 0, 1])
     links = r.choice([0, 1, 2])
     dishonest = r.choice([0, 0, 1, 2])
+    readmits = r.choice([0, 1, 1])
     return replace(
         p,
         lease_s=p.lease_s or lease_s,
@@ -137,6 +140,7 @@ def settle_parameters(seed: int, p: Parameters) -> Parameters:
         joiners=p.joiners if p.joiners >= 0 else min(joiners, p.members - 1),
         links=p.links if p.links >= 0 else links,
         dishonest=p.dishonest if p.dishonest >= 0 else dishonest,
+        readmits=p.readmits if p.readmits >= 0 else readmits,
     )
 
 
@@ -201,7 +205,7 @@ def _draw_faults(r: random.Random, p: Parameters, scope: Scope) -> list[Fault]:
         able = [kind for kind in KINDS.values() if p.members >= kind.least_members]
         possible = [kind for kind in able if kind.name in p.faults]
     else:
-        possible = [kind for kind in possible if r.random() < 0.6] or possible
+        possible = [kind for kind in possible if r.random() < kind.share] or possible
     if not possible:
         return []
     weights = [(kind.weight or 1) * r.choice([1, 1, 3]) for kind in possible]

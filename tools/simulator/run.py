@@ -11,7 +11,7 @@ import gc
 import random
 import time
 import traceback
-from collections import Counter
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -43,6 +43,8 @@ _READMITTED_MS = 30_000
 _SETTLE_S = 20
 PACKETS_EVERY = 100
 """At level "auto" one seed in so many runs in packets."""
+_WEIGHED_EVERY = 50
+"""The memory of a member is weighed with every so many batches of datagrams."""
 _LAN_PREFIX = 15
 _RELAYED = 10 << 24
 _GATEWAY_FIELD = slice(24, 28)
@@ -79,6 +81,7 @@ class Simulation:
         self.last_death_ms = -1
         """When an operator last said that a member is dead."""
         self.leases = 0
+        self._batches = 0
         self.counters: Counter[str] = Counter()
         self.settings = settings_for(p.hello_ms)
         self.members = [self._make_member(i) for i in range(1, p.members + 1)]
@@ -207,6 +210,13 @@ class Simulation:
             self.evidence.promised(shadow, request.header.sender, yes)
         elif isinstance(request, m.BindingUpdate):
             self.evidence.recorded(shadow, request.stream, request.through)
+
+    def served(self, member: SimulatedMember) -> None:
+        self._batches += 1
+        memory = (
+            contents_of(member.node, member.server) if not self._batches % _WEIGHED_EVERY else {}
+        )
+        self.evidence.served(self.shadow(member), memory)
 
     def replied(self, member: SimulatedMember, reply: Reply, decided_ms: int) -> None:
         message = clients.read_message(reply.data)
@@ -362,6 +372,11 @@ class Simulation:
         if group is not None and (known is None or known.state is MemberState.REMOVED):
             self.member(contact).propose_join(listed(joining))
 
+    def operator_readmits(self, contact: int, member: int) -> None:
+        """Let a member in again that was taken out, where that is done at all in this run."""
+        if self.parameters.readmits:
+            self.operator_joins(contact, member)
+
     def operator_expels(self, contact: int, member: int, *, keeps_seat: bool) -> None:
         """An operator makes sure that the member is dead, and says so again and again until it is
         out or runs again. He forces it only where no majority could ever be had."""
@@ -415,7 +430,7 @@ class Simulation:
             self.operator_orders(member.member, Service.RUNNING)
             for contact in self.members:
                 if contact is not member:
-                    self.operator_joins(contact.member, member.member)
+                    self.operator_readmits(contact.member, member.member)
         return None
 
     def operator_sets_lease(self, contact: int, lease_s: int) -> None:
@@ -440,6 +455,32 @@ class Simulation:
                 self.evidence.ignored(shadow, why, member.disk.journal)
             else:
                 self.evidence.judged["I14"] += 1
+
+
+def contents_of(*roots: object) -> dict[str, int]:
+    """How many items each container holds that our own objects reach from `roots`, by the way
+    there."""
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    todo = [(type(root).__name__, root) for root in roots]
+    while todo:
+        name, thing = todo.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, dict | list | set | deque | OrderedDict):
+            found[name] = max(len(thing), found.get(name, 0))
+            values = thing.values() if isinstance(thing, dict) else thing
+            todo += [(f"{name}[]", value) for value in list(values)[:100]]
+        elif type(thing).__module__.startswith("agent."):
+            slots = getattr(type(thing), "__slots__", ())
+            parts = (
+                vars(thing)
+                if hasattr(thing, "__dict__")
+                else {s: getattr(thing, s, None) for s in slots}
+            )
+            todo += [(f"{name}.{part}", value) for part, value in parts.items()]
+    return found
 
 
 def relay_address(link: int) -> int:
@@ -492,6 +533,9 @@ def run_plan(plan: Plan, prepare: Callable[[Simulation], None] | None = None) ->
         # A bug of the rules or of the simulator: it is replayed and shrunk like any other.
         at = traceback.extract_tb(error.__traceback__)[-1]
         violation = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+    for member in simulation.members:
+        with member.disk.read() as tx:
+            simulation.counters.update({f"rule {k}": v for k, v in tx.counters().items()})
     simulation.counters.update(
         {f"judged {name}": number for name, number in simulation.evidence.judged.items()}
     )
