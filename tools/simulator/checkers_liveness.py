@@ -22,6 +22,9 @@ HEALED_S = 60
 QUIET_S = 5
 """A row that was changed so lately may still be on its way."""
 NEW_CLIENT_S = 4
+_EXHAUSTED_EVERY = 2
+"""The pool is emptied to the last address in every so many seeds: it is work for an hour."""
+EXHAUSTED_S = 900
 _NEW_CLIENTS = 2
 _TALKING = (State.BOUND, State.RENEWING, State.REBINDING)
 
@@ -48,6 +51,7 @@ def judge(sim: Simulation) -> None:
             )
     check_addresses_return(sim)
     judge_stock(sim)
+    judge_conservation(sim)
 
 
 def check_serving(sim: Simulation) -> None:
@@ -210,6 +214,42 @@ def judge_new_clients(sim: Simulation) -> None:
                 f"L2: {client.name} has no lease after {NEW_CLIENT_S} s, and a member has {free} "
                 "free addresses"
             )
+
+
+# --- I12: nothing is lost
+
+
+def judge_conservation(sim: Simulation) -> None:
+    """I12: each address of the pool is with a client, resting, UNAVAILABLE, or can be had. Asked of
+    the group itself: clients come until nobody is served any more. Left out where an address may
+    rest for longer than this waits."""
+    lies_or_losses = sim.liars or sim.evidence.exposed or sim.disks_were_lost
+    if sim.seed % _EXHAUSTED_EVERY or lies_or_losses or sim.last_death_ms >= 0:
+        return
+    p = sim.parameters
+    number = max(client.number for client in sim.plan.clients) + 1 + _NEW_CLIENTS
+    for i in range(p.pool_size):
+        client = sim.add_client(number + i)
+        sim.world.after(i * 1_000, client.start)
+    sim.world.run_until(sim.world.now_ms + EXHAUSTED_S * 1000)
+    pool = range(POOL_FIRST, POOL_FIRST + p.pool_size)
+    free = set(pool) - {c.lease.address for c in sim.clients if c.lease is not None}
+    now_ms = sim.world.now_ms
+    for shadow in sim.evidence.shadows.values():
+        for address in list(free):
+            row = shadow.rows.get(address)
+            if row is not None and _ends_ms(shadow, row, 0) + REST_MS > now_ms:
+                free.discard(address)
+    sim.evidence.judged["I12 exhausted"] += 1
+    if free:
+        told = {
+            s.name: [str(r) for r in s.ranges.values() if r.first <= min(free) <= r.last]
+            for s in sim.evidence.shadows.values()
+        }
+        raise ViolationError(
+            f"I12: {len(free)} addresses are nobody's, and no client gets them: "
+            f"{format_address(min(free))} is {told}"
+        )
 
 
 # --- L4
