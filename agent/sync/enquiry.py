@@ -6,7 +6,8 @@ is the first round of a complete poll, which is read-only at the other side: eac
 whether it could agree that this one took the address, which is no wherever somebody owns it,
 polls for it, has promised it, or knows a lease of it that is not over.
 
-One batch at a time; a member that does not answer in time leaves the answer incomplete.
+One batch at a time; a member that does not answer in time leaves the answer incomplete. Rows
+are forgotten some time after they were asked, answered or not.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from agent.sync.poll import judge_span
 from agent.sync.situation import Situation
 from agent.sync.verdict import Question
 
-_IDLE_MS = 60_000
+_FORGET_MS = 30_000
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Enquiries:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
         self._asked: _Asked | None = None
+        self._forget_at_ms = 0
 
     @property
     def is_idle(self) -> bool:
@@ -62,6 +64,12 @@ class Enquiries:
         self._asked = None
 
     def tick(self, tx: StoreTransaction, now_ms: int) -> int:
+        if now_ms >= self._forget_at_ms:
+            self._forget_at_ms = now_ms + _FORGET_MS
+            tx.forget_enquiries(now_ms - 2 * ENQUIRY_FRESH_MS)
+        return min(self._forget_at_ms, self._ask_what_is_open(tx, now_ms))
+
+    def _ask_what_is_open(self, tx: StoreTransaction, now_ms: int) -> int:
         asked = self._asked
         if asked is not None:
             deadline = asked.sent_ms + POLL_ANSWER_MAX_AGE_S * 1000
@@ -70,8 +78,7 @@ class Enquiries:
             self._finish(tx, asked, now_ms)
         enquiries = tx.open_enquiries(ENQUIRIES_MAX)
         if not enquiries:
-            return now_ms + _IDLE_MS
-        tx.forget_enquiries(now_ms - 2 * ENQUIRY_FRESH_MS)
+            return self._forget_at_ms
         self._ask(tx, enquiries, now_ms)
         return now_ms if self._asked is None else now_ms + POLL_ANSWER_MAX_AGE_S * 1000
 

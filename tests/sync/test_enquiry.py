@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.limits import ENQUIRY_FRESH_MS
+from agent.limits import ENQUIRIES_MAX, ENQUIRY_FRESH_MS
 from agent.model import AddressState, Enquiry
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 
@@ -101,3 +101,13 @@ def test_asking_makes_nobody_promise_anything() -> None:
     ask(lan, NOBODYS)
     lan.run(1_000)
     assert before == [lan.ranges(2, state) for state in AddressState]
+
+
+def test_open_questions_of_a_flood_are_forgotten_when_nothing_more_is_asked() -> None:
+    lan = settled(1, 2)
+    with lan.stores[1].write() as tx:
+        tx.put_enquiries([Enquiry(NOBODYS + n, lan.now_ms) for n in range(ENQUIRIES_MAX)])
+    lan.nodes[1].notice_store_change()
+    lan.run(2 * ENQUIRY_FRESH_MS + 35_000)
+    with lan.stores[1].read() as tx:
+        assert tx.count_enquiries() == 0
