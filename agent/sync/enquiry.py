@@ -4,10 +4,11 @@ The engine must not ask anybody between a REQUEST and its answer. It writes down
 know, says nothing to the client, and finds the answer when the client tries again. What is asked
 is the first round of a complete poll, which is read-only at the other side: each member says
 whether it could agree that this one took the address, which is no wherever somebody owns it,
-polls for it, has promised it, or knows a lease of it that is not over.
+polls for it, has promised it, or knows a lease of it that is not over. Those are asked that a
+complete poll needs; one that does not serve refuses, since it cannot judge.
 
-One batch at a time; a member that does not answer in time leaves the answer incomplete. Rows
-are forgotten some time after they were asked, answered or not.
+One batch at a time; a member that does not answer in time, or refuses to, leaves the answer
+incomplete. Rows are forgotten some time after they were asked, answered or not.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Enquiries:
     def _ask(self, tx: StoreTransaction, enquiries: list[Enquiry], now_ms: int) -> None:
         situation = self._situation
         nonce = Nonce(situation.incarnation, tx.next_poll_counter())
-        asked = _Asked(nonce, enquiries, now_ms, set(situation.peers))
+        asked = _Asked(nonce, enquiries, now_ms, set(situation.pollers))
         ordered = sorted(one.address for one in enquiries)
         own: list[m.Verdict] = []
         for address in ordered:
@@ -93,7 +94,7 @@ class Enquiries:
             own += judge_span(tx, question, 2)[0]
         asked.note(tuple(own))
         wanted = tuple(m.RangeEpoch(address, address, 0) for address in ordered)
-        for peer in situation.peers:
+        for peer in situation.pollers:
             situation.send(peer, m.PollAsk(situation.header(), nonce, wanted))
         situation.count("enquiries", len(enquiries))
         if asked.waiting:

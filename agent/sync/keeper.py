@@ -157,9 +157,9 @@ class Keeper:
         return due
 
     def _look_around(self, now_ms: int) -> None:
-        """Whoever comes into reach may be the one that was waited for."""
+        """Whoever comes into reach, and serves, may be the one that was waited for."""
         peers = self._situation.peers.values()
-        in_reach = {peer.member for peer in peers if peer.reachable and peer.told}
+        in_reach = {p.member for p in peers if p.reachable and p.told and p.serving}
         if in_reach - self._in_reach:
             for stock in self._stocks:
                 stock.not_before_ms = min(stock.not_before_ms, now_ms)

@@ -90,8 +90,8 @@ def test_who_does_not_serve_agrees_to_no_poll() -> None:
     hello = next(r for s, _, r, _ in reversed(lan.log) if s == 1 and isinstance(r, m.Hello))
     ask = m.PollAsk(hello.header, m.Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST),))
     answer = lan.ask(3, ask, lan.now_ms)
-    assert isinstance(answer, m.PollAnswer)
-    assert [verdict.agreed for verdict in answer.verdicts] == [False]
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "not_serving"
 
 
 @pytest.mark.parametrize("hold_ms", [0, 3, 700])
