@@ -93,6 +93,7 @@ class Context:
     _streams: Mapping[StreamId, StreamHead] | None = field(default=None)
     _first_grants: dict[int, Grant] = field(default_factory=dict)
     _silent: frozenset[MemberId] | None = field(default=None)
+    _idle: frozenset[MemberId] | None = field(default=None)
 
     def streams(self) -> Mapping[StreamId, StreamHead]:
         if self._streams is None:
@@ -103,6 +104,11 @@ class Context:
         if self._silent is None:
             self._silent = self.tx.silent_members()
         return self._silent
+
+    def idle_members(self) -> frozenset[MemberId]:
+        if self._idle is None:
+            self._idle = self.tx.idle_members()
+        return self._idle
 
     def first_grant(self, wanted_s: int) -> Grant:
         """The lease of a client that had none: the same for all of a batch that want as long."""

@@ -325,3 +325,19 @@ def test_members_that_fall_silent_are_written_down_for_the_engine() -> None:
     lan.passes = lambda *_: True
     lan.run(8_000)
     assert silent() == frozenset()
+
+
+def test_a_member_that_is_heard_and_does_not_serve_is_written_down_apart() -> None:
+    lan = make_lan(2)
+    lan.run(6_000)
+    lan.add(3)
+    lan.passes = lambda sender, to, _: {sender, to} != {2, 3}  # so 3 goes on joining
+    propose(lan, 1, 3)
+    lan.run(10_000)
+    assert not lan.serving(3)
+    with lan.stores[1].read() as tx:
+        assert (tx.silent_members(), tx.idle_members()) == (frozenset(), {3})
+    lan.heal()
+    lan.run(10_000)
+    with lan.stores[1].read() as tx:
+        assert tx.idle_members() == frozenset()
