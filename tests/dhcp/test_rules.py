@@ -505,6 +505,14 @@ def test_rfc2131_3_3_an_infinite_lease_has_no_timers() -> None:
     assert world.known(offer.address).is_live(world.now)
 
 
+def test_decline_by_a_client_whose_lease_is_over_is_not_believed() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.wait(LEASE + 1)
+    world.silent(Client(1).decline(address), "not_holder")
+    assert world.known(address).state is BindingState.BOUND
+
+
 # --- reservations
 
 
@@ -606,6 +614,7 @@ def test_declines_of_one_client_are_capped() -> None:
     world.silent(Client(1).decline(address), "too_many_declines")
     assert world.known(address).state is BindingState.BOUND
     world.wait(DECLINE_HOLD_S)
+    assert world.bind(Client(1)) == address
     world.say(Client(1).decline(address))
     assert world.known(address).state is BindingState.UNAVAILABLE
 
