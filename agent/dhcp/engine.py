@@ -185,7 +185,10 @@ class DhcpServer:
                     if held and held[0].state is AddressState.BINDABLE:
                         epoch, now = held[0].epoch, now_ms // 1000
                         taken = tx.bound_addresses(address, address, epoch)
-                        if not taken:
+                        pool = derived.configuration.pool_of(address)
+                        if not taken and self._declines.admit_answer(
+                            hardware_address, address, pool, now
+                        ):
                             rows.append(
                                 found_in_use(address, epoch, hardware_address, local.member, now)
                             )
