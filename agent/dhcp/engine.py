@@ -37,6 +37,7 @@ from agent.errors import PacketError, StoreError
 from agent.model import (
     AddressState,
     ChangeKind,
+    Enquiry,
     Group,
     Local,
     MemberId,
@@ -238,7 +239,19 @@ class DhcpServer:
             return []
         if writing:
             self._tell_store_state(None)
+        if handled.context is not None and handled.context.wishes:
+            self._ask_for(handled.context.wishes, now_ms)
         return self._finish(handled)
+
+    def _ask_for(self, addresses: Iterable[int], now_ms: int) -> None:
+        """Of reserved addresses, seldom. A wish that is lost is made again."""
+        try:
+            with self._store.write() as tx:
+                tx.put_enquiries([Enquiry(address, now_ms) for address in sorted(addresses)])
+        except StoreError:
+            self.count("store_failed")
+        else:
+            self.committed += 1
 
     def _may_write(self, packet: Packet) -> bool:
         kind = packet.kind

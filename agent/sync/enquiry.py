@@ -8,7 +8,8 @@ polls for it, has promised it, or knows a lease of it that is not over. Those ar
 complete poll needs; one that does not serve refuses, since it cannot judge.
 
 One batch at a time; a member that does not answer in time, or refuses to, leaves the answer
-incomplete. Rows are forgotten some time after they were asked, answered or not.
+incomplete. What is free is told to who wants to have it (`take_free`). Rows are forgotten some time
+after they were asked, answered or not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from agent.model import Enquiry, MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.poll import judge_span
+from agent.sync.promise import Promises
 from agent.sync.situation import Situation
 from agent.sync.verdict import Question
 
@@ -51,10 +53,12 @@ class _Asked:
 
 
 class Enquiries:
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: Situation, promises: Promises) -> None:
         self._situation = situation
+        self._promises = promises
         self._asked: _Asked | None = None
         self._forget_at_ms = 0
+        self._free: list[int] = []
 
     @property
     def is_idle(self) -> bool:
@@ -63,6 +67,11 @@ class Enquiries:
     def reset(self) -> None:
         """The membership has changed: what was asked is asked anew."""
         self._asked = None
+
+    def take_free(self) -> list[int]:
+        """Addresses of which every member has said, since the last call, that nobody has them."""
+        free, self._free = self._free, []
+        return free
 
     def tick(self, tx: StoreTransaction, now_ms: int) -> int:
         if now_ms >= self._forget_at_ms:
@@ -92,6 +101,9 @@ class Enquiries:
         for address in ordered:
             question = Question(address, address, situation.me, nonce, now_ms // 1000)
             own += judge_span(tx, question, 2)[0]
+            owner = own[-1].owner
+            if owner not in (0, situation.me):
+                self._promises.contest(owner, (address, address))
         asked.note(tuple(own))
         wanted = tuple(m.RangeEpoch(address, address, 0) for address in ordered)
         for peer in situation.pollers:
@@ -127,6 +139,8 @@ class Enquiries:
     def _finish(self, tx: StoreTransaction, asked: _Asked, now_ms: int) -> None:
         self._asked = None
         complete = not asked.failed and not asked.waiting
+        if complete:
+            self._free = [e.address for e in asked.enquiries if e.address not in asked.taken]
         tx.put_enquiries(
             [
                 one._replace(

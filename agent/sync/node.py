@@ -47,6 +47,7 @@ from agent.sync.poll import Poll
 from agent.sync.promise import Promises
 from agent.sync.pull import Pull
 from agent.sync.recover import Recovery
+from agent.sync.reserved import Reserved
 from agent.sync.situation import Settings, Situation, vector_of
 from agent.sync.stream import (
     Push,
@@ -94,10 +95,11 @@ class Node:
         self._pull = Pull(situation)
         self._digest = Digest(situation)
         self._poll = Poll(situation)
-        self._enquiries = Enquiries(situation)
         self._taker = Taker(situation)
         self._promises = Promises(situation, self._poll, self._taker)
-        self._keeper = Keeper(situation, self._poll, self._promises, self._taker)
+        self._enquiries = Enquiries(situation, self._promises)
+        reserved = Reserved(situation, self._poll, self._enquiries)
+        self._keeper = Keeper(situation, self._poll, self._promises, self._taker, reserved)
         self._giver = Giver(situation, self._keeper)
         self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
         self._recovery = Recovery(situation, self._clocks)
