@@ -18,9 +18,6 @@ from agent.dhcp.packet import Packet
 from agent.limits import EXPIRY_GRACE_S, RELEASE_HOLD_S
 from agent.model import AddressRange, AddressState, Binding, BindingState, Reservation
 
-FIRST_RESERVED_EPOCH = 1
-"""Epoch of a reserved address that no member has ever owned or bound."""
-
 
 def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     """The right of this member to bind `address` to the client now, or the reason why not."""
@@ -46,7 +43,7 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
         if ended and (reservation is None or c.configuration.pool_of(address)):
             return _wait(c, address, reservation, "ended_before_joining")
         if former is None:
-            return Claim(row.epoch + 1, 1, None)
+            return Claim(c.next_epoch(row.epoch), 1, None)
         return Claim(row.epoch, row.grant + 1, former)
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
@@ -107,7 +104,7 @@ def _reserved_claim(
     if row is None:
         if c.serving_since and c.configuration.pool_of(address):
             return _wait(c, address, reservation, "reserved_unasked")
-        return Claim(FIRST_RESERVED_EPOCH, 1, None)
+        return Claim(c.next_epoch(0), 1, None)
     free_at = row.expires_at + EXPIRY_GRACE_S
     if row.state is BindingState.RELEASED:
         held_until = row.transaction_at + RELEASE_HOLD_S
@@ -115,5 +112,5 @@ def _reserved_claim(
     if free_at > c.now:
         return "bound_to_other"
     if c.terms.alone and not c.tx.lost_stores():
-        return Claim(row.epoch + 1, 1, None)
+        return Claim(c.next_epoch(row.epoch), 1, None)
     return _wait(c, address, reservation, "reserved_unasked")

@@ -20,7 +20,16 @@ from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
 from agent.dhcp.reply import Template, Templates
 from agent.limits import ENQUIRIES_MAX, WISH_AGAIN_MS
-from agent.model import Binding, MemberId, Pool, Reservation, StreamHead, StreamId, Subnet
+from agent.model import (
+    Binding,
+    MemberId,
+    Pool,
+    Reservation,
+    StreamHead,
+    StreamId,
+    Subnet,
+    first_epoch,
+)
 from agent.port import StoreTransaction
 
 
@@ -78,6 +87,7 @@ class Context:
     issued: int
     terms: Terms
     buckets: tuple[MemberId, ...]
+    generation: int
     configuration: Configuration
     pools: Mapping[int, tuple[Pool, ...]]
     templates: Templates
@@ -111,6 +121,11 @@ class Context:
         if self._idle is None:
             self._idle = self.tx.idle_members()
         return self._idle
+
+    def next_epoch(self, known: int) -> int:
+        """The epoch of a lease that comes of no ownership: above all that is known, and above what
+        was owned in an earlier generation, of which a record may come to light later."""
+        return max(known, first_epoch(self.generation)) + 1
 
     def wish(self, address: int) -> None:
         """The agent is to find out whether the address can be had, and have it; unless it has just

@@ -77,6 +77,7 @@ class _Derived(NamedTuple):
     version: int
     terms: Terms
     buckets: tuple[MemberId, ...]
+    generation: int
     kept: frozenset[int]
     configuration: Configuration
     pools: dict[int, tuple[Pool, ...]]
@@ -326,6 +327,7 @@ class DhcpServer:
             issued=-(-now_ms // 1000),
             terms=derived.terms,
             buckets=derived.buckets,
+            generation=derived.generation,
             configuration=derived.configuration,
             pools=derived.pools,
             templates=derived.templates,
@@ -414,6 +416,7 @@ class DhcpServer:
             local.configuration_version,
             group_terms(group, local.member),
             share_buckets(group),
+            group.generation,
             kept,
             configuration,
             pools,

@@ -112,7 +112,7 @@ def _claim_after_asking(c: Context, m: Message, row: Binding | None) -> Claim | 
         return "claim_asked"
     if not said.free:
         return "known_elsewhere"
-    epoch = max(said.epoch, row.epoch if row else 0) + 1
+    epoch = c.next_epoch(max(said.epoch, row.epoch if row else 0))
     others = heard - {m.packet.client_hardware_address}
     if others:
         pool = c.configuration.pool_of(m.address)

@@ -27,7 +27,17 @@ from agent.model import (
     Subnet,
     Transaction,
 )
-from tests.dhcp.world import CONFIGURATION, FIRST, MUL, NOW, Client, World, bindable, peer_row
+from tests.dhcp.world import (
+    CONFIGURATION,
+    FIRST,
+    MUL,
+    NOW,
+    Client,
+    World,
+    bindable,
+    group_of,
+    peer_row,
+)
 
 ACK, NAK = MessageType.ACK, MessageType.NAK
 NOBODYS = FIRST + 200
@@ -128,6 +138,17 @@ def test_one_machine_that_answers_for_everything_is_capped() -> None:
         world.silent(client.rebind(address), "answered_by_other")
     assert world.binding(NOBODYS + DECLINES_PER_CLIENT_MAX - 1) is not None
     assert world.binding(NOBODYS + DECLINES_PER_CLIENT_MAX) is None
+
+
+def test_a_claim_is_above_what_was_owned_in_an_earlier_generation() -> None:
+    world = world_with()
+    with world.store.write() as tx:
+        tx.put_group(replace(group_of(1, 2), generation=3))
+    client = Client(1)
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.answer(NOBODYS, epoch=7)
+    assert world.one(client.rebind(NOBODYS)).kind is ACK
+    assert world.known(NOBODYS).epoch == (2 << 32) + 1
 
 
 def test_through_a_relay_nothing_is_tried_because_the_client_itself_would_answer() -> None:

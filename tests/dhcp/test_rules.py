@@ -570,6 +570,16 @@ def test_alone_a_member_gives_a_reserved_address_to_its_client_when_the_lease_is
     assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (4, 1)
 
 
+def test_a_reservation_that_nobody_had_is_above_what_was_owned_in_an_earlier_generation() -> None:
+    """A member that was removed may come back with a record that nobody else had."""
+    world = World(ranges=[], members=(1, 2))
+    with world.store.write() as tx:
+        tx.put_group(replace(group_of(1, 2), generation=3))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    assert world.bind(Client(5)) == NOBODYS
+    assert world.known(NOBODYS).epoch == (2 << 32) + 1
+
+
 @pytest.mark.parametrize(
     "state", [AddressState.PROMISED, AddressState.TRANSFERRING, AddressState.POLLING]
 )
