@@ -129,6 +129,13 @@ ENQUIRY_FRESH_MS = 90_000
 """How long an answer serves: a client that REBINDs tries again after a minute at the earliest
 (RFC 2131 4.4.5)."""
 
+WISH_MS = 60_000
+"""How long a member asks for a reserved address that a client waits for, and keeps it for that
+client: it tries again within a minute, and others may want to serve it."""
+
+WISH_AGAIN_MS = 5_000
+"""After so long a reserved address is asked for again: clients try again after 4, 8 and 16 s."""
+
 PROBE_SENDS = 2
 """How often an address is asked for: a frame is easily lost, two seldom (RFC 5227 sends three)."""
 

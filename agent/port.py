@@ -146,8 +146,16 @@ class StoreTransaction(Protocol):
         ...
 
     def silent_members(self) -> frozenset[MemberId]: ...
-    def set_silent_members(self, members: Collection[MemberId]) -> None:
-        """The members of which nothing is heard, as the agent knows it; the engine asks."""
+    def idle_members(self) -> frozenset[MemberId]:
+        """Members that serve no clients now: the silent ones, and those that are heard while they
+        recover or join."""
+        ...
+
+    def set_silent_members(
+        self, members: Collection[MemberId], idle: Collection[MemberId] = ()
+    ) -> None:
+        """The members of which nothing is heard, and others that do not serve, as the agent knows
+        it; the engine asks."""
         ...
 
     # --- what the engine asks the other members, by way of the agent

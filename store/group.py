@@ -110,11 +110,17 @@ class GroupRows(LocalRow):
         self.configuration_changed()
 
     def silent_members(self) -> frozenset[MemberId]:
-        return frozenset(member for (member,) in self.rows(_SILENT))
+        return frozenset(member for member, heard in self.rows(_SILENT) if not heard)
 
-    def set_silent_members(self, members: Collection[MemberId]) -> None:
+    def idle_members(self) -> frozenset[MemberId]:
+        return frozenset(member for member, _ in self.rows(_SILENT))
+
+    def set_silent_members(
+        self, members: Collection[MemberId], idle: Collection[MemberId] = ()
+    ) -> None:
         self.change(_DELETE_SILENT)
-        self.change_many(_ADD_SILENT, [(member,) for member in members])
+        rows = [(member, +(member not in members)) for member in {*members, *idle}]
+        self.change_many(_ADD_SILENT, rows)
 
     @read_once
     def lost_stores(self) -> dict[MemberId, LostStore]:

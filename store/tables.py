@@ -248,10 +248,12 @@ MEMBER = _table(
 
 SILENT_MEMBER = _table(
     "silent_member",
-    [_integer("member", key=True)],
+    [_integer("member", key=True), _integer("heard")],
     member=f"member {_MEMBER}",
+    heard="heard IN (0, 1)",
 )
-"""Members that the agent hears nothing of: what the engine must know of the cluster's state."""
+"""Members that the agent hears nothing of, and (`heard`) those that do not serve clients: what the
+engine must know of the cluster's state."""
 
 ENQUIRY = _table(
     "enquiry",

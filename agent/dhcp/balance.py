@@ -4,7 +4,7 @@ A client hashes to one of 256 buckets, by the RFC's function and table, so that 
 balances by the same RFC agrees with us. The group value alone says which member has which
 buckets, so no message is needed: every member of one generation has the same list. A client that
 its own member does not serve is served by the others once it has been trying for the subnet's
-delay (`secs`), or at once when nothing is heard of that member.
+delay (`secs`), or at once when nothing is heard of that member or it serves nobody yet.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def is_served_here(
     me: MemberId,
     buckets: tuple[MemberId, ...],
     delay_s: int,
-    silent: Collection[MemberId],
+    idle: Collection[MemberId],
 ) -> bool:
     """Whether this member offers to the client at once."""
     if not buckets or packet.seconds >= delay_s:
         return True
     owner = buckets[client_bucket(packet)]
-    return owner == me or owner in silent
+    return owner == me or owner in idle

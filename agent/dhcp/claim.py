@@ -2,6 +2,12 @@
 
 Yes, if the address is the client's own by its last record and nobody else was promised it; or if
 it is free in a BINDABLE range of this member; or if it is reserved for the client.
+
+A reservation is no ownership: others may not have heard of it, and give the address to whom they
+like. So it yields to what this member has promised. Where this member cannot know what was promised
+(it joined later), or where another client had the address (whose lease others may go on extending),
+the client waits until the agent has polled for the address (`Context.wish`, `agent.sync.keeper`).
+What was never anybody's, or lies outside of every pool, is bound at once by any member.
 """
 
 from __future__ import annotations
@@ -10,10 +16,7 @@ from agent.dhcp.allocate import keeps_address
 from agent.dhcp.context import Claim, Context
 from agent.dhcp.packet import Packet
 from agent.limits import EXPIRY_GRACE_S, RELEASE_HOLD_S
-from agent.model import AddressRange, AddressState, Binding, BindingState
-
-FIRST_RESERVED_EPOCH = 1
-"""Epoch of a reserved address that no member has ever owned or bound."""
+from agent.model import AddressRange, AddressState, Binding, BindingState, Reservation
 
 
 def claim(c: Context, packet: Packet, address: int) -> Claim | str:
@@ -30,61 +33,84 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     row = c.view.binding(address)
     owned = c.ownership.range_of(c.tx, address)
     own_epoch = owned.epoch if owned is not None and c.ownership.is_own(owned) else -1
-    if (
-        row is not None
-        and row.client_key == client_key
-        and row.state is not BindingState.UNAVAILABLE
-    ):
+    if row is not None and _is_own(row, packet, reservation):
+        former = row if row.client_key == client_key else None
         if own_epoch > row.epoch:
-            return Claim(own_epoch, 1, row)
-        if reservation is None:
-            if owned is not None and is_withheld(owned, row, c.now):
-                return "promised_to_other"
-            if not row.is_live(c.now) and _ended_at(row) <= c.serving_since:
-                return "ended_before_joining"
-        return Claim(row.epoch, row.grant + 1, row)
-    if reservation is not None and row is not None and _is_same_machine(row, packet):
-        return Claim(row.epoch + 1, 1, None)
+            return Claim(own_epoch, 1, former)
+        if owned is not None and is_withheld(owned, row, c.now):
+            return _wait(c, address, reservation, "promised_to_other")
+        ended = not row.is_live(c.now) and _ended_at(row) <= c.serving_since
+        if ended and (reservation is None or c.configuration.pool_of(address)):
+            return _wait(c, address, reservation, "ended_before_joining")
+        if former is None:
+            return Claim(c.next_epoch(row.epoch), 1, None)
+        return Claim(row.epoch, row.grant + 1, former)
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
     if own_epoch >= 0 and (row is None or row.epoch < own_epoch):
         return "server_address" if address in c.kept_addresses else Claim(own_epoch, 1, None)
-    if reservation is not None:
-        return _reserved_claim(row, c.now)
-    return "unknown_binding"
+    if reservation is None:
+        return "unknown_binding"
+    return _reserved_claim(c, reservation, owned, row)
 
 
-def _is_same_machine(row: Binding, packet: Packet) -> bool:
-    """Whether another client of the same machine has the lease: a boot ROM and the system that it
-    loads send different identifiers."""
-    return row.state is BindingState.BOUND and (
-        (row.hardware_type, row.hardware_address)
-        == (packet.hardware_type, packet.client_hardware_address)
+def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bool:
+    """Whether the last record is this client's; or, where the address is reserved, that of another
+    client of the same machine: a boot ROM and the system that it loads send different
+    identifiers."""
+    if row.state is BindingState.UNAVAILABLE:
+        return False
+    if row.client_key == packet.client_key:
+        return True
+    machine = (row.hardware_type, row.hardware_address)
+    return (
+        reservation is not None
+        and row.state is BindingState.BOUND
+        and machine == (packet.hardware_type, packet.client_hardware_address)
     )
+
+
+def _wait(c: Context, address: int, reservation: Reservation | None, reason: str) -> str:
+    """Not now; what is reserved the agent asks for, so that it is not for ever."""
+    if reservation is not None:
+        c.wish(address)
+    return reason
 
 
 def _ended_at(row: Binding) -> int:
     return row.transaction_at if row.state is BindingState.RELEASED else row.expires_at
 
 
-def is_withheld(owned: AddressRange, row: Binding, now: int) -> bool:
+def is_withheld(owned: AddressRange, row: Binding | None, now: int) -> bool:
     """Whether this member has given its word about the address to somebody else (complete poll,
     TRANSFER) since the row's epoch, or is asking for the address itself, so that the former
     client must not be served. A promise no newer than the row is spent: the row came of it."""
     if owned.state is AddressState.BINDABLE:
         return False
     if owned.state is AddressState.POLLING:
-        return not row.is_live(now)
-    return owned.epoch > row.epoch
+        return row is None or not row.is_live(now)
+    return row is None or owned.epoch > row.epoch
 
 
-def _reserved_claim(row: Binding | None, now: int) -> Claim | str:
-    """A reserved address is nobody's stock: any member binds it for its client, as soon as
-    a former client's lease is over and the time in which it might be renewed elsewhere too."""
+def _reserved_claim(
+    c: Context, reservation: Reservation, owned: AddressRange | None, row: Binding | None
+) -> Claim | str:
+    """Nobody has a lease, as far as this member knows. An address that was nobody's it may bind,
+    if it would have heard of an owner. Where another client was, it may not: a member that has not
+    heard of the reservation goes on extending that lease."""
+    address = reservation.address
+    if owned is not None and is_withheld(owned, row, c.now):
+        return _wait(c, address, reservation, "promised_to_other")
     if row is None:
-        return Claim(FIRST_RESERVED_EPOCH, 1, None)
+        if c.serving_since and c.configuration.pool_of(address):
+            return _wait(c, address, reservation, "reserved_unasked")
+        return Claim(c.next_epoch(0), 1, None)
     free_at = row.expires_at + EXPIRY_GRACE_S
     if row.state is BindingState.RELEASED:
         held_until = row.transaction_at + RELEASE_HOLD_S
         free_at = held_until if row.is_settled else max(held_until, free_at)
-    return Claim(row.epoch + 1, 1, None) if free_at <= now else "bound_to_other"
+    if free_at > c.now:
+        return "bound_to_other"
+    if c.terms.alone and not c.tx.lost_stores():
+        return Claim(c.next_epoch(row.epoch), 1, None)
+    return _wait(c, address, reservation, "reserved_unasked")

@@ -19,7 +19,17 @@ from agent.dhcp.lease import Grant, Terms, acknowledged_expiry, decide_grant, wa
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
 from agent.dhcp.reply import Template, Templates
-from agent.model import Binding, MemberId, Pool, Reservation, StreamHead, StreamId, Subnet
+from agent.limits import ENQUIRIES_MAX, WISH_AGAIN_MS
+from agent.model import (
+    Binding,
+    MemberId,
+    Pool,
+    Reservation,
+    StreamHead,
+    StreamId,
+    Subnet,
+    first_epoch,
+)
 from agent.port import StoreTransaction
 
 
@@ -77,6 +87,7 @@ class Context:
     issued: int
     terms: Terms
     buckets: tuple[MemberId, ...]
+    generation: int
     configuration: Configuration
     pools: Mapping[int, tuple[Pool, ...]]
     templates: Templates
@@ -90,9 +101,11 @@ class Context:
     view: View
     serving_since: int
     enquired: bool = False
+    wishes: set[int] = field(default_factory=set)
     _streams: Mapping[StreamId, StreamHead] | None = field(default=None)
     _first_grants: dict[int, Grant] = field(default_factory=dict)
     _silent: frozenset[MemberId] | None = field(default=None)
+    _idle: frozenset[MemberId] | None = field(default=None)
 
     def streams(self) -> Mapping[StreamId, StreamHead]:
         if self._streams is None:
@@ -103,6 +116,26 @@ class Context:
         if self._silent is None:
             self._silent = self.tx.silent_members()
         return self._silent
+
+    def idle_members(self) -> frozenset[MemberId]:
+        if self._idle is None:
+            self._idle = self.tx.idle_members()
+        return self._idle
+
+    def next_epoch(self, known: int) -> int:
+        """The epoch of a lease that comes of no ownership: above all that is known, and above what
+        was owned in an earlier generation, of which a record may come to light later."""
+        return max(known, first_epoch(self.generation)) + 1
+
+    def wish(self, address: int) -> None:
+        """The agent is to find out whether the address can be had, and have it; unless it has just
+        been asked. Written after the batch: a DISCOVER only reads."""
+        known = self.tx.enquiry(address)
+        if known is None:
+            if self.tx.count_enquiries() + len(self.wishes) < ENQUIRIES_MAX:
+                self.wishes.add(address)
+        elif known.answered_ms and self.now_ms - known.answered_ms > WISH_AGAIN_MS:
+            self.wishes.add(address)
 
     def first_grant(self, wanted_s: int) -> Grant:
         """The lease of a client that had none: the same for all of a batch that want as long."""

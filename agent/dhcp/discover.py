@@ -27,7 +27,7 @@ def handle_discover(c: Context, m: Message) -> Answer:
     if not m.subnets:
         return Answer(None, "no_subnet")
     delay_s = m.subnets[0].offer_delay_s
-    if delay_s and not is_served_here(m.packet, c.me, c.buckets, delay_s, c.silent_members()):
+    if delay_s and not is_served_here(m.packet, c.me, c.buckets, delay_s, c.idle_members()):
         return Answer(None, "others_client")
     for address in _preferred_addresses(c, m):
         subnet = subnet_of(m.subnets, address)

@@ -37,6 +37,7 @@ from agent.errors import PacketError, StoreError
 from agent.model import (
     AddressState,
     ChangeKind,
+    Enquiry,
     Group,
     Local,
     MemberId,
@@ -76,6 +77,7 @@ class _Derived(NamedTuple):
     version: int
     terms: Terms
     buckets: tuple[MemberId, ...]
+    generation: int
     kept: frozenset[int]
     configuration: Configuration
     pools: dict[int, tuple[Pool, ...]]
@@ -185,7 +187,10 @@ class DhcpServer:
                     if held and held[0].state is AddressState.BINDABLE:
                         epoch, now = held[0].epoch, now_ms // 1000
                         taken = tx.bound_addresses(address, address, epoch)
-                        if not taken:
+                        pool = derived.configuration.pool_of(address)
+                        if not taken and self._declines.admit_answer(
+                            hardware_address, address, pool, now
+                        ):
                             rows.append(
                                 found_in_use(address, epoch, hardware_address, local.member, now)
                             )
@@ -235,7 +240,19 @@ class DhcpServer:
             return []
         if writing:
             self._tell_store_state(None)
+        if handled.context is not None and handled.context.wishes:
+            self._ask_for(handled.context.wishes, now_ms)
         return self._finish(handled)
+
+    def _ask_for(self, addresses: Iterable[int], now_ms: int) -> None:
+        """Of reserved addresses, seldom. A wish that is lost is made again."""
+        try:
+            with self._store.write() as tx:
+                tx.put_enquiries([Enquiry(address, now_ms) for address in sorted(addresses)])
+        except StoreError:
+            self.count("store_failed")
+        else:
+            self.committed += 1
 
     def _may_write(self, packet: Packet) -> bool:
         kind = packet.kind
@@ -310,6 +327,7 @@ class DhcpServer:
             issued=-(-now_ms // 1000),
             terms=derived.terms,
             buckets=derived.buckets,
+            generation=derived.generation,
             configuration=derived.configuration,
             pools=derived.pools,
             templates=derived.templates,
@@ -398,6 +416,7 @@ class DhcpServer:
             local.configuration_version,
             group_terms(group, local.member),
             share_buckets(group),
+            group.generation,
             kept,
             configuration,
             pools,

@@ -17,7 +17,7 @@ def handle_decline(c: Context, m: Message) -> Answer:
     if packet.server_identifier and packet.server_identifier not in c.own_addresses:
         return SILENCE
     row = c.view.binding(m.address)
-    if row is None or row.client_key != packet.client_key or row.state is not BindingState.BOUND:
+    if row is None or row.client_key != packet.client_key or not row.is_live(c.now):
         return Answer(None, "not_holder")
     circuit = packet.options.get(wire.RELAY_AGENT_INFORMATION)
     link = circuit or packet.gateway_address or -m.received.interface

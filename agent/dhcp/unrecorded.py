@@ -9,8 +9,11 @@ between the ACK and the push, or lost its store. In order:
   and the client is believed at once (`believed_claim`);
 - the other members are asked (`agent.sync.enquiry`), and the address is tried on a link of our
   own, while the client hears nothing; when it tries again the answers are there;
-- an answer from another machine makes the address UNAVAILABLE. Through a relay nothing is tried: a
-  client that is using its address answers an echo itself, and nothing tells the answers apart.
+- an answer from another machine means silence. Where every member has said that it knows of
+  nobody there, it makes the address UNAVAILABLE, under the caps of a DECLINE: otherwise any host
+  that answers ARP would beat the lease of an owner, whose epoch may be lower. Through a relay
+  nothing is tried: a client that is using its address answers an echo itself, and nothing tells
+  the answers apart.
 
 What is believed becomes a lease of at most MUL, marked CLAIM.
 """
@@ -107,13 +110,15 @@ def _claim_after_asking(c: Context, m: Message, row: Binding | None) -> Claim | 
     heard = _probe(c, m)
     if said is None or heard is None:
         return "claim_asked"
-    epoch = max(said.epoch, row.epoch if row else 0) + 1
-    others = heard - {m.packet.client_hardware_address}
-    if others:
-        c.view.change(found_in_use(m.address, epoch, min(others), c.me, c.now))
-        return "answered_by_other"
     if not said.free:
         return "known_elsewhere"
+    epoch = c.next_epoch(max(said.epoch, row.epoch if row else 0))
+    others = heard - {m.packet.client_hardware_address}
+    if others:
+        pool = c.configuration.pool_of(m.address)
+        if said.complete and c.declines.admit_answer(min(others), m.address, pool, c.now):
+            c.view.change(found_in_use(m.address, epoch, min(others), c.me, c.now))
+        return "answered_by_other"
     if not said.complete:
         if not c.silent_members():
             return "claim_asked"

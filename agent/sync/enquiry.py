@@ -4,9 +4,12 @@ The engine must not ask anybody between a REQUEST and its answer. It writes down
 know, says nothing to the client, and finds the answer when the client tries again. What is asked
 is the first round of a complete poll, which is read-only at the other side: each member says
 whether it could agree that this one took the address, which is no wherever somebody owns it,
-polls for it, has promised it, or knows a lease of it that is not over.
+polls for it, has promised it, or knows a lease of it that is not over. Those are asked that a
+complete poll needs; one that does not serve refuses, since it cannot judge.
 
-One batch at a time; a member that does not answer in time leaves the answer incomplete.
+One batch at a time; a member that does not answer in time, or refuses to, leaves the answer
+incomplete. What is free is told to who wants to have it (`take_free`). Rows are forgotten some time
+after they were asked, answered or not.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ from agent.model import Enquiry, MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.poll import judge_span
+from agent.sync.promise import Promises
 from agent.sync.situation import Situation
 from agent.sync.verdict import Question
 
-_IDLE_MS = 60_000
+_FORGET_MS = 30_000
 
 
 @dataclass(slots=True)
@@ -49,9 +53,12 @@ class _Asked:
 
 
 class Enquiries:
-    def __init__(self, situation: Situation) -> None:
+    def __init__(self, situation: Situation, promises: Promises) -> None:
         self._situation = situation
+        self._promises = promises
         self._asked: _Asked | None = None
+        self._forget_at_ms = 0
+        self._free: list[int] = []
 
     @property
     def is_idle(self) -> bool:
@@ -61,7 +68,18 @@ class Enquiries:
         """The membership has changed: what was asked is asked anew."""
         self._asked = None
 
+    def take_free(self) -> list[int]:
+        """Addresses of which every member has said, since the last call, that nobody has them."""
+        free, self._free = self._free, []
+        return free
+
     def tick(self, tx: StoreTransaction, now_ms: int) -> int:
+        if now_ms >= self._forget_at_ms:
+            self._forget_at_ms = now_ms + _FORGET_MS
+            tx.forget_enquiries(now_ms - 2 * ENQUIRY_FRESH_MS)
+        return min(self._forget_at_ms, self._ask_what_is_open(tx, now_ms))
+
+    def _ask_what_is_open(self, tx: StoreTransaction, now_ms: int) -> int:
         asked = self._asked
         if asked is not None:
             deadline = asked.sent_ms + POLL_ANSWER_MAX_AGE_S * 1000
@@ -70,23 +88,25 @@ class Enquiries:
             self._finish(tx, asked, now_ms)
         enquiries = tx.open_enquiries(ENQUIRIES_MAX)
         if not enquiries:
-            return now_ms + _IDLE_MS
-        tx.forget_enquiries(now_ms - 2 * ENQUIRY_FRESH_MS)
+            return self._forget_at_ms
         self._ask(tx, enquiries, now_ms)
         return now_ms if self._asked is None else now_ms + POLL_ANSWER_MAX_AGE_S * 1000
 
     def _ask(self, tx: StoreTransaction, enquiries: list[Enquiry], now_ms: int) -> None:
         situation = self._situation
         nonce = Nonce(situation.incarnation, tx.next_poll_counter())
-        asked = _Asked(nonce, enquiries, now_ms, set(situation.peers))
+        asked = _Asked(nonce, enquiries, now_ms, set(situation.pollers))
         ordered = sorted(one.address for one in enquiries)
         own: list[m.Verdict] = []
         for address in ordered:
             question = Question(address, address, situation.me, nonce, now_ms // 1000)
             own += judge_span(tx, question, 2)[0]
+            owner = own[-1].owner
+            if owner not in (0, situation.me):
+                self._promises.contest(owner, (address, address))
         asked.note(tuple(own))
         wanted = tuple(m.RangeEpoch(address, address, 0) for address in ordered)
-        for peer in situation.peers:
+        for peer in situation.pollers:
             situation.send(peer, m.PollAsk(situation.header(), nonce, wanted))
         situation.count("enquiries", len(enquiries))
         if asked.waiting:
@@ -119,6 +139,8 @@ class Enquiries:
     def _finish(self, tx: StoreTransaction, asked: _Asked, now_ms: int) -> None:
         self._asked = None
         complete = not asked.failed and not asked.waiting
+        if complete:
+            self._free = [e.address for e in asked.enquiries if e.address not in asked.taken]
         tx.put_enquiries(
             [
                 one._replace(

@@ -22,6 +22,7 @@ from agent.sync.notices import free_addresses
 from agent.sync.poll import Poll, judge_span
 from agent.sync.promise import Promises
 from agent.sync.ranges import Span
+from agent.sync.reserved import Reserved
 from agent.sync.situation import Situation
 from agent.sync.stock import (
     Served,
@@ -97,8 +98,16 @@ class Stock:
 
 
 class Keeper:
-    def __init__(self, situation: Situation, poll: Poll, promises: Promises, taker: Taker) -> None:
+    def __init__(
+        self,
+        situation: Situation,
+        poll: Poll,
+        promises: Promises,
+        taker: Taker,
+        reserved: Reserved,
+    ) -> None:
         self._situation = situation
+        self._reserved = reserved
         self._poll = poll
         self._promises = promises
         self._taker = taker
@@ -150,6 +159,9 @@ class Keeper:
             return due
         if now_ms < self._situation.holds_until_ms:
             return min(due, self._situation.holds_until_ms)
+        due = min(due, self._reserved.tick(tx, self._served.reserved, now_ms))
+        if self._poll.attempt is not None:
+            return due
         for stock in self._stocks:
             due = min(due, self._look_after(tx, stock, applied, now_ms))
             if self._restocked is not None:
@@ -157,9 +169,9 @@ class Keeper:
         return due
 
     def _look_around(self, now_ms: int) -> None:
-        """Whoever comes into reach may be the one that was waited for."""
+        """Whoever comes into reach, and serves, may be the one that was waited for."""
         peers = self._situation.peers.values()
-        in_reach = {peer.member for peer in peers if peer.reachable and peer.told}
+        in_reach = {p.member for p in peers if p.reachable and p.told and p.serving}
         if in_reach - self._in_reach:
             for stock in self._stocks:
                 stock.not_before_ms = min(stock.not_before_ms, now_ms)

@@ -47,6 +47,7 @@ from agent.sync.poll import Poll
 from agent.sync.promise import Promises
 from agent.sync.pull import Pull
 from agent.sync.recover import Recovery
+from agent.sync.reserved import Reserved
 from agent.sync.situation import Settings, Situation, vector_of
 from agent.sync.stream import (
     Push,
@@ -94,10 +95,11 @@ class Node:
         self._pull = Pull(situation)
         self._digest = Digest(situation)
         self._poll = Poll(situation)
-        self._enquiries = Enquiries(situation)
         self._taker = Taker(situation)
         self._promises = Promises(situation, self._poll, self._taker)
-        self._keeper = Keeper(situation, self._poll, self._promises, self._taker)
+        self._enquiries = Enquiries(situation, self._promises)
+        reserved = Reserved(situation, self._poll, self._enquiries)
+        self._keeper = Keeper(situation, self._poll, self._promises, self._taker, reserved)
         self._giver = Giver(situation, self._keeper)
         self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
         self._recovery = Recovery(situation, self._clocks)
@@ -112,6 +114,7 @@ class Node:
         self._applied: dict[StreamId, int] = {}
         self._began_ms = 0
         self._silent: frozenset[MemberId] | None = None
+        self._idle: frozenset[MemberId] = frozenset()
 
     # --- requests of peers
 
@@ -361,8 +364,8 @@ class Node:
         self._due_ms = min(due)
 
     def _note_silent_members(self, tx: StoreTransaction, now_ms: int) -> None:
-        """Write down which members nothing is heard of, when that has changed. After a start
-        nothing has been heard of anybody, which says nothing yet."""
+        """Write down which members nothing is heard of, and which are heard and do not serve, when
+        that has changed. After a start nothing has been heard of anybody: that says nothing."""
         dead_ms = self._situation.dead_ms
         self._began_ms = self._began_ms or now_ms
         if now_ms - self._began_ms <= dead_ms:
@@ -372,14 +375,16 @@ class Node:
             for peer in self._situation.peers.values()
             if now_ms - peer.heard_at_ms > dead_ms or peer.service is not Service.RUNNING
         ) | frozenset(self._lately_out(now_ms))
-        if silent != self._silent:
-            tx.set_silent_members(silent)
+        pollers = self._situation.pollers
+        idle = frozenset(m for m in pollers if not self._situation.peers[m].serving) - silent
+        if (silent, idle) != (self._silent, self._idle):
+            tx.set_silent_members(silent, idle)
             for member in sorted(silent ^ (self._silent or frozenset())):
                 peer = self._situation.peers.get(member)
                 if peer is not None:
                     name = self._name_of(member)
                     self._situation.notify(member_state_change(member, name, peer.link))
-            self._silent = silent
+            self._silent, self._idle = silent, idle
 
     def _lately_out(self, now_ms: int) -> list[MemberId]:
         """Members that are out, while clients may have leases of theirs that nobody was told."""

@@ -88,10 +88,16 @@ class Promises:
     def _verdicts(
         self, tx: StoreTransaction, request: m.PollAsk | m.PollReserve, now_ms: int
     ) -> list[m.Verdict]:
-        """What I say of each range. Where my own attempt gives way, it does so at once."""
+        """What I say of each range. Where my own attempt gives way, it does so at once. A member
+        that does not serve does not know what others have given away: its "no" would say that it
+        does, so it says nothing. While polls wait nothing is promised, and questions are answered:
+        an enquiry asks what is known."""
         situation, sender = self._situation, request.header.sender
+        if not situation.serving:
+            raise PeerError("not_serving", f"member {situation.me} cannot judge yet")
+        waits = isinstance(request, m.PollReserve) and now_ms < situation.polls_wait_until_ms
         asks_back = request.nonce.counter == 0 and now_ms < situation.holds_until_ms
-        if not situation.serving or asks_back or now_ms < situation.polls_wait_until_ms:
+        if asks_back or waits:
             return [m.Verdict(r.first, r.last, False, 0, 0) for r in request.ranges]
         verdicts: list[m.Verdict] = []
         budget = POLL_BINDINGS_MAX

@@ -127,6 +127,15 @@ def test_clients_of_a_silent_member_are_offered_addresses_at_once() -> None:
         assert world.one(Client(number).discover()).kind is MessageType.OFFER
 
 
+def test_clients_of_a_member_that_does_not_serve_yet_are_offered_addresses_at_once() -> None:
+    world = World(members=(1, 2), rows=SHARED)
+    with world.store.write() as tx:
+        tx.set_silent_members((), idle={2})
+        assert tx.silent_members() == frozenset(), "its word is not missing: nobody is believed"
+    for number in range(20):
+        assert world.one(Client(number).discover()).kind is MessageType.OFFER
+
+
 def test_off_by_default_every_member_offers() -> None:
     world = World(members=(1, 2))
     for number in range(20):

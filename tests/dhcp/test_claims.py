@@ -11,6 +11,7 @@ from agent.dhcp.packet import MessageType
 from agent.dhcp.probes import ProbeWish
 from agent.limits import (
     DECLINE_HOLD_S,
+    DECLINES_PER_CLIENT_MAX,
     ENQUIRIES_MAX,
     ENQUIRY_FRESH_MS,
     PROBE_SENDS,
@@ -26,7 +27,17 @@ from agent.model import (
     Subnet,
     Transaction,
 )
-from tests.dhcp.world import CONFIGURATION, FIRST, MUL, NOW, Client, World, bindable, peer_row
+from tests.dhcp.world import (
+    CONFIGURATION,
+    FIRST,
+    MUL,
+    NOW,
+    Client,
+    World,
+    bindable,
+    group_of,
+    peer_row,
+)
 
 ACK, NAK = MessageType.ACK, MessageType.NAK
 NOBODYS = FIRST + 200
@@ -94,6 +105,50 @@ def test_an_answer_from_another_machine_means_silence_and_unavailable() -> None:
     assert (row.hardware_address, row.epoch) == (OTHER_MACHINE, 4)
     assert row.expires_at == world.now + DECLINE_HOLD_S
     world.silent(client.rebind(NOBODYS))
+
+
+def test_an_answer_from_a_stranger_does_not_beat_what_another_member_knows() -> None:
+    world = world_with()
+    client = attached()
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.probe(other=OTHER_MACHINE)
+    world.answer(NOBODYS, free=False, epoch=4)
+    world.silent(client.rebind(NOBODYS), "known_elsewhere")
+    assert world.binding(NOBODYS) is None
+
+
+def test_nor_what_a_silent_member_may_know() -> None:
+    world = world_with()
+    client = attached()
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.probe(other=OTHER_MACHINE)
+    world.answer(NOBODYS, complete=False)
+    world.silent(client.rebind(NOBODYS), "answered_by_other")
+    assert world.binding(NOBODYS) is None
+
+
+def test_one_machine_that_answers_for_everything_is_capped() -> None:
+    world = world_with()
+    for number in range(DECLINES_PER_CLIENT_MAX + 1):
+        address = NOBODYS + number
+        client = attached(number + 1)
+        world.silent(client.rebind(address), "claim_asked")
+        world.probe(other=OTHER_MACHINE)
+        world.answer(address)
+        world.silent(client.rebind(address), "answered_by_other")
+    assert world.binding(NOBODYS + DECLINES_PER_CLIENT_MAX - 1) is not None
+    assert world.binding(NOBODYS + DECLINES_PER_CLIENT_MAX) is None
+
+
+def test_a_claim_is_above_what_was_owned_in_an_earlier_generation() -> None:
+    world = world_with()
+    with world.store.write() as tx:
+        tx.put_group(replace(group_of(1, 2), generation=3))
+    client = Client(1)
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.answer(NOBODYS, epoch=7)
+    assert world.one(client.rebind(NOBODYS)).kind is ACK
+    assert world.known(NOBODYS).epoch == (2 << 32) + 1
 
 
 def test_through_a_relay_nothing_is_tried_because_the_client_itself_would_answer() -> None:

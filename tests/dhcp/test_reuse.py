@@ -6,7 +6,13 @@ import pytest
 
 from agent.dhcp.packet import Interface, MessageType
 from agent.dhcp.probes import BY_ROUTE
-from agent.limits import DECLINE_HOLD_S, DOUBTFUL_MAX, PROBE_FRESH_MS, TRIED_AHEAD
+from agent.limits import (
+    DECLINE_HOLD_S,
+    DECLINES_PER_CLIENT_MAX,
+    DOUBTFUL_MAX,
+    PROBE_FRESH_MS,
+    TRIED_AHEAD,
+)
 from agent.model import BindingState, Pool, Subnet, Transaction
 from tests.dhcp.world import (
     FAR_RELAY,
@@ -70,6 +76,17 @@ def test_one_that_somebody_answers_for_becomes_unavailable_beside_the_packets() 
     assert (row.epoch, row.hardware_address) == (2, OTHER_MACHINE)
     assert row.expires_at == world.now + DECLINE_HOLD_S
     assert world.server.committed == before + 1
+    world.silent(Client(1).discover(), "no_free_address")
+
+
+def test_one_machine_that_answers_for_everything_is_capped() -> None:
+    world = used_world(used=DECLINES_PER_CLIENT_MAX + 2)
+    world.silent(Client(1).discover(), "no_free_address")
+    for wish in world.probe():
+        world.server.probes.heard(wish.address, OTHER_MACHINE)
+    world.server.try_ahead(world.now_ms)
+    rows = [world.known(FIRST + n).state for n in range(DECLINES_PER_CLIENT_MAX + 2)]
+    assert rows.count(BindingState.UNAVAILABLE) == DECLINES_PER_CLIENT_MAX
     world.silent(Client(1).discover(), "no_free_address")
 
 

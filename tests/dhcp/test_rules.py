@@ -505,6 +505,14 @@ def test_rfc2131_3_3_an_infinite_lease_has_no_timers() -> None:
     assert world.known(offer.address).is_live(world.now)
 
 
+def test_decline_by_a_client_whose_lease_is_over_is_not_believed() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.wait(LEASE + 1)
+    world.silent(Client(1).decline(address), "not_holder")
+    assert world.known(address).state is BindingState.BOUND
+
+
 # --- reservations
 
 
@@ -528,7 +536,13 @@ def test_a_reservation_outside_of_every_pool_is_bound_by_any_member() -> None:
     assert world.one(Client(5).rebind(NOBODYS)).kind is ACK
 
 
-def test_a_reservation_waits_for_the_lease_of_another_and_takes_the_next_epoch() -> None:
+def wished(world: World) -> list[int]:
+    with world.store.read() as tx:
+        return [one.address for one in tx.open_enquiries(10)]
+
+
+def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for() -> None:
+    """A member that has not heard of the reservation may have extended the lease."""
     world = World(ranges=[], members=(1, 2), rows=POOLS_17)
     world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW + 100))
     world.configure(Reservation(NOBODYS, Client(5).key))
@@ -536,13 +550,83 @@ def test_a_reservation_waits_for_the_lease_of_another_and_takes_the_next_epoch()
     world.silent(Client(1).renew(NOBODYS), "reserved_for_other")
     world.wait(100 + EXPIRY_GRACE_S - 1)
     world.silent(Client(5).discover())
+    assert wished(world) == []
     world.wait(1)
+    before = world.server.committed
+    world.silent(Client(5).discover())
+    assert (wished(world), world.server.committed) == ([NOBODYS], before + 1)
+    world.silent(Client(5).discover())
+    assert world.server.committed == before + 1, "once is enough"
+    world.set_ranges([], [bindable(NOBODYS, NOBODYS, epoch=4)])
     assert world.bind(Client(5)) == NOBODYS
     assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (4, 1)
 
 
-def test_a_reservation_waits_for_the_hold_down_of_a_release() -> None:
+def test_alone_a_member_gives_a_reserved_address_to_its_client_when_the_lease_is_over() -> None:
+    world = World(ranges=[], rows=POOLS_17)
+    world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW - EXPIRY_GRACE_S))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    assert world.bind(Client(5)) == NOBODYS
+    assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (4, 1)
+
+
+def test_a_reservation_that_nobody_had_is_above_what_was_owned_in_an_earlier_generation() -> None:
+    """A member that was removed may come back with a record that nobody else had."""
+    world = World(ranges=[], members=(1, 2))
+    with world.store.write() as tx:
+        tx.put_group(replace(group_of(1, 2), generation=3))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    assert world.bind(Client(5)) == NOBODYS
+    assert world.known(NOBODYS).epoch == (2 << 32) + 1
+
+
+@pytest.mark.parametrize(
+    "state", [AddressState.PROMISED, AddressState.TRANSFERRING, AddressState.POLLING]
+)
+def test_a_reservation_yields_to_what_was_promised(state: AddressState) -> None:
+    """The other member may not have heard of it, and give the address to anybody."""
+    given = AddressRange(FIRST, FIRST + 9, state, 3, 2, Nonce(1, 1), 1)
+    world = World(ranges=[given], members=(1, 2))
+    world.configure(Reservation(FIRST, Client(5).key))
+    world.silent(Client(5).discover())
+    assert wished(world) == [FIRST]
+    world.merge(peer_row(FIRST, Client(5), epoch=2, expires_at=NOW - 100))
+    world.silent(Client(5).reboot(FIRST), "promised_to_other")
+    world.set_ranges([given], [])
+    assert world.one(Client(5).discover()).address == FIRST
+
+
+def test_a_reservation_does_not_yield_to_a_promise_of_which_its_lease_came() -> None:
+    world = World(ranges=[promised(FIRST, FIRST + 9, 3)], members=(1, 2))
+    world.configure(Reservation(FIRST, Client(5).key))
+    world.merge(peer_row(FIRST, Client(5), epoch=3))
+    assert world.one(Client(5).rebind(FIRST)).kind is ACK
+
+
+def test_who_joined_later_does_not_know_who_owns_a_reserved_address_of_a_pool() -> None:
     world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    with world.store.write() as tx:
+        tx.set_serving(True, since=NOW - 500)
+    outside = A("198.18.20.1")
+    world.configure(Reservation(FIRST, Client(5).key), Reservation(outside, Client(6).key))
+    world.silent(Client(5).discover())
+    assert wished(world) == [FIRST]
+    assert world.bind(Client(6)) == outside
+    world.merge(peer_row(FIRST, Client(5), expires_at=NOW - 400))
+    assert world.one(Client(5).discover()).address == FIRST
+
+
+def test_a_reservation_that_is_taken_away_again_leaves_its_client_the_address() -> None:
+    world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    world.bind(Client(5))
+    world.configure(Reservation(NOBODYS, Client(5).key), deleted=True)
+    assert world.one(Client(5).renew(NOBODYS)).kind is ACK
+    world.silent(Client(6).reboot(NOBODYS), "bound_to_other")
+
+
+def test_a_reservation_waits_for_the_hold_down_of_a_release() -> None:
+    world = World(ranges=[], rows=POOLS_17)
     row = peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED)
     world.merge(row._replace(acknowledged_at=row.potential_expires_at))
     world.configure(Reservation(NOBODYS, Client(5).key))
@@ -553,7 +637,7 @@ def test_a_reservation_waits_for_the_hold_down_of_a_release() -> None:
 
 def test_a_release_that_not_everybody_can_place_keeps_the_address_as_a_lease_does() -> None:
     """A member that was cut off may have given the same client a lease under a lower grant."""
-    world = World(ranges=[], members=(1, 2), rows=POOLS_17)
+    world = World(ranges=[], rows=POOLS_17)
     row = peer_row(NOBODYS, Client(1), epoch=3, state=BindingState.RELEASED)
     world.merge(row)
     world.configure(Reservation(NOBODYS, Client(5).key))
@@ -606,6 +690,7 @@ def test_declines_of_one_client_are_capped() -> None:
     world.silent(Client(1).decline(address), "too_many_declines")
     assert world.known(address).state is BindingState.BOUND
     world.wait(DECLINE_HOLD_S)
+    assert world.bind(Client(1)) == address
     world.say(Client(1).decline(address))
     assert world.known(address).state is BindingState.UNAVAILABLE
 

@@ -8,6 +8,7 @@ from agent.errors import PeerError
 from agent.limits import EXPIRY_GRACE_S
 from agent.model import AddressState, Binding, BindingState, Transaction
 from agent.sync.conflict import is_conflict, parties_of
+from agent.sync.merge import merge
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 
 OTHER_CLIENT = b"\x01other"
@@ -102,3 +103,12 @@ def test_what_is_no_conflict_is_not_repaired() -> None:
     repair(lan, 1)
     with pytest.raises(PeerError, match="is not in conflict"):
         repair(lan, 1)
+
+
+def test_one_machine_with_two_identifiers_is_in_conflict_as_two_are() -> None:
+    """A boot ROM and the system that it loads, given a reserved address on two sides of a cut."""
+    rom = make_binding(POOL_FIRST, 1_000, 1, client_key=b"\x01rom", client_id=b"rom")
+    system = rom._replace(client_key=b"\x01system", client_id=b"system", stream=2, seq=1)
+    assert rom.hardware_address == system.hardware_address
+    row = merge(rom, system).row
+    assert set(parties_of(row)) == {b"\x01rom", b"\x01system"}

@@ -189,8 +189,8 @@ def test_a_poll_of_somebody_who_takes_it_for_a_server_is_refused() -> None:
     hello = next(r for s, _, r, _ in reversed(lan.log) if s == 1 and isinstance(r, m.Hello))
     ask = m.PollReserve(hello.header, Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST, 9),))
     answer = lan.ask(SEEDER, ask, lan.now_ms)
-    assert isinstance(answer, m.PollAnswer)
-    assert [verdict.agreed for verdict in answer.verdicts] == [False]
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "not_serving"
     assert lan.ranges(SEEDER, PROMISED) == []
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from agent.limits import ENQUIRY_FRESH_MS
-from agent.model import AddressState, Enquiry
+from agent.limits import ENQUIRIES_MAX, ENQUIRY_FRESH_MS
+from agent.model import AddressState, Enquiry, MemberRole
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
+from tests.sync.test_recover import wipe
 
 NOBODYS = POOL_FIRST + 5_000
 """In no pool: nobody polls for it."""
@@ -101,3 +104,34 @@ def test_asking_makes_nobody_promise_anything() -> None:
     ask(lan, NOBODYS)
     lan.run(1_000)
     assert before == [lan.ranges(2, state) for state in AddressState]
+
+
+def test_open_questions_of_a_flood_are_forgotten_when_nothing_more_is_asked() -> None:
+    lan = settled(1, 2)
+    with lan.stores[1].write() as tx:
+        tx.put_enquiries([Enquiry(NOBODYS + n, lan.now_ms) for n in range(ENQUIRIES_MAX)])
+    lan.nodes[1].notice_store_change()
+    lan.run(2 * ENQUIRY_FRESH_MS + 35_000)
+    with lan.stores[1].read() as tx:
+        assert tx.count_enquiries() == 0
+
+
+def test_a_database_member_is_not_asked() -> None:
+    group = make_group([1, 2, 9])
+    database = replace(group.members[2], role=MemberRole.DATABASE)
+    lan = Lan([1, 2, 9], replace(group, members=(*group.members[:2], database)), pool_size=16)
+    lan.run(20_000)
+    ask(lan, NOBODYS)
+    lan.run(100)
+    assert said(lan, NOBODYS)[3:5] == (True, True)
+
+
+def test_a_member_that_does_not_serve_cannot_say_no() -> None:
+    lan = settled(1, 2, 3)
+    lan.passes = lambda sender, to, _: {sender, to} != {2, 3}  # so 2 goes on recovering
+    wipe(lan, 2)
+    lan.run(20_000)
+    assert not lan.serving(2)
+    ask(lan, NOBODYS)
+    lan.run(1_000)
+    assert said(lan, NOBODYS)[3:5] == (True, False)

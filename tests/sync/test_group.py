@@ -90,8 +90,8 @@ def test_who_does_not_serve_agrees_to_no_poll() -> None:
     hello = next(r for s, _, r, _ in reversed(lan.log) if s == 1 and isinstance(r, m.Hello))
     ask = m.PollAsk(hello.header, m.Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST),))
     answer = lan.ask(3, ask, lan.now_ms)
-    assert isinstance(answer, m.PollAnswer)
-    assert [verdict.agreed for verdict in answer.verdicts] == [False]
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "not_serving"
 
 
 @pytest.mark.parametrize("hold_ms", [0, 3, 700])
@@ -325,3 +325,19 @@ def test_members_that_fall_silent_are_written_down_for_the_engine() -> None:
     lan.passes = lambda *_: True
     lan.run(8_000)
     assert silent() == frozenset()
+
+
+def test_a_member_that_is_heard_and_does_not_serve_is_written_down_apart() -> None:
+    lan = make_lan(2)
+    lan.run(6_000)
+    lan.add(3)
+    lan.passes = lambda sender, to, _: {sender, to} != {2, 3}  # so 3 goes on joining
+    propose(lan, 1, 3)
+    lan.run(10_000)
+    assert not lan.serving(3)
+    with lan.stores[1].read() as tx:
+        assert (tx.silent_members(), tx.idle_members()) == (frozenset(), {3})
+    lan.heal()
+    lan.run(10_000)
+    with lan.stores[1].read() as tx:
+        assert tx.idle_members() == frozenset()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.errors import PeerError
 from agent.model import (
     AddressRange,
     AddressState,
@@ -111,8 +112,8 @@ def test_who_recovers_agrees_to_no_poll() -> None:
     hello = next(r for s, to, r, _ in reversed(lan.log) if (s, to) == (1, 2))
     ask = m.PollAsk(hello.header, Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST + 9),))
     answer = lan.ask(2, ask, lan.now_ms)
-    assert isinstance(answer, m.PollAnswer)
-    assert [verdict.agreed for verdict in answer.verdicts] == [False]
+    assert isinstance(answer, PeerError)
+    assert answer.reason == "not_serving"
 
 
 @pytest.mark.parametrize("members", [2, 3, 5])

@@ -112,9 +112,11 @@ class RecordedTransaction(Transaction):
         self.journal.others.append("put_configuration")
         super().put_configuration(records)
 
-    def set_silent_members(self, members: Collection[MemberId]) -> None:
+    def set_silent_members(
+        self, members: Collection[MemberId], idle: Collection[MemberId] = ()
+    ) -> None:
         self.journal.others.append("set_silent_members")
-        super().set_silent_members(members)
+        super().set_silent_members(members, idle)
 
 
 @dataclass(frozen=True, slots=True)

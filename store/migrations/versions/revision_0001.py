@@ -261,9 +261,9 @@ def replicated() -> None:
     )
     create(
         "silent_member",
-        [integer("member")],
+        [integer("member"), integer("heard")],
         ["member"],
-        {"member": "member BETWEEN 1 AND 2147483647"},
+        {"member": "member BETWEEN 1 AND 2147483647", "heard": "heard IN (0, 1)"},
     )
     create(
         "enquiry",
