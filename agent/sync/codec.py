@@ -31,6 +31,7 @@ from agent.model import (
     MemberState,
     Nonce,
     Service,
+    StoreMark,
     StreamId,
 )
 from agent.sync import messages as m
@@ -105,6 +106,14 @@ def _pack_nonce(nonce: Nonce) -> bytes:
 def _unpack_nonce(reader: Reader) -> Nonce:
     incarnation, counter = reader.pair()
     return Nonce(incarnation, counter)
+
+
+def _pack_mark(mark: StoreMark) -> bytes:
+    return U32.pack(mark.incarnation) + U63.pack(mark.ownership_version)
+
+
+def _unpack_mark(reader: Reader) -> StoreMark:
+    return StoreMark(reader.number(U32), reader.number(U63))
 
 
 def _pack_ranges(ranges: Sequence[m.RangeEpoch]) -> bytes:
@@ -269,7 +278,7 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
         serving,
         digest,
         version,
-        (incarnation, known),
+        StoreMark(incarnation, known),
         intact == 1,
         lost,
         owing,
@@ -316,8 +325,17 @@ def _read_block_pull(header: m.Header, r: Reader) -> m.BlockPull:
     return m.BlockPull(header, r.number(U63) - 1, r.number(U16))
 
 
-def _poll(request: m.PollAsk | m.PollReserve | m.PollAbort, _: int) -> bytes:
+def _poll(request: m.PollAsk | m.PollReserve, _: int) -> bytes:
     return _pack_nonce(request.nonce) + _pack_ranges(request.ranges)
+
+
+def _abort(request: m.PollAbort, _: int) -> bytes:
+    packed = _pack_nonce(request.nonce) + _pack_ranges(request.ranges)
+    return packed + U63.pack(request.version)
+
+
+def _read_abort(header: m.Header, r: Reader) -> m.PollAbort:
+    return m.PollAbort(header, _unpack_nonce(r), _unpack_ranges(r), r.number(U63))
 
 
 def _transfer_ask(request: m.TransferAsk, _: int) -> bytes:
@@ -333,8 +351,13 @@ def _read_transfer_ask(header: m.Header, r: Reader) -> m.TransferAsk:
     return m.TransferAsk(header, xid, first, last, wanted, free)
 
 
-def _transfer(message: m.TransferTaken | m.TransferOffer, _: int) -> bytes:
-    return _pack_nonce(message.xid) + _pack_ranges(message.ranges)
+def _taken(request: m.TransferTaken, _: int) -> bytes:
+    packed = _pack_nonce(request.xid) + _pack_ranges(request.ranges)
+    return packed + U63.pack(request.version)
+
+
+def _read_taken(header: m.Header, r: Reader) -> m.TransferTaken:
+    return m.TransferTaken(header, _unpack_nonce(r), _unpack_ranges(r), r.number(U63))
 
 
 def _prepare(request: m.BallotPrepare, _: int) -> bytes:
@@ -370,17 +393,9 @@ _REQUESTS: Final[dict[type, tuple[int, _Pack, Callable[[m.Header, Reader], m.Req
         _poll,
         lambda header, r: m.PollReserve(header, _unpack_nonce(r), _unpack_ranges(r)),
     ),
-    m.PollAbort: (
-        23,
-        _poll,
-        lambda header, r: m.PollAbort(header, _unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.PollAbort: (23, _abort, _read_abort),
     m.TransferAsk: (40, _transfer_ask, _read_transfer_ask),
-    m.TransferTaken: (
-        41,
-        _transfer,
-        lambda header, r: m.TransferTaken(header, _unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.TransferTaken: (41, _taken, _read_taken),
     m.GroupQuery: (24, _nothing, lambda header, _: m.GroupQuery(header)),
     m.BallotPrepare: (
         25,
@@ -460,7 +475,20 @@ def _read_stream_answer(r: Reader) -> m.StreamAnswer:
 
 def _poll_answer(answer: m.PollAnswer, _: int) -> bytes:
     fixed = _pack_nonce(answer.nonce) + U32.pack(answer.generation)
-    return fixed + _pack_verdicts(answer.verdicts)
+    return fixed + _pack_verdicts(answer.verdicts) + _pack_mark(answer.mark)
+
+
+def _read_poll_answer(r: Reader) -> m.PollAnswer:
+    nonce, generation = _unpack_nonce(r), r.number(U32)
+    return m.PollAnswer(nonce, generation, _unpack_verdicts(r), _unpack_mark(r))
+
+
+def _transfer_offer(offer: m.TransferOffer, _: int) -> bytes:
+    return _pack_nonce(offer.xid) + _pack_ranges(offer.ranges) + _pack_mark(offer.mark)
+
+
+def _read_transfer_offer(r: Reader) -> m.TransferOffer:
+    return m.TransferOffer(_unpack_nonce(r), _unpack_ranges(r), _unpack_mark(r))
 
 
 def _ballot_answer(answer: m.BallotAnswer, _: int) -> bytes:
@@ -486,16 +514,8 @@ _RESPONSES: Final[dict[type, tuple[int, _Pack, Callable[[Reader], m.Response]]]]
     m.ChangePage: (65, _change_page, _read_change_page),
     m.BlockPage: (66, _block_page, _read_block_page),
     m.StreamAnswer: (67, _stream_answer, _read_stream_answer),
-    m.PollAnswer: (
-        68,
-        _poll_answer,
-        lambda r: m.PollAnswer(_unpack_nonce(r), r.number(U32), _unpack_verdicts(r)),
-    ),
-    m.TransferOffer: (
-        80,
-        _transfer,
-        lambda r: m.TransferOffer(_unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.PollAnswer: (68, _poll_answer, _read_poll_answer),
+    m.TransferOffer: (80, _transfer_offer, _read_transfer_offer),
     m.GroupAnswer: (
         69,
         lambda answer, _: _pack_optional_group(answer.group),

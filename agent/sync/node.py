@@ -24,6 +24,7 @@ from agent.model import (
     MemberId,
     MemberState,
     Service,
+    StoreMark,
     StreamHead,
     StreamId,
     format_address,
@@ -128,6 +129,10 @@ class Node:
             return committed
         peer = self._check(tx, request.header, now_ms)
         response = self._answer(tx, peer, request, now_ms)
+        version = 0
+        if isinstance(request, m.Hello | m.PollAbort | m.TransferTaken):
+            version = request.version
+        situation.remember(tx, peer.member, StoreMark(request.header.incarnation, version))
         self._after_membership(tx)
         return response
 
@@ -147,9 +152,6 @@ class Node:
             raise
         self._membership.heard_same_generation(header.sender)
         peer.heard(now_ms)
-        remembered = self._situation.remembered.get(header.sender, (0, 0))
-        if header.incarnation > remembered[0]:
-            self._situation.remembered[header.sender] = (header.incarnation, 0)
         if peer.incarnation != header.incarnation:
             peer.incarnation = header.incarnation
             peer.told = False
@@ -209,10 +211,6 @@ class Node:
         peer.judge(now_ms, self._situation.dead_ms)
         if not was_told or self._situation.me not in hello.heard:
             self._greeted.add(peer.member)
-        told = (hello.header.incarnation, hello.version)
-        self._situation.remembered[peer.member] = max(
-            told, self._situation.remembered.get(peer.member, told)
-        )
         self._recovery.hear(tx, hello, now_ms)
         self._compare_digests(tx, peer, now_ms)
         after = (True, peer.link, peer.align, peer.serving, peer.intact)
@@ -260,6 +258,8 @@ class Node:
             peer.hears_me(now_ms)
             if not peer.reachable:
                 self._wake(now_ms)  # an answer proves both directions
+        if peer is not None and isinstance(response, m.PollAnswer | m.TransferOffer):
+            situation.remember(tx, to, response.mark)
         self._wake(self._take_response(tx, to, request, response, now_ms))
 
     def _take_response(
@@ -436,7 +436,7 @@ class Node:
                 situation.serving,
                 digest,
                 local.ownership_version,
-                situation.remembered.get(peer, (0, 0)),
+                situation.mark_of(peer),
                 situation.joined or situation.unconfirmed,
                 lost.incarnation if lost else 0,
                 owing,

@@ -169,6 +169,68 @@ def test_a_rollback_that_lost_only_a_promise_is_found() -> None:
         assert tx.counters()["cluster_recoveries"] == 1
 
 
+def without_hellos_of(lan: Lan, member: int) -> None:
+    lan.passes = lambda sender, to, request: sender != member or not isinstance(request, m.Hello)
+
+
+def both_lose(lan: Lan, member: int, copy: bytes) -> None:
+    """The member is set back, and its only peer forgets what is not on its disk."""
+    lan.heal()
+    lan.restart(3 - member)
+    roll_back(lan, member, copy)
+    lan.run(6_000)
+
+
+def test_a_promise_is_remembered_by_who_owns_by_it() -> None:
+    """By the answer itself: no Hello of the new version has to come first."""
+    lan = make_lan(2)
+    copy = lan.stores[2].snapshot()
+    owned = lan.owned(1)
+    bind(lan, 1, owned)
+    without_hellos_of(lan, 2)
+    lan.run(3_000, until=lambda: lan.owned(1) > owned)
+    assert lan.owned(1) > owned, "1 has asked for more, and 2 has promised it"
+    both_lose(lan, 2, copy)
+    assert local(lan, 2).incarnation == 2
+
+
+def test_what_was_given_back_is_remembered_by_who_ended_its_promise() -> None:
+    """2 may serve a former client of what 1 gave back: 1 must not own it again by an old copy."""
+    lan = make_lan(2)
+    copy = lan.stores[1].snapshot()
+    promised = ranges.size(spans(lan.ranges(2, PROMISED)))
+    row = lan.ranges(1, BINDABLE)[0]
+    without_hellos_of(lan, 1)
+    with lan.stores[1].write() as tx:
+        lan.nodes[1]._poll.give_back(tx, [(row.first, row.last)])
+    lan.nodes[1].notice_store_change()
+    lan.run(2_000, until=lambda: ranges.size(spans(lan.ranges(2, PROMISED))) < promised)
+    assert ranges.size(spans(lan.ranges(2, PROMISED))) < promised
+    both_lose(lan, 1, copy)
+    assert local(lan, 1).incarnation == 2
+
+
+def test_a_gift_is_remembered_by_who_took_it() -> None:
+    lan = make_lan(2)
+    copy = lan.stores[2].snapshot()
+    bind(lan, 1, lan.owned(1))
+    without_hellos_of(lan, 2)
+    hello = next(r for s, _, r, _ in reversed(lan.log) if s == 2 and isinstance(r, m.Hello))
+    assert hello.free
+    lan.passes = lambda sender, to, request: (
+        not isinstance(request, m.PollAsk | m.PollReserve)
+        and not (sender == 2 and isinstance(request, m.Hello))
+    )
+    owned = lan.owned(1)
+    with lan.stores[1].write() as tx:
+        pool = (POOL_FIRST, POOL_FIRST + 399)
+        lan.nodes[1]._taker.begin(tx, 2, pool, 20, 0, lan.now_ms)
+    lan.flush(1)
+    assert lan.owned(1) > owned
+    both_lose(lan, 2, copy)
+    assert local(lan, 2).incarnation == 2
+
+
 @pytest.mark.parametrize("members", [2, 3])
 def test_a_wiped_member_comes_back_by_itself(members: int) -> None:
     """Nothing is left but its number and engine ID: not even its incarnation."""
