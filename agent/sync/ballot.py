@@ -53,6 +53,11 @@ class Ballots:
     def reset(self) -> None:
         self._round = None
 
+    def withdraw(self) -> None:
+        """The wish is gone. What I have asked others to accept may be chosen all the same."""
+        if self.phase is BallotPhase.PREPARE:
+            self._round = None
+
     @property
     def phase(self) -> BallotPhase | None:
         """What the ballot that this member coordinates is waiting for; None: there is none."""

@@ -206,6 +206,9 @@ class Node:
         for member, vector in hello.relayed.items():
             if member in self._situation.peers:
                 self._situation.peers[member].note_relayed(vector)
+        for member in hello.heard:
+            if member in self._situation.peers:
+                self._situation.peers[member].seen_at_ms = now_ms
         if self._situation.me in hello.heard:
             peer.hears_me(now_ms)
         peer.judge(now_ms, self._situation.dead_ms)

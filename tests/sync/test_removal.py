@@ -188,6 +188,51 @@ def test_two_operators_at_once_one_wins_and_the_other_comes_next() -> None:
     assert [entry[1] for entry in audit(lan, 1) + audit(lan, 2)] == ["decided"] * 2
 
 
+def cut_link(lan: Lan, one: int, two: int) -> None:
+    lan.passes = lambda sender, to, _: {sender, to} != {one, two}
+
+
+def test_a_member_that_another_one_hears_is_not_removed_without_force() -> None:
+    lan = make_lan(5)
+    cut_link(lan, 1, 5)
+    lan.run(10_000)
+    assert refused(lan, 1, Expel(5)) == "member_alive"
+    propose(lan, 1, Expel(5), force=True)
+    lan.run(5_000)
+    assert state_of(lan, 5, at=2) is MemberState.REMOVED
+
+
+def test_a_member_that_is_heard_again_before_the_decision_stays() -> None:
+    """No majority answers for a while, and then the member lives."""
+    lan = make_lan(3)
+    lan.cut(3)
+    lan.run(10_000)
+    hellos = (m.Hello,)
+    lan.passes = lambda sender, to, r: 3 not in (sender, to) and isinstance(r, hellos)
+    propose(lan, 1, Expel(3))
+    lan.run(10_000)
+    lan.passes = lambda sender, to, r: isinstance(r, hellos)
+    lan.run(3_000)
+    lan.heal()
+    lan.run(60_000)
+    assert state_of(lan, 3, at=1) is MemberState.ACTIVE
+    assert "was heard" in audit(lan, 1)[0][2]
+
+
+def test_one_cut_link_is_not_the_silence_that_the_safe_period_waits_for() -> None:
+    lan = make_lan(5)
+    propose(lan, 1, Parameters(safe_period_s=60))
+    lan.run(5_000)
+    cut_link(lan, 1, 5)
+    lan.run(300_000)
+    assert state_of(lan, 5, at=2) is MemberState.ACTIVE
+    assert lan.generation(2) == 2
+    lan.cut(5)
+    waited = lan.run(120_000, until=lambda: lan.generation(2) == 3)
+    assert waited >= 60_000, "from the last time that anybody heard it"
+    assert state_of(lan, 5, at=2) is MemberState.DOWN
+
+
 def test_what_cannot_be_decided_any_more_is_told() -> None:
     lan = make_lan(3)
     lan.add(4)
