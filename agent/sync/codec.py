@@ -22,6 +22,7 @@ from agent.limits import (
     UPDATE_RECORDS_MAX,
 )
 from agent.model import (
+    Ballot,
     BallotNumber,
     ConfigRecord,
     Group,
@@ -227,6 +228,33 @@ def _unpack_ballot(reader: Reader) -> BallotNumber:
     return BallotNumber(counter, member)
 
 
+def _pack_accepted(number: BallotNumber | None, value: Group | None) -> bytes:
+    packed = b"\x00" if number is None else b"\x01" + _pack_ballot(number)
+    return packed + _pack_optional_group(value)
+
+
+def _unpack_accepted(reader: Reader) -> tuple[BallotNumber | None, Group | None]:
+    number = _unpack_ballot(reader) if reader.flag() else None
+    return number, _unpack_optional_group(reader)
+
+
+def _pack_optional_ballot(ballot: Ballot | None) -> bytes:
+    if ballot is None:
+        return b"\x00"
+    promised = U32.pack(ballot.generation) + _pack_ballot(ballot.promised)
+    return b"\x01" + promised + _pack_accepted(ballot.accepted, ballot.value)
+
+
+def _unpack_optional_ballot(reader: Reader) -> Ballot | None:
+    if not reader.flag():
+        return None
+    generation, promised = reader.number(U32), _unpack_ballot(reader)
+    accepted, value = _unpack_accepted(reader)
+    if (accepted is None) is not (value is None):
+        raise PacketError("ballot", "accepted is a value under a number, or nothing")
+    return Ballot(generation, promised, accepted, value)
+
+
 # --- requests ----------------------------------------------------------------------------------
 
 
@@ -247,6 +275,8 @@ def _hello(request: m.Hello, _: int) -> bytes:
             U16.pack(len(request.relayed)),
             *[U32.pack(member) + _pack_vector(v) for member, v in sorted(request.relayed.items())],
             _CLOCKS.pack(request.unconfirmed_ms, request.wall_ahead_ms),
+            bytes((request.votes,)),
+            _pack_optional_ballot(request.ballot),
         )
     )
 
@@ -270,6 +300,7 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
     unconfirmed_ms, wall_ahead_ms = r.fields(_CLOCKS)
     if unconfirmed_ms < 0:
         raise PacketError("hello", "a time that has passed is negative")
+    votes, ballot = r.flag(), _unpack_optional_ballot(r)
     return m.Hello(
         header,
         vector,
@@ -287,6 +318,8 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
         Service(service),
         unconfirmed_ms,
         wall_ahead_ms,
+        votes,
+        ballot,
     )
 
 
@@ -492,21 +525,18 @@ def _read_transfer_offer(r: Reader) -> m.TransferOffer:
 
 
 def _ballot_answer(answer: m.BallotAnswer, _: int) -> bytes:
-    accepted = b"\x00" if answer.accepted is None else b"\x01" + _pack_ballot(answer.accepted)
     return b"".join(
         (
             struct.pack("!IB", answer.generation, answer.granted),
             _pack_ballot(answer.promised),
-            accepted,
-            _pack_optional_group(answer.value),
+            _pack_accepted(answer.accepted, answer.value),
         )
     )
 
 
 def _read_ballot_answer(r: Reader) -> m.BallotAnswer:
     generation, granted, promised = r.number(U32), r.flag(), _unpack_ballot(r)
-    accepted = _unpack_ballot(r) if r.flag() else None
-    return m.BallotAnswer(generation, granted, promised, accepted, _unpack_optional_group(r))
+    return m.BallotAnswer(generation, granted, promised, *_unpack_accepted(r))
 
 
 _RESPONSES: Final[dict[type, tuple[int, _Pack, Callable[[Reader], m.Response]]]] = {

@@ -118,6 +118,8 @@ class Membership:
             raise PeerError(
                 "self", "a member cannot remove itself: let it leave, or ask another member"
             )
+        if user and not situation.votes:
+            raise PeerError("not_voting", self._why_i_do_not_vote())
         if len(self._wishes) >= WISHES_MAX:
             raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
         if all(wish.change != change for wish in self._wishes):
@@ -132,12 +134,34 @@ class Membership:
         assert group is not None
         self._check_silent(change.member, now_ms)
         if not self._has_majority(now_ms):
-            heard = 1 + sum(self._is_heard(one, now_ms) for one in self._situation.peers)
-            raise PeerError(
-                "no_majority",
-                f"{heard} of {len(group.current)} members are no majority: only force decides "
-                "here, if the others are known to be dead",
-            )
+            raise PeerError("no_majority", self._why_no_majority(now_ms))
+
+    def _why_no_majority(self, now_ms: int) -> str:
+        situation = self._situation
+        assert situation.group is not None
+        voters, members = self._voters(now_ms), len(situation.group.current)
+        mute = [one for one in situation.peers if self._is_heard(one, now_ms)]
+        mute = [one for one in mute if not situation.peers[one].votes]
+        if not situation.votes:
+            mute.append(situation.me)
+        why = ""
+        if mute:
+            listed = ", ".join(map(str, sorted(mute)))
+            why = f" ({listed}: not voting until it has heard every other member)"
+        return (
+            f"{voters} of {members} members are no majority{why}: only force decides here, "
+            "if the others are known to be dead"
+        )
+
+    def _why_i_do_not_vote(self) -> str:
+        situation = self._situation
+        waits = [str(one) for one, peer in situation.peers.items() if not peer.confided]
+        state = "is recovering" if situation.recovering else "has not been confirmed yet"
+        until = f", and waits for member {', '.join(waits)}" if waits else ""
+        return (
+            f"member {situation.me} {state}{until}: it decides nothing before; ask another member, "
+            "or force those out that are known to be dead"
+        )
 
     def _check_silent(self, member: MemberId, now_ms: int) -> None:
         """PeerError where that member lives: heard here, or by a member that can be reached. One
@@ -162,11 +186,16 @@ class Membership:
             return False
         return now_ms - peer.heard_at_ms <= self._situation.dead_ms
 
+    def _voters(self, now_ms: int) -> int:
+        """How many members can be asked for their vote, as far as I know."""
+        peers = self._situation.peers
+        votes = [self._is_heard(one, now_ms) and peer.votes for one, peer in peers.items()]
+        return sum(votes) + self._situation.votes
+
     def _has_majority(self, now_ms: int) -> bool:
-        situation = self._situation
-        assert situation.group is not None
-        heard = 1 + sum(self._is_heard(one, now_ms) for one in situation.peers)
-        return 2 * heard > len(situation.group.current)
+        group = self._situation.group
+        assert group is not None
+        return 2 * self._voters(now_ms) > len(group.current)
 
     def _force(
         self, tx: StoreTransaction, change: Expel, following: Group, user: str, now_ms: int
@@ -214,7 +243,7 @@ class Membership:
             return
         mine = vector_of(heads)
         for peer in situation.peers.values():
-            if not peer.told:
+            if not peer.told or not peer.confided:
                 return
             theirs = {s: seq for s, seq in peer.vector.items() if s != situation.own_stream}
             if not covers(mine, theirs):
@@ -293,7 +322,7 @@ class Membership:
             return due_ms
         group = self._situation.group
         assert group is not None
-        if not self._wishes:
+        if not self._wishes or not self._situation.votes:
             return now_ms + _IDLE_MS
         value = apply(self._wishes[0].change, group)
         assert value is not None, "a wish that has come true is settled"
@@ -329,6 +358,8 @@ class Membership:
         if not self._situation.is_current:
             return "undecided", "this member is out of the group"
         if now_ms >= wish.until_ms:
+            if not self._has_majority(now_ms):
+                return "undecided", self._why_no_majority(now_ms)
             return "undecided", "no majority has answered in time"
         return "undecided", ""
 

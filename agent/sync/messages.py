@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from agent.model import (
     NO_MARK,
+    Ballot,
     BallotNumber,
     Binding,
     ConfigRecord,
@@ -47,7 +48,8 @@ class Hello:
     the vector it is what I remember of the receiver (RECOVER).
     `intact`: my store has served and is not being recovered; `lost`: my incarnations up to this
     one are gone. `relayed`: what I know to be held by members that the receiver does not hear.
-    `service`: what my operator wants of me.
+    `service`: what my operator wants of me. `votes`: I take part in ballots; `ballot`: to one that
+    does not, what I have promised and accepted for the next generation.
     `unconfirmed_ms`: time that only my wall clock says has passed over a reboot; `wall_ahead_ms`:
     my wall clock minus my clock, for people."""
 
@@ -67,6 +69,8 @@ class Hello:
     service: Service = Service.RUNNING
     unconfirmed_ms: int = 0
     wall_ahead_ms: int = 0
+    votes: bool = False
+    ballot: Ballot | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class Node:
         peer.heard(now_ms)
         if peer.incarnation != header.incarnation:
             peer.incarnation = header.incarnation
-            peer.told = False
+            peer.told = peer.votes = peer.confided = False
             peer.vector = {}
         return peer
 
@@ -196,6 +196,8 @@ class Node:
         peer.serving = hello.serving
         peer.intact = hello.intact
         peer.service = hello.service
+        peer.votes = hello.votes
+        self._membership.ballots.take_over(tx, peer, hello)
         peer.digest = hello.digest
         peer.owes_me = self._situation.me in hello.owing
         peer.free = hello.free if len(hello.free) < FREE_TOLD_MAX else peer.free | hello.free
@@ -430,6 +432,7 @@ class Node:
         local, lost = tx.local(), situation.lost.get(situation.me)
         owing = tuple(sorted(self._giver.owing(tx)))
         digest, free = self._digest.of(vector), self._keeper.tell_free(self._own_applied)
+        ballot = self._membership.ballots.held(tx)
         for peer in sorted(greeted & situation.peers.keys()):
             hello = m.Hello(
                 situation.header(),
@@ -448,6 +451,8 @@ class Node:
                 situation.service,
                 self._clocks.claimed_ms(now_ms),
                 self._clocks.wall_ahead_ms,
+                situation.votes,
+                None if situation.peers[peer].votes else ballot,
             )
             situation.send(peer, hello)
 

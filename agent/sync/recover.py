@@ -226,7 +226,7 @@ class Recovery:
             self._clocks.give_up()
         if not situation.unconfirmed:
             return due
-        if situation.all_told:
+        if all(peer.told and peer.confided for peer in situation.peers.values()):
             if not self._clocks.settle(tx, now_ms):
                 return min(due, now_ms + _LOOK_MS)
             tx.set_unconfirmed(False)

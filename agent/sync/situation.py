@@ -138,6 +138,12 @@ class Situation:
         return own is not None and own.is_current
 
     @property
+    def votes(self) -> bool:
+        """Whether my word counts in a ballot: not while my store may have forgotten what it said
+        in one. Alone in the group there is nobody with whom it could have said it."""
+        return not self.peers or (self.joined and not self.recovering and not self.unconfirmed)
+
+    @property
     def is_going(self) -> bool:
         """Whether I hand over, to shut down or leave."""
         return self.service in (Service.SHUTDOWN, Service.LEAVING)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
     NEVER,
+    Ballot,
     BallotNumber,
     Binding,
     BindingState,
@@ -161,6 +162,11 @@ groups = st.builds(
     Group, names, u32, u32, u32, st.lists(members, max_size=4).map(tuple), u32, u32, u32
 )
 
+held_ballots = st.none() | st.one_of(
+    st.builds(Ballot, u32, ballots),
+    st.builds(Ballot, u32, ballots, ballots, groups),
+)
+
 requests = st.one_of(
     st.builds(
         m.Hello,
@@ -175,6 +181,8 @@ requests = st.one_of(
         owing=st.lists(u32, max_size=5).map(tuple),
         free=st.dictionaries(u32, u32, max_size=5),
         service=st.sampled_from(Service),
+        votes=st.booleans(),
+        ballot=held_ballots,
     ),
     st.builds(m.BindingUpdate, headers, u63, u63, u63, record_lists),
     st.builds(m.ChangePull, headers, u63, u63, u16),

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from agent.errors import PeerError
 from agent.model import (
     AddressRange,
     AddressState,
     Binding,
     BindingState,
+    Group,
     Local,
     LostStore,
     Nonce,
@@ -19,6 +21,7 @@ from agent.model import (
 )
 from agent.sync import messages as m
 from agent.sync import ranges, recover
+from agent.sync.change import Expel, GroupChange, Parameters
 from store import Store
 from tests.sync.lan import POOL_FIRST, Lan, engine_id, make_binding, make_group
 
@@ -258,6 +261,101 @@ def test_a_member_wiped_twice_never_uses_a_number_again() -> None:
         wipe(lan, 2)
         lan.run(100_000, until=lambda: lan.owned(2) > 0)
         assert local(lan, 2).incarnation == incarnation
+
+
+# --- votes
+
+
+def group_of(lan: Lan, member: int) -> Group:
+    with lan.stores[member].read() as tx:
+        group = tx.group()
+    assert group is not None
+    return group
+
+
+def propose(lan: Lan, at: int, change: GroupChange, *, force: bool = False) -> None:
+    with lan.stores[at].write() as tx:
+        lan.nodes[at].propose(tx, change, "op", force, lan.now_ms)
+    lan.flush(at)
+
+
+def decided_by_one_and_two(mul_s: int) -> tuple[Lan, bytes]:
+    """Of three members 1 has a MUL decided with the vote of 2, and nobody hears that from 1.
+    Returns a copy of 2's store from before, too."""
+    lan = make_lan(3)
+    copy = lan.stores[2].snapshot()
+    lan.passes = lambda sender, to, request: (
+        {sender, to} != {1, 3} and not (sender == 1 and isinstance(request, m.GroupCommit))
+    )
+    propose(lan, 1, Parameters(mul_s=mul_s))
+    lan.run(3_000, until=lambda: lan.generation(1) == 2)
+    assert [lan.generation(one) for one in (1, 2, 3)] == [2, 1, 1]
+    lan.cut(1)
+    return lan, copy
+
+
+@pytest.mark.parametrize("lost", ["wiped", "rolled back"])
+def test_who_may_have_forgotten_its_vote_does_not_vote_again(lost: str) -> None:
+    """I9: 3 must not have something else decided with the vote that 2 has forgotten."""
+    lan, copy = decided_by_one_and_two(mul_s=40)
+    if lost == "wiped":
+        wipe(lan, 2)
+    else:
+        roll_back(lan, 2, copy)
+    lan.run(10_000)
+    propose(lan, 3, Parameters(mul_s=50))
+    lan.run(30_000)
+    assert lan.generation(3) == 1
+    with pytest.raises(PeerError, match="waits for member 1"):
+        propose(lan, 2, Parameters(mul_s=70))
+    lan.heal()
+    lan.run(60_000)
+    assert group_of(lan, 1) == group_of(lan, 2) == group_of(lan, 3)
+    assert (lan.generation(1), group_of(lan, 1).mul_s) == (3, 50)
+
+
+def test_an_operator_is_told_at_once_that_only_force_is_left() -> None:
+    lan = make_lan(3)
+    lan.cut(1)
+    wipe(lan, 2)
+    lan.run(10_000)
+    with pytest.raises(PeerError, match=r"1 of 3 members are no majority \(2: not voting"):
+        propose(lan, 3, Expel(1))
+    propose(lan, 3, Expel(1), force=True)
+    lan.run(10_000)
+    assert lan.serving(2)
+    assert [lan.generation(one) for one in (2, 3)] == [2, 2]
+    propose(lan, 3, Parameters(mul_s=50))
+    lan.run(10_000)
+    assert group_of(lan, 2).mul_s == 50, "and votes again"
+
+
+def test_who_votes_again_knows_what_it_had_accepted() -> None:
+    """1 and 2 have accepted a value, and 1 has forgotten that it asked for it; 2 is wiped and hears
+    the others. The value may have been chosen: 2 votes for nothing else."""
+    lan = make_lan(3)
+    lan.passes = lambda sender, to, request: (
+        not isinstance(request, m.GroupCommit)
+        and not (3 in (sender, to) and isinstance(request, m.BallotPrepare | m.BallotAccept))
+    )
+    propose(lan, 1, Parameters(mul_s=40))
+    lan.run(3_000, until=lambda: any(isinstance(r, m.BallotAccept) for _, _, r, _ in lan.log))
+    wipe(lan, 2)
+    with lan.stores[1].write() as tx:
+        tx.put_group(replace(make_group((1, 2, 3)), generation=1))
+    lan.restart(1)
+    lan.heal()
+    lan.run(8_000)
+    assert lan.serving(2)
+    with lan.stores[2].read() as tx:
+        ballot = tx.ballot(2)
+    assert ballot is not None
+    assert ballot.value is not None
+    assert ballot.value.mul_s == 40
+    lan.cut(1)
+    propose(lan, 3, Parameters(lease_s=50))
+    lan.run(10_000, until=lambda: lan.generation(2) == 2)
+    assert (group_of(lan, 3).mul_s, lan.generation(2)) == (40, 2)
 
 
 # --- starting
