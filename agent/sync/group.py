@@ -207,6 +207,17 @@ class Membership:
         tx.audit(user, "forced", words, now_ms // 1000)
         self._chosen(tx, value, now_ms)
 
+    def stay(self) -> None:
+        """This member goes on: what it wished for when it was going is void."""
+        me, first = self._situation.me, self._wishes[:1]
+        self._wishes = [
+            wish
+            for wish in self._wishes
+            if not (isinstance(wish.change, Expel) and wish.change.member == me)
+        ]
+        if self._wishes[:1] != first:
+            self.ballots.withdraw()
+
     @property
     def wishes(self) -> list[Wish]:
         return list(self._wishes)

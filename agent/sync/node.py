@@ -103,7 +103,7 @@ class Node:
         self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
         self._recovery = Recovery(situation, self._clocks)
         self._membership = Membership(situation, self._recovery)
-        self._departure = Departure(situation, self._poll, self._membership)
+        self._departure = Departure(situation, self._poll, self._taker, self._membership)
         self._due_ms = 0
         self._hello_at_ms = 0
         self._greeted: set[MemberId] = set()
