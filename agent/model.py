@@ -471,9 +471,25 @@ class Local:
     holds_until: int = 0
 
     @property
+    def mark(self) -> StoreMark:
+        return StoreMark(self.incarnation, self.ownership_version)
+
+    @property
     def answers_clients(self) -> bool:
         """`serving` is about the cluster's rules, `service` about the operator's wish."""
         return self.serving and self.service is Service.RUNNING
+
+
+class StoreMark(NamedTuple):
+    """How far a member's store has come. Its peers remember it durably, so that a store that was
+    set back is found out (agent/sync/recover.py). Marks of one member are ordered."""
+
+    incarnation: int
+    ownership_version: int
+
+
+NO_MARK = StoreMark(0, 0)
+"""Nothing is known of the store."""
 
 
 @dataclass(frozen=True, slots=True)

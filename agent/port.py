@@ -26,6 +26,7 @@ from agent.model import (
     MemberId,
     Quarantine,
     Service,
+    StoreMark,
     StreamHead,
     StreamId,
 )
@@ -184,6 +185,12 @@ class StoreTransaction(Protocol):
     def put_lost_store(self, lost: LostStore) -> None:
         """Replace what is known of that member's lost stores."""
         ...
+
+    def remembered_stores(self) -> dict[MemberId, StoreMark]:
+        """How far the other members' stores are known to have come."""
+        ...
+
+    def remember_store(self, member: MemberId, mark: StoreMark) -> None: ...
 
     # --- counters that one process keeps and the other shows
     def add_counters(self, increments: dict[str, int]) -> None: ...

@@ -22,11 +22,20 @@ from agent.model import (
     MemberRole,
     MemberState,
     Quarantine,
+    StoreMark,
 )
 from store.local import LocalRow
 from store.session import Row, read_once
 from store.sqlite import compile_insert, compile_statement, compile_upsert
-from store.tables import LOST_STORE, MEMBER, PROPOSAL, QUARANTINE, SERVER_GROUP, SILENT_MEMBER
+from store.tables import (
+    LOST_STORE,
+    MEMBER,
+    PROPOSAL,
+    QUARANTINE,
+    REMEMBERED_STORE,
+    SERVER_GROUP,
+    SILENT_MEMBER,
+)
 
 _GROUP = compile_statement(select(SERVER_GROUP))
 _PUT_GROUP = compile_upsert(SERVER_GROUP)
@@ -38,6 +47,8 @@ _DELETE_SILENT = compile_statement(delete(SILENT_MEMBER))
 _ADD_SILENT = compile_insert(SILENT_MEMBER)
 _LOST_STORES = compile_statement(select(LOST_STORE))
 _PUT_LOST_STORE = compile_upsert(LOST_STORE)
+_REMEMBERED = compile_statement(select(REMEMBERED_STORE))
+_REMEMBER = compile_upsert(REMEMBERED_STORE)
 _BALLOT = compile_statement(select(PROPOSAL).where(PROPOSAL.c.generation == bindparam("of")), "of")
 _PUT_BALLOT = compile_upsert(PROPOSAL)
 _QUARANTINES = compile_statement(select(QUARANTINE).order_by(QUARANTINE.c.at))
@@ -128,6 +139,12 @@ class GroupRows(LocalRow):
 
     def put_lost_store(self, lost: LostStore) -> None:
         self.change(_PUT_LOST_STORE, (lost.member, lost.incarnation, lost.at))
+
+    def remembered_stores(self) -> dict[MemberId, StoreMark]:
+        return {member: StoreMark(*mark) for member, *mark in self.rows(_REMEMBERED)}
+
+    def remember_store(self, member: MemberId, mark: StoreMark) -> None:
+        self.change(_REMEMBER, (member, *mark))
 
     def ballot(self, generation: int) -> Ballot | None:
         rows = self.rows(_BALLOT, (generation,))

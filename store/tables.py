@@ -275,6 +275,14 @@ LOST_STORE = _table(
 )
 """Columns in the order of the fields of `agent.model.LostStore`."""
 
+REMEMBERED_STORE = _table(
+    "remembered_store",
+    [_integer("member", key=True), *map(_integer, ("incarnation", "ownership_version"))],
+    member=f"member {_MEMBER}",
+    mark="incarnation BETWEEN 0 AND 4294967295 AND ownership_version >= 0",
+)
+"""After `member`, columns in the order of the fields of `agent.model.StoreMark`."""
+
 QUARANTINE = _table(
     "quarantine",
     [_integer("generation", key=True), *map(_integer, ("at", "mul_s"))],

@@ -5,6 +5,11 @@ promise its ballot, adopts a value that one of them has accepted already, and ha
 it; then it is chosen. The acceptors' promises are durable (`Ballot`), so two coordinators end with
 one value. What an acceptor remembers from a line of generations that this group has left
 (agent/sync/lineage.py) counts for nothing.
+
+An acceptor that has forgotten a vote could make a second value chosen. So who recovers, joins or is
+not confirmed yet after a start does not vote, and before it does again it has taken over, of every
+other member, what that one has promised and accepted. What it forgot is in it: whoever asked for a
+vote had given its own before.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from agent.errors import PeerError
 from agent.model import Ballot, BallotNumber, Group, MemberId
 from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.hello import Peer
 from agent.sync.lineage import descends
 from agent.sync.situation import Situation
 
@@ -50,8 +56,36 @@ class Ballots:
         self._highest = 0
         self._not_before_ms = 0
 
+    def held(self, tx: StoreTransaction) -> Ballot:
+        """What I have promised and accepted for the next generation."""
+        generation = self._situation.generation + 1
+        return tx.ballot(generation) or Ballot(generation, BallotNumber(0, 0))
+
+    def take_over(self, tx: StoreTransaction, peer: Peer, hello: m.Hello) -> None:
+        """What another member has promised and accepted, as long as I do not vote myself. Only a
+        word to my present store is the whole of it: later than every vote of the one before, and
+        questions under its incarnation are refused there from now on."""
+        situation, told = self._situation, hello.ballot
+        if situation.votes or told is None or told.generation != situation.generation + 1:
+            return
+        held = self.held(tx)
+        promised, accepted, value = max(held.promised, told.promised), held.accepted, held.value
+        newer = told.accepted is not None and (accepted is None or told.accepted > accepted)
+        if newer and self._continues(told.value):
+            accepted, value = told.accepted, told.value
+        taken = Ballot(told.generation, promised, accepted, value)
+        if taken != held:
+            tx.put_ballot(taken)
+        if hello.known.incarnation == situation.incarnation:
+            peer.confided = True
+
     def reset(self) -> None:
         self._round = None
+
+    def withdraw(self) -> None:
+        """The wish is gone. What I have asked others to accept may be chosen all the same."""
+        if self.phase is BallotPhase.PREPARE:
+            self._round = None
 
     @property
     def phase(self) -> BallotPhase | None:
@@ -119,10 +153,10 @@ class Ballots:
         if current.phase is BallotPhase.PREPARE:
             current.phase = BallotPhase.ACCEPT
             current.votes = set()
-            for peer in situation.peers:
+            mine = self._accept(tx, current.ballot, current.value)
+            for peer in situation.peers if mine.granted else ():
                 accept = m.BallotAccept(situation.header(), current.ballot, current.value)
                 situation.send(peer, accept)
-            mine = self._accept(tx, current.ballot, current.value)
             self._vote(tx, situation.me, mine, now_ms)
             return
         self._round = None
@@ -168,6 +202,8 @@ class Ballots:
         return self._accept(tx, request.ballot, request.value)
 
     def _check_next(self, generation: int) -> None:
+        if not self._situation.votes:
+            raise PeerError("not_voting", f"member {self._situation.me} may have forgotten votes")
         if generation != self._situation.generation + 1:
             raise PeerError(
                 "generation", f"{generation} is not the next of {self._situation.generation}"

@@ -22,6 +22,7 @@ from agent.limits import (
     UPDATE_RECORDS_MAX,
 )
 from agent.model import (
+    Ballot,
     BallotNumber,
     ConfigRecord,
     Group,
@@ -31,6 +32,7 @@ from agent.model import (
     MemberState,
     Nonce,
     Service,
+    StoreMark,
     StreamId,
 )
 from agent.sync import messages as m
@@ -105,6 +107,14 @@ def _pack_nonce(nonce: Nonce) -> bytes:
 def _unpack_nonce(reader: Reader) -> Nonce:
     incarnation, counter = reader.pair()
     return Nonce(incarnation, counter)
+
+
+def _pack_mark(mark: StoreMark) -> bytes:
+    return U32.pack(mark.incarnation) + U63.pack(mark.ownership_version)
+
+
+def _unpack_mark(reader: Reader) -> StoreMark:
+    return StoreMark(reader.number(U32), reader.number(U63))
 
 
 def _pack_ranges(ranges: Sequence[m.RangeEpoch]) -> bytes:
@@ -218,6 +228,33 @@ def _unpack_ballot(reader: Reader) -> BallotNumber:
     return BallotNumber(counter, member)
 
 
+def _pack_accepted(number: BallotNumber | None, value: Group | None) -> bytes:
+    packed = b"\x00" if number is None else b"\x01" + _pack_ballot(number)
+    return packed + _pack_optional_group(value)
+
+
+def _unpack_accepted(reader: Reader) -> tuple[BallotNumber | None, Group | None]:
+    number = _unpack_ballot(reader) if reader.flag() else None
+    return number, _unpack_optional_group(reader)
+
+
+def _pack_optional_ballot(ballot: Ballot | None) -> bytes:
+    if ballot is None:
+        return b"\x00"
+    promised = U32.pack(ballot.generation) + _pack_ballot(ballot.promised)
+    return b"\x01" + promised + _pack_accepted(ballot.accepted, ballot.value)
+
+
+def _unpack_optional_ballot(reader: Reader) -> Ballot | None:
+    if not reader.flag():
+        return None
+    generation, promised = reader.number(U32), _unpack_ballot(reader)
+    accepted, value = _unpack_accepted(reader)
+    if (accepted is None) is not (value is None):
+        raise PacketError("ballot", "accepted is a value under a number, or nothing")
+    return Ballot(generation, promised, accepted, value)
+
+
 # --- requests ----------------------------------------------------------------------------------
 
 
@@ -238,6 +275,8 @@ def _hello(request: m.Hello, _: int) -> bytes:
             U16.pack(len(request.relayed)),
             *[U32.pack(member) + _pack_vector(v) for member, v in sorted(request.relayed.items())],
             _CLOCKS.pack(request.unconfirmed_ms, request.wall_ahead_ms),
+            bytes((request.votes,)),
+            _pack_optional_ballot(request.ballot),
         )
     )
 
@@ -261,6 +300,7 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
     unconfirmed_ms, wall_ahead_ms = r.fields(_CLOCKS)
     if unconfirmed_ms < 0:
         raise PacketError("hello", "a time that has passed is negative")
+    votes, ballot = r.flag(), _unpack_optional_ballot(r)
     return m.Hello(
         header,
         vector,
@@ -269,7 +309,7 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
         serving,
         digest,
         version,
-        (incarnation, known),
+        StoreMark(incarnation, known),
         intact == 1,
         lost,
         owing,
@@ -278,6 +318,8 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
         Service(service),
         unconfirmed_ms,
         wall_ahead_ms,
+        votes,
+        ballot,
     )
 
 
@@ -316,8 +358,17 @@ def _read_block_pull(header: m.Header, r: Reader) -> m.BlockPull:
     return m.BlockPull(header, r.number(U63) - 1, r.number(U16))
 
 
-def _poll(request: m.PollAsk | m.PollReserve | m.PollAbort, _: int) -> bytes:
+def _poll(request: m.PollAsk | m.PollReserve, _: int) -> bytes:
     return _pack_nonce(request.nonce) + _pack_ranges(request.ranges)
+
+
+def _abort(request: m.PollAbort, _: int) -> bytes:
+    packed = _pack_nonce(request.nonce) + _pack_ranges(request.ranges)
+    return packed + U63.pack(request.version)
+
+
+def _read_abort(header: m.Header, r: Reader) -> m.PollAbort:
+    return m.PollAbort(header, _unpack_nonce(r), _unpack_ranges(r), r.number(U63))
 
 
 def _transfer_ask(request: m.TransferAsk, _: int) -> bytes:
@@ -333,8 +384,13 @@ def _read_transfer_ask(header: m.Header, r: Reader) -> m.TransferAsk:
     return m.TransferAsk(header, xid, first, last, wanted, free)
 
 
-def _transfer(message: m.TransferTaken | m.TransferOffer, _: int) -> bytes:
-    return _pack_nonce(message.xid) + _pack_ranges(message.ranges)
+def _taken(request: m.TransferTaken, _: int) -> bytes:
+    packed = _pack_nonce(request.xid) + _pack_ranges(request.ranges)
+    return packed + U63.pack(request.version)
+
+
+def _read_taken(header: m.Header, r: Reader) -> m.TransferTaken:
+    return m.TransferTaken(header, _unpack_nonce(r), _unpack_ranges(r), r.number(U63))
 
 
 def _prepare(request: m.BallotPrepare, _: int) -> bytes:
@@ -370,17 +426,9 @@ _REQUESTS: Final[dict[type, tuple[int, _Pack, Callable[[m.Header, Reader], m.Req
         _poll,
         lambda header, r: m.PollReserve(header, _unpack_nonce(r), _unpack_ranges(r)),
     ),
-    m.PollAbort: (
-        23,
-        _poll,
-        lambda header, r: m.PollAbort(header, _unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.PollAbort: (23, _abort, _read_abort),
     m.TransferAsk: (40, _transfer_ask, _read_transfer_ask),
-    m.TransferTaken: (
-        41,
-        _transfer,
-        lambda header, r: m.TransferTaken(header, _unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.TransferTaken: (41, _taken, _read_taken),
     m.GroupQuery: (24, _nothing, lambda header, _: m.GroupQuery(header)),
     m.BallotPrepare: (
         25,
@@ -460,25 +508,35 @@ def _read_stream_answer(r: Reader) -> m.StreamAnswer:
 
 def _poll_answer(answer: m.PollAnswer, _: int) -> bytes:
     fixed = _pack_nonce(answer.nonce) + U32.pack(answer.generation)
-    return fixed + _pack_verdicts(answer.verdicts)
+    return fixed + _pack_verdicts(answer.verdicts) + _pack_mark(answer.mark)
+
+
+def _read_poll_answer(r: Reader) -> m.PollAnswer:
+    nonce, generation = _unpack_nonce(r), r.number(U32)
+    return m.PollAnswer(nonce, generation, _unpack_verdicts(r), _unpack_mark(r))
+
+
+def _transfer_offer(offer: m.TransferOffer, _: int) -> bytes:
+    return _pack_nonce(offer.xid) + _pack_ranges(offer.ranges) + _pack_mark(offer.mark)
+
+
+def _read_transfer_offer(r: Reader) -> m.TransferOffer:
+    return m.TransferOffer(_unpack_nonce(r), _unpack_ranges(r), _unpack_mark(r))
 
 
 def _ballot_answer(answer: m.BallotAnswer, _: int) -> bytes:
-    accepted = b"\x00" if answer.accepted is None else b"\x01" + _pack_ballot(answer.accepted)
     return b"".join(
         (
             struct.pack("!IB", answer.generation, answer.granted),
             _pack_ballot(answer.promised),
-            accepted,
-            _pack_optional_group(answer.value),
+            _pack_accepted(answer.accepted, answer.value),
         )
     )
 
 
 def _read_ballot_answer(r: Reader) -> m.BallotAnswer:
     generation, granted, promised = r.number(U32), r.flag(), _unpack_ballot(r)
-    accepted = _unpack_ballot(r) if r.flag() else None
-    return m.BallotAnswer(generation, granted, promised, accepted, _unpack_optional_group(r))
+    return m.BallotAnswer(generation, granted, promised, *_unpack_accepted(r))
 
 
 _RESPONSES: Final[dict[type, tuple[int, _Pack, Callable[[Reader], m.Response]]]] = {
@@ -486,16 +544,8 @@ _RESPONSES: Final[dict[type, tuple[int, _Pack, Callable[[Reader], m.Response]]]]
     m.ChangePage: (65, _change_page, _read_change_page),
     m.BlockPage: (66, _block_page, _read_block_page),
     m.StreamAnswer: (67, _stream_answer, _read_stream_answer),
-    m.PollAnswer: (
-        68,
-        _poll_answer,
-        lambda r: m.PollAnswer(_unpack_nonce(r), r.number(U32), _unpack_verdicts(r)),
-    ),
-    m.TransferOffer: (
-        80,
-        _transfer,
-        lambda r: m.TransferOffer(_unpack_nonce(r), _unpack_ranges(r)),
-    ),
+    m.PollAnswer: (68, _poll_answer, _read_poll_answer),
+    m.TransferOffer: (80, _transfer_offer, _read_transfer_offer),
     m.GroupAnswer: (
         69,
         lambda answer, _: _pack_optional_group(answer.group),

@@ -1,12 +1,12 @@
 """Going: how a member hands over before it shuts down or leaves (failover's SHUTDOWN).
 
 From the operator's word on (`Local.service`) it answers no client. It gives back what it owns,
-until everybody has forgotten their promises, and pushes what it has done, until everybody has it.
-Then the others miss nothing, and it proposes itself as DOWN or REMOVED, `clean`: nobody waits for
-anything. Where that does not come to an end (a member is away that would have to confirm), it goes
-all the same, and the others hold back what they would hold back after its death. A member that
-itself still holds back what a dead one may have promised takes that knowledge along, so then
-it is not clean either.
+until everybody has forgotten their promises, takes and gives back what is on its way to it, and
+pushes what it has done, until everybody has it. Then the others miss nothing, and it proposes
+itself as DOWN or REMOVED, `clean`: nobody waits for anything. Where that does not come to an end (a
+member is away that would have to confirm), it goes all the same, and the others hold back what
+they would hold back after its death. A member that itself still holds back what a dead one may
+have promised takes that knowledge along, so then it is not clean either.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from agent.sync.group import Membership
 from agent.sync.poll import Poll
 from agent.sync.ranges import Span
 from agent.sync.situation import Situation
+from agent.sync.transfer import Taker
 
 _LOOK_MS = 500
 _IDLE_MS = 60_000
 
 
 class Departure:
-    def __init__(self, situation: Situation, poll: Poll, membership: Membership) -> None:
+    def __init__(
+        self, situation: Situation, poll: Poll, taker: Taker, membership: Membership
+    ) -> None:
         self._situation = situation
         self._poll = poll
+        self._taker = taker
         self._membership = membership
         self._until_ms = 0
 
@@ -49,6 +53,8 @@ class Departure:
             raise PeerError("last_member", f"{group.name} would have no member left")
         tx.set_service(service)
         situation.service = service
+        if not going:
+            self._membership.stay()
         self._until_ms = now_ms + situation.settings.depart_ms if going else 0
 
     def _is_being_decided(self, tx: StoreTransaction) -> bool:
@@ -91,9 +97,12 @@ class Departure:
         under_way = (AddressState.POLLING, AddressState.TRANSFERRING)
         return (
             all(
-                peer.told and peer.vector.get(situation.own_stream, 0) >= applied
+                peer.told
+                and not peer.owes_me
+                and peer.vector.get(situation.own_stream, 0) >= applied
                 for peer in situation.peers.values()
             )
+            and self._taker.is_idle
             and not any(row.state in under_way for row in tx.address_ranges(0, ranges.ADDRESS_MAX))
             and not self._free(tx)
             and situation.group is not None

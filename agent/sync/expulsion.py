@@ -12,7 +12,9 @@ removal.
 A member that missed the decision and finds itself in the group again, since another generation,
 was out in between all the same.
 
-A member that has handed over everything before it went is missed by nobody: nothing is held.
+A member that has handed over everything before it went is missed by nobody: nothing is held. It
+owned nothing, asked nobody for anything, and every row of its was recorded. So promises to it, and
+what was on its way to it, are over at once.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ from dataclasses import replace
 
 from agent.model import AddressState, Group, Member, MemberId, MemberRole, Quarantine, Service
 from agent.port import StoreTransaction
+from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import ADDRESS_MAX
 from agent.sync.recover import begin_recovery, highest_incarnation, note_lost
+
+_TO_ANOTHER = (AddressState.PROMISED, AddressState.TRANSFERRING)
 
 
 def expelled(old: Group, new: Group) -> list[Member]:
@@ -53,6 +58,8 @@ def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, no
             _hold_back(tx, member.member, now)
             if not _is_vouched_for(tx, member, new):
                 begin_quarantine(tx, new.generation, now, max(old.longest_mul_s, new.longest_mul_s))
+        elif member.role is MemberRole.SERVER:
+            _end_promises(tx, member.member, now)
     return False
 
 
@@ -73,12 +80,29 @@ def _hold_back(tx: StoreTransaction, member: MemberId, now: int) -> None:
         tx.put_lost_store(replace(lost, at=now))
 
 
+def _end_promises(tx: StoreTransaction, member: MemberId, now: int) -> None:
+    """It may have given some of it to a third member by TRANSFER, which this one has not heard of:
+    what had ended by now is not renewed here any more, as in `void_promises`."""
+    ended = False
+    for row in tx.address_ranges(0, ADDRESS_MAX):
+        if row.member != member or row.state not in _TO_ANOTHER:
+            continue
+        if row.state is AddressState.TRANSFERRING:
+            move(tx, AddressEvent.TAKER_LOST, replace(row, state=AddressState.PROMISED))
+        event, span = AddressEvent.PROMISE_ENDED, (row.first, row.last)
+        leave(tx, event, span, AddressState.PROMISED, member, row.nonce)
+        ended = True
+    if ended:
+        local = tx.local()
+        tx.set_serving(local.serving, max(local.serving_since, now))
+
+
 def known_incarnation(tx: StoreTransaction, member: MemberId) -> int:
     """The highest incarnation of `member` that this store knows of."""
     promised = [
         row.nonce.incarnation
         for row in tx.address_ranges(0, ADDRESS_MAX)
-        if row.member == member and row.state in (AddressState.PROMISED, AddressState.TRANSFERRING)
+        if row.member == member and row.state in _TO_ANOTHER
     ]
     return max([1, highest_incarnation(member, tx.streams()), *promised])
 

@@ -79,21 +79,23 @@ class Giver:
         self._lose(tx, [row for row in held if row.nonce.incarnation < xid.incarnation])
         held = [row for row in held if row.nonce.incarnation == xid.incarnation]
         if held:
-            return self._offer(held)
+            return self._offer(tx, held)
         if xid <= self._floors.get(taker, Nonce(0, 0)):
-            return m.TransferOffer(xid, ())
+            return m.TransferOffer(xid, (), tx.local().mark)
         self._floors[taker] = xid
-        given = self._give(tx, ask, now_ms) if self._situation.serving else []
+        gives = self._situation.serving and not self._situation.is_going
+        given = self._give(tx, ask, now_ms) if gives else []
         self._owing = None
-        return self._offer(given) if given else m.TransferOffer(xid, ())
+        return self._offer(tx, given) if given else m.TransferOffer(xid, (), tx.local().mark)
 
-    def _offer(self, rows: list[AddressRange]) -> m.TransferOffer:
+    def _offer(self, tx: StoreTransaction, rows: list[AddressRange]) -> m.TransferOffer:
         """Rows of one request at a time, the oldest first."""
         xid = min(row.nonce for row in rows)
         same = sorted((row for row in rows if row.nonce == xid), key=lambda row: row.first)[
             :POLL_RANGES_MAX
         ]
-        return m.TransferOffer(xid, tuple(m.RangeEpoch(r.first, r.last, r.epoch) for r in same))
+        offered = tuple(m.RangeEpoch(r.first, r.last, r.epoch) for r in same)
+        return m.TransferOffer(xid, offered, tx.local().mark)
 
     def _give(self, tx: StoreTransaction, ask: m.TransferAsk, now_ms: int) -> list[AddressRange]:
         """At most half of what is free here (draft 5.4), and less where the taker is not empty

@@ -2,9 +2,9 @@
 
 What somebody wishes for is decided by ballot (agent/sync/ballot.py) and kept until it has come
 true, cannot any more, or a minute is over. A removal needs a majority of the members that there
-were; without one, or of a member that is heard of, only an operator's force does it, and he takes
-it upon himself that the member is dead: whoever is removed alive and cut off goes on serving until
-it hears of it.
+were; without one, or of a member that anybody in reach hears, only an operator's force does it, and
+he takes it upon himself that the member is dead: whoever is removed alive and cut off goes on
+serving until it hears of it.
 
 A member that hears another generation asks that member for its group. The one that stands
 (agent/sync/lineage.py) is taken by whoever does not have it, and the other way round told. So a
@@ -61,11 +61,13 @@ _IDLE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`user`: for whom the audit keeps what became of it; "" for the group's own housekeeping."""
+    """`user`: for whom the audit keeps what became of it; "" for the group's own housekeeping.
+    `forced`: the operator answers for it that the member is dead."""
 
     change: GroupChange
     user: str
     until_ms: int
+    forced: bool = False
 
 
 @dataclass(slots=True)
@@ -106,8 +108,9 @@ class Membership:
         following = apply(change, group)
         if following is None:
             return
-        if isinstance(change, Expel) and not change.clean and change.member != situation.me:
-            self._check_expulsion(change, force, now_ms)
+        if isinstance(change, Expel) and self._supposes_death(change):
+            if not force:
+                self._check_expulsion(change, now_ms)
             if not self._has_majority(now_ms):
                 self._force(tx, change, following, user, now_ms)
                 return
@@ -115,32 +118,66 @@ class Membership:
             raise PeerError(
                 "self", "a member cannot remove itself: let it leave, or ask another member"
             )
+        if user and not situation.votes:
+            raise PeerError("not_voting", self._why_i_do_not_vote())
         if len(self._wishes) >= WISHES_MAX:
             raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
         if all(wish.change != change for wish in self._wishes):
             until_ms = now_ms + situation.settings.wish_ms
-            self._wishes.append(Wish(change, user, until_ms))
+            self._wishes.append(Wish(change, user, until_ms, force and user != SAFE_PERIOD))
 
-    def _check_expulsion(self, change: Expel, force: bool, now_ms: int) -> None:
-        situation = self._situation
-        group = situation.group
+    def _supposes_death(self, change: Expel) -> bool:
+        return not change.clean and change.member != self._situation.me
+
+    def _check_expulsion(self, change: Expel, now_ms: int) -> None:
+        group = self._situation.group
         assert group is not None
-        if force:
-            return
-        peer = situation.peers.get(change.member)
-        if peer is not None and self._is_heard(change.member, now_ms):
-            ago = (now_ms - peer.heard_at_ms) / 1000
+        self._check_silent(change.member, now_ms)
+        if not self._has_majority(now_ms):
+            raise PeerError("no_majority", self._why_no_majority(now_ms))
+
+    def _why_no_majority(self, now_ms: int) -> str:
+        situation = self._situation
+        assert situation.group is not None
+        voters, members = self._voters(now_ms), len(situation.group.current)
+        mute = [one for one in situation.peers if self._is_heard(one, now_ms)]
+        mute = [one for one in mute if not situation.peers[one].votes]
+        if not situation.votes:
+            mute.append(situation.me)
+        why = ""
+        if mute:
+            listed = ", ".join(map(str, sorted(mute)))
+            why = f" ({listed}: not voting until it has heard every other member)"
+        return (
+            f"{voters} of {members} members are no majority{why}: only force decides here, "
+            "if the others are known to be dead"
+        )
+
+    def _why_i_do_not_vote(self) -> str:
+        situation = self._situation
+        waits = [str(one) for one, peer in situation.peers.items() if not peer.confided]
+        state = "is recovering" if situation.recovering else "has not been confirmed yet"
+        until = f", and waits for member {', '.join(waits)}" if waits else ""
+        return (
+            f"member {situation.me} {state}{until}: it decides nothing before; ask another member, "
+            "or force those out that are known to be dead"
+        )
+
+    def _check_silent(self, member: MemberId, now_ms: int) -> None:
+        """PeerError where that member lives: heard here, or by a member that can be reached. One
+        link that is cut is no death."""
+        peers = self._situation.peers
+        found = ""
+        if self._is_heard(member, now_ms):
+            found = f"was heard {(now_ms - peers[member].heard_at_ms) / 1000:.1f} s ago"
+        by = [p.member for p in peers.values() if p.reachable and member in (p.hears or ())]
+        if not found and by:
+            found = f"is heard by member {by[0]}"
+        if found:
             raise PeerError(
                 "member_alive",
-                f"member {change.member} was heard {ago:.1f} s ago: let it leave or shut down; "
+                f"member {member} {found}: let it leave or shut down; "
                 "force is for a member that is known to be dead",
-            )
-        if not self._has_majority(now_ms):
-            heard = 1 + sum(self._is_heard(one, now_ms) for one in situation.peers)
-            raise PeerError(
-                "no_majority",
-                f"{heard} of {len(group.current)} members are no majority: only force decides "
-                "here, if the others are known to be dead",
             )
 
     def _is_heard(self, member: MemberId, now_ms: int) -> bool:
@@ -149,11 +186,16 @@ class Membership:
             return False
         return now_ms - peer.heard_at_ms <= self._situation.dead_ms
 
+    def _voters(self, now_ms: int) -> int:
+        """How many members can be asked for their vote, as far as I know."""
+        peers = self._situation.peers
+        votes = [self._is_heard(one, now_ms) and peer.votes for one, peer in peers.items()]
+        return sum(votes) + self._situation.votes
+
     def _has_majority(self, now_ms: int) -> bool:
-        situation = self._situation
-        assert situation.group is not None
-        heard = 1 + sum(self._is_heard(one, now_ms) for one in situation.peers)
-        return 2 * heard > len(situation.group.current)
+        group = self._situation.group
+        assert group is not None
+        return 2 * self._voters(now_ms) > len(group.current)
 
     def _force(
         self, tx: StoreTransaction, change: Expel, following: Group, user: str, now_ms: int
@@ -164,6 +206,17 @@ class Membership:
         words = f"{change}, generation {value.generation} without a majority"
         tx.audit(user, "forced", words, now_ms // 1000)
         self._chosen(tx, value, now_ms)
+
+    def stay(self) -> None:
+        """This member goes on: what it wished for when it was going is void."""
+        me, first = self._situation.me, self._wishes[:1]
+        self._wishes = [
+            wish
+            for wish in self._wishes
+            if not (isinstance(wish.change, Expel) and wish.change.member == me)
+        ]
+        if self._wishes[:1] != first:
+            self.ballots.withdraw()
 
     @property
     def wishes(self) -> list[Wish]:
@@ -201,7 +254,7 @@ class Membership:
             return
         mine = vector_of(heads)
         for peer in situation.peers.values():
-            if not peer.told:
+            if not peer.told or not peer.confided:
                 return
             theirs = {s: seq for s, seq in peer.vector.items() if s != situation.own_stream}
             if not covers(mine, theirs):
@@ -235,13 +288,14 @@ class Membership:
         return due
 
     def _watch_safe_period(self, tx: StoreTransaction, safe_ms: int, now_ms: int) -> int:
-        """Failover's safe period: silence for so long counts as an operator's word. In a group of
-        two it decides alone; otherwise the larger part does, and the smaller one waits."""
+        """Failover's safe period: nobody in reach having heard of a member for so long counts as an
+        operator's word. In a group of two it decides alone; otherwise the larger part does, and
+        the smaller one waits."""
         situation = self._situation
         assert situation.group is not None
         due = now_ms + _IDLE_MS
         for peer in list(situation.peers.values()):
-            silent_since = max(peer.heard_at_ms, situation.took_group_ms)
+            silent_since = max(peer.heard_at_ms, peer.seen_at_ms, situation.took_group_ms)
             if now_ms < silent_since + safe_ms:
                 due = min(due, silent_since + safe_ms)
             elif self._has_majority(now_ms) or len(situation.group.current) == 2:
@@ -279,7 +333,7 @@ class Membership:
             return due_ms
         group = self._situation.group
         assert group is not None
-        if not self._wishes:
+        if not self._wishes or not self._situation.votes:
             return now_ms + _IDLE_MS
         value = apply(self._wishes[0].change, group)
         assert value is not None, "a wish that has come true is settled"
@@ -287,26 +341,38 @@ class Membership:
 
     def _settle(self, tx: StoreTransaction, now_ms: int) -> None:
         """Let go of wishes that have come true, or cannot; the audit keeps what became of them."""
-        group, kept = self._situation.group, []
-        assert group is not None
+        kept = []
         for wish in self._wishes:
-            action, words = "undecided", ""
-            if not self._situation.is_current:
-                words = "this member is out of the group"
-            try:
-                if apply(wish.change, group) is None:
-                    action, words = "decided", f"generation {group.generation}"
-                elif now_ms >= wish.until_ms:
-                    words = "no majority has answered in time"
-            except PeerError as error:
-                words = str(error)
+            action, words = self._outcome(wish, now_ms)
             if not words:
                 kept.append(wish)
                 continue
             self._situation.count(f"wishes_{action}")
             if wish.user:
                 tx.audit(wish.user, action, f"{wish.change}: {words}", now_ms // 1000)
+        if self._wishes[:1] != kept[:1]:
+            self.ballots.withdraw()
         self._wishes = kept
+
+    def _outcome(self, wish: Wish, now_ms: int) -> tuple[str, str]:
+        """What the audit says of a wish that is over; no words: it waits."""
+        group = self._situation.group
+        assert group is not None
+        change = wish.change
+        try:
+            if apply(change, group) is None:
+                return "decided", f"generation {group.generation}"
+            if isinstance(change, Expel) and self._supposes_death(change) and not wish.forced:
+                self._check_silent(change.member, now_ms)
+        except PeerError as error:
+            return "undecided", str(error)
+        if not self._situation.is_current:
+            return "undecided", "this member is out of the group"
+        if now_ms >= wish.until_ms:
+            if not self._has_majority(now_ms):
+                return "undecided", self._why_no_majority(now_ms)
+            return "undecided", "no majority has answered in time"
+        return "undecided", ""
 
     def _chosen(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
         self._take(tx, value, now_ms)

@@ -86,6 +86,8 @@ class Peer:
     `vector`, `serving`, `intact`, `service` and `digest` are those of its last Hello under the
     present generation (`told`); `clock_offset_ms` is its clock minus mine, the message's way
     included, `offset_ms` the same of the wall clocks.
+    `votes`: it takes part in ballots; `confided`: it has told the store that I have now what it
+    remembers of ballots. `seen_at_ms`: when some member said last that it hears it.
     `hears`: whom it hears, if it has said so; `relayed`: what others know it to hold.
     `free`: its free addresses by the first address of their pool; `owes_me`: it has given me
     addresses that I have not acknowledged."""
@@ -98,6 +100,8 @@ class Peer:
     vector: dict[StreamId, int] = field(default_factory=dict)
     serving: bool = False
     intact: bool = False
+    votes: bool = False
+    confided: bool = False
     service: Service = Service.RUNNING
     disputed: bool = False
     digest: bytes = b""
@@ -105,6 +109,7 @@ class Peer:
     clock_offset_ms: int = 0
     heard_at_ms: int = 0
     hears_me_at_ms: int = 0
+    seen_at_ms: int = 0
     free: dict[int, int] = field(default_factory=dict)
     owes_me: bool = False
     hears: tuple[MemberId, ...] | None = None

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.model import (
+    NO_MARK,
+    Ballot,
     BallotNumber,
     Binding,
     ConfigRecord,
@@ -18,6 +20,7 @@ from agent.model import (
     MemberId,
     Nonce,
     Service,
+    StoreMark,
     StreamId,
 )
 
@@ -41,11 +44,12 @@ class Hello:
     free addresses by the first address of their pool, of at most FREE_TOLD_MAX pools in turn.
     `vector` is the highest number applied of every stream; `digest` sums up my bindings and
     configuration where all streams are equal; `sent_at` measures the offset of clocks only.
-    `version` is my ownership version, `known` the receiver's (incarnation, ownership version) as it
-    told it last: together with the vector it is what I remember of the receiver (RECOVER).
+    `version` is my ownership version, `known` the receiver's mark as it told it last: together with
+    the vector it is what I remember of the receiver (RECOVER).
     `intact`: my store has served and is not being recovered; `lost`: my incarnations up to this
     one are gone. `relayed`: what I know to be held by members that the receiver does not hear.
-    `service`: what my operator wants of me.
+    `service`: what my operator wants of me. `votes`: I take part in ballots; `ballot`: to one that
+    does not, what I have promised and accepted for the next generation.
     `unconfirmed_ms`: time that only my wall clock says has passed over a reboot; `wall_ahead_ms`:
     my wall clock minus my clock, for people."""
 
@@ -56,7 +60,7 @@ class Hello:
     serving: bool = False
     digest: bytes = b""
     version: int = 0
-    known: tuple[int, int] = (0, 0)
+    known: StoreMark = NO_MARK
     intact: bool = False
     lost: int = 0
     owing: tuple[MemberId, ...] = ()
@@ -65,6 +69,8 @@ class Hello:
     service: Service = Service.RUNNING
     unconfirmed_ms: int = 0
     wall_ahead_ms: int = 0
+    votes: bool = False
+    ballot: Ballot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +172,12 @@ class PollReserve:
 @dataclass(frozen=True, slots=True)
 class PollAbort:
     """The sender gives its attempt up; or, where a range names an epoch, what it owned under
-    that one."""
+    that one. `version`: the sender's ownership version, under which it has nothing of it left."""
 
     header: Header
     nonce: Nonce
     ranges: tuple[RangeEpoch, ...]
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +194,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
-    """Echoes nonce and generation; verdicts lie in order and cover what the answer speaks of."""
+    """Echoes nonce and generation; verdicts lie in order and cover what the answer speaks of.
+    `mark`: of the store that says so. Who acts on the answer remembers it, durably."""
 
     nonce: Nonce
     generation: int
     verdicts: tuple[Verdict, ...]
+    mark: StoreMark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +219,23 @@ class TransferAsk:
 @dataclass(frozen=True, slots=True)
 class TransferOffer:
     """These are the asker's for good, under these epochs. `xid` is of the request by which they
-    were first asked for; nothing else is offered before they are acknowledged."""
+    were first asked for; nothing else is offered before they are acknowledged. `mark`: of the store
+    that has given them away."""
 
     xid: Nonce
     ranges: tuple[RangeEpoch, ...]
+    mark: StoreMark = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
 class TransferTaken:
-    """The sender owns these, durably, or has owned them: the giver may forget that it gave."""
+    """The sender owns these, durably, or has owned them: the giver may forget that it gave.
+    `version`: the sender's ownership version, in which it has them."""
 
     header: Header
     xid: Nonce
     ranges: tuple[RangeEpoch, ...]
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from agent.model import (
     MemberId,
     MemberState,
     Service,
+    StoreMark,
     StreamHead,
     StreamId,
     format_address,
@@ -104,7 +105,7 @@ class Node:
         self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
         self._recovery = Recovery(situation, self._clocks)
         self._membership = Membership(situation, self._recovery)
-        self._departure = Departure(situation, self._poll, self._membership)
+        self._departure = Departure(situation, self._poll, self._taker, self._membership)
         self._due_ms = 0
         self._hello_at_ms = 0
         self._greeted: set[MemberId] = set()
@@ -131,6 +132,10 @@ class Node:
             return committed
         peer = self._check(tx, request.header, now_ms)
         response = self._answer(tx, peer, request, now_ms)
+        version = 0
+        if isinstance(request, m.Hello | m.PollAbort | m.TransferTaken):
+            version = request.version
+        situation.remember(tx, peer.member, StoreMark(request.header.incarnation, version))
         self._after_membership(tx)
         return response
 
@@ -150,12 +155,9 @@ class Node:
             raise
         self._membership.heard_same_generation(header.sender)
         peer.heard(now_ms)
-        remembered = self._situation.remembered.get(header.sender, (0, 0))
-        if header.incarnation > remembered[0]:
-            self._situation.remembered[header.sender] = (header.incarnation, 0)
         if peer.incarnation != header.incarnation:
             peer.incarnation = header.incarnation
-            peer.told = False
+            peer.told = peer.votes = peer.confided = False
             peer.vector = {}
         return peer
 
@@ -197,6 +199,8 @@ class Node:
         peer.serving = hello.serving
         peer.intact = hello.intact
         peer.service = hello.service
+        peer.votes = hello.votes
+        self._membership.ballots.take_over(tx, peer, hello)
         peer.digest = hello.digest
         peer.owes_me = self._situation.me in hello.owing
         peer.free = hello.free if len(hello.free) < FREE_TOLD_MAX else peer.free | hello.free
@@ -207,15 +211,14 @@ class Node:
         for member, vector in hello.relayed.items():
             if member in self._situation.peers:
                 self._situation.peers[member].note_relayed(vector)
+        for member in hello.heard:
+            if member in self._situation.peers:
+                self._situation.peers[member].seen_at_ms = now_ms
         if self._situation.me in hello.heard:
             peer.hears_me(now_ms)
         peer.judge(now_ms, self._situation.dead_ms)
         if not was_told or self._situation.me not in hello.heard:
             self._greeted.add(peer.member)
-        told = (hello.header.incarnation, hello.version)
-        self._situation.remembered[peer.member] = max(
-            told, self._situation.remembered.get(peer.member, told)
-        )
         loss_is_news = self._recovery.hear(tx, hello, now_ms)
         self._compare_digests(tx, peer, now_ms)
         after = (True, peer.link, peer.align, peer.serving, peer.intact)
@@ -263,6 +266,8 @@ class Node:
             peer.hears_me(now_ms)
             if not peer.reachable:
                 self._wake(now_ms)  # an answer proves both directions
+        if peer is not None and isinstance(response, m.PollAnswer | m.TransferOffer):
+            situation.remember(tx, to, response.mark)
         self._wake(self._take_response(tx, to, request, response, now_ms))
 
     def _take_response(
@@ -432,6 +437,7 @@ class Node:
         local, lost = tx.local(), situation.lost.get(situation.me)
         owing = tuple(sorted(self._giver.owing(tx)))
         digest, free = self._digest.of(vector), self._keeper.tell_free(self._own_applied)
+        ballot = self._membership.ballots.held(tx)
         for peer in sorted(greeted & situation.peers.keys()):
             hello = m.Hello(
                 situation.header(),
@@ -441,7 +447,7 @@ class Node:
                 situation.serving,
                 digest,
                 local.ownership_version,
-                situation.remembered.get(peer, (0, 0)),
+                situation.mark_of(peer),
                 situation.joined or situation.unconfirmed,
                 lost.incarnation if lost else 0,
                 owing,
@@ -450,6 +456,8 @@ class Node:
                 situation.service,
                 self._clocks.claimed_ms(now_ms),
                 self._clocks.wall_ahead_ms,
+                situation.votes,
+                None if situation.peers[peer].votes else ballot,
             )
             situation.send(peer, hello)
 

@@ -397,7 +397,8 @@ class Poll:
             for peer in sorted(abort.waiting):
                 if now_ms >= abort.due_ms.get(peer, 0):
                     abort.due_ms[peer] = now_ms + self._situation.settings.abort_retry_ms
-                    self._situation.send(peer, m.PollAbort(header, abort.nonce, asked))
+                    request = m.PollAbort(header, abort.nonce, asked, tx.local().ownership_version)
+                    self._situation.send(peer, request)
                 due = min(due, abort.due_ms[peer])
         return due
 

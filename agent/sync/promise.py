@@ -51,7 +51,8 @@ class Promises:
 
     def answer_ask(self, tx: StoreTransaction, ask: m.PollAsk, now_ms: int) -> m.PollAnswer:
         verdicts = self._verdicts(tx, ask, now_ms)
-        return m.PollAnswer(ask.nonce, self._situation.generation, tuple(verdicts))
+        generation, mark = self._situation.generation, tx.local().mark
+        return m.PollAnswer(ask.nonce, generation, tuple(verdicts), mark)
 
     def answer_reserve(
         self, tx: StoreTransaction, reserve: m.PollReserve, now_ms: int
@@ -63,14 +64,14 @@ class Promises:
         floor = self._floors.get(sender)
         if floor is not None and reserve.nonce <= floor:
             refused = tuple(m.Verdict(r.first, r.last, False, 0, 0) for r in reserve.ranges)
-            return m.PollAnswer(reserve.nonce, generation, refused)
+            return m.PollAnswer(reserve.nonce, generation, refused, tx.local().mark)
         verdicts = self._verdicts(tx, reserve, now_ms)
         epochs = [(r.first, r.last, r.epoch) for r in reserve.ranges]
         for verdict in verdicts:
             if verdict.agreed:
                 epoch = next(e for first, last, e in epochs if first <= verdict.first <= last)
                 self._promise(tx, verdict, epoch, sender, reserve.nonce)
-        return m.PollAnswer(reserve.nonce, generation, tuple(verdicts))
+        return m.PollAnswer(reserve.nonce, generation, tuple(verdicts), tx.local().mark)
 
     def _promise(
         self,

@@ -8,7 +8,10 @@ then. Where no other member has kept its store either, what was promised is know
 it serves nobody until the longest lease is over.
 
 How a rolled-back store is found: each Hello tells what its sender remembers of the receiver,
-which must not be ahead of the receiver's store. A member that starts with peers in its group is
+which must not be ahead of the receiver's store. What says how addresses are owned (a poll's answer,
+an abort, an offer) tells how far the store has come that it rests on (`StoreMark`), and whoever
+acts on it writes that down in the same transaction: so nobody uses what a peer may have forgotten,
+not even after both have restarted. A member that starts with peers in its group is
 `unconfirmed`, and serves only when each of them has spoken, or after `witness_ms`: a cluster of two
 whose other member is dead must serve. It then does so under a new incarnation, so that whatever the
 others will remember of the old one can never be mixed up with what it writes now. The shell
@@ -188,7 +191,7 @@ class Recovery:
                 tx,
                 now_ms // 1000,
                 f"member {sender} remembers {behind}",
-                remembered_incarnation=max(remembered, hello.known[0]),
+                remembered_incarnation=max(remembered, hello.known.incarnation),
             )
             self._begin_anew(tx)
         return is_news
@@ -225,7 +228,7 @@ class Recovery:
             self._clocks.give_up()
         if not situation.unconfirmed:
             return due
-        if situation.all_told:
+        if all(peer.told and peer.confided for peer in situation.peers.values()):
             if not self._clocks.settle(tx, now_ms):
                 return min(due, now_ms + _LOOK_MS)
             tx.set_unconfirmed(False)

@@ -13,12 +13,14 @@ from random import Random
 from agent.errors import PeerError
 from agent.limits import NOTICES_MAX
 from agent.model import (
+    NO_MARK,
     Group,
     LostStore,
     Member,
     MemberId,
     MemberRole,
     Service,
+    StoreMark,
     StreamHead,
     StreamId,
     stream_id,
@@ -80,7 +82,7 @@ class Situation:
         self.service = Service.RUNNING
         self.took_group_ms = 0
         self.lost: dict[MemberId, LostStore] = {}
-        self.remembered: dict[MemberId, tuple[int, int]] = {}
+        self.remembered: dict[MemberId, StoreMark] = {}
         self.peers: dict[MemberId, Peer] = {}
         self.outbox: list[tuple[MemberId, Request]] = []
         self.notices: list[Notice] = []
@@ -98,6 +100,7 @@ class Situation:
         self.polls_wait_until_ms = max(ends, default=0) * 1000
         self.service = local.service
         self.lost = tx.lost_stores()
+        self.remembered = tx.remembered_stores()
         self.loaded = True
         if not keep_peers:
             self.take_group(tx.group())
@@ -133,6 +136,12 @@ class Situation:
         """Whether I take part in my group."""
         own = self.group.member(self.me) if self.group else None
         return own is not None and own.is_current
+
+    @property
+    def votes(self) -> bool:
+        """Whether my word counts in a ballot: not while my store may have forgotten what it said
+        in one. Alone in the group there is nobody with whom it could have said it."""
+        return not self.peers or (self.joined and not self.recovering and not self.unconfirmed)
 
     @property
     def is_going(self) -> bool:
@@ -205,6 +214,17 @@ class Situation:
     def count(self, name: str, number: int = 1) -> None:
         self.counters[name] = self.counters.get(name, 0) + number
 
+    def mark_of(self, member: MemberId) -> StoreMark:
+        """How far that member's store has come, as far as I remember."""
+        return self.remembered.get(member, NO_MARK)
+
+    def remember(self, tx: StoreTransaction, member: MemberId, mark: StoreMark) -> None:
+        """That member's store has told me so: in the transaction that acts on it, so that a store
+        of its that does not know of this any more is found out, whatever becomes of me."""
+        if mark > self.mark_of(member):
+            tx.remember_store(member, mark)
+            self.remembered[member] = mark
+
     def check(self, header: Header) -> Peer:
         """The peer that speaks; PeerError where it may not speak to me now (protocol.md 8)."""
         if self.group is None:
@@ -223,12 +243,13 @@ class Situation:
             raise PeerError(
                 "generation", f"{header.generation} where this member has {self.generation}"
             )
-        if header.incarnation < self.remembered.get(header.sender, (0, 0))[0]:
+        peer = self.peers[header.sender]
+        if header.incarnation < max(peer.incarnation, self.mark_of(peer.member).incarnation):
             raise PeerError(
                 "old_incarnation",
                 f"{header.incarnation} of member {header.sender}, which has begun a later one",
             )
-        return self.peers[header.sender]
+        return peer
 
 
 def vector_of(heads: dict[StreamId, StreamHead]) -> dict[StreamId, int]:

@@ -158,10 +158,11 @@ class Taker:
             move(tx, AddressEvent.TRANSFER_TAKEN, row)
         attempt.gained = ranges.size((r.first, r.last) for r in taken)
         situation.count("addresses_received", attempt.gained)
-        self._acknowledge(attempt, offer, [*taken, *settled], now_ms)
+        self._acknowledge(tx, attempt, offer, [*taken, *settled], now_ms)
 
     def _acknowledge(
         self,
+        tx: StoreTransaction,
         attempt: TransferAttempt,
         offer: m.TransferOffer,
         mine: list[m.RangeEpoch],
@@ -171,7 +172,8 @@ class Taker:
             self._end(attempt)
             return
         ordered = tuple(sorted(mine, key=lambda r: r.first))
-        request = m.TransferTaken(self._situation.header(), offer.xid, ordered)
+        header, version = self._situation.header(), tx.local().ownership_version
+        request = m.TransferTaken(header, offer.xid, ordered, version)
         attempt.phase, attempt.request = TransferPhase.ACKNOWLEDGE, request
         attempt.deadline_ms = now_ms + TRANSFER_ATTEMPT_S * 1000
         self._situation.send(attempt.giver, request)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
     NEVER,
+    Ballot,
     BallotNumber,
     Binding,
     BindingState,
@@ -21,6 +22,7 @@ from agent.model import (
     Pool,
     Reservation,
     Service,
+    StoreMark,
     Subnet,
     Transaction,
     Version,
@@ -124,6 +126,7 @@ record_lists = st.lists(records, max_size=5).map(tuple)
 headers = st.builds(m.Header, u32, u32, u32, st.binary(max_size=16))
 vectors = st.dictionaries(u63, u63, max_size=6)
 nonces = st.builds(Nonce, u63, u63)
+marks = st.builds(StoreMark, u32, u63)
 ballots = st.builds(BallotNumber, u63, u63)
 
 
@@ -159,6 +162,11 @@ groups = st.builds(
     Group, names, u32, u32, u32, st.lists(members, max_size=4).map(tuple), u32, u32, u32
 )
 
+held_ballots = st.none() | st.one_of(
+    st.builds(Ballot, u32, ballots),
+    st.builds(Ballot, u32, ballots, ballots, groups),
+)
+
 requests = st.one_of(
     st.builds(
         m.Hello,
@@ -168,9 +176,13 @@ requests = st.one_of(
         u63,
         st.booleans(),
         st.binary(max_size=16),
+        version=u63,
+        known=marks,
         owing=st.lists(u32, max_size=5).map(tuple),
         free=st.dictionaries(u32, u32, max_size=5),
         service=st.sampled_from(Service),
+        votes=st.booleans(),
+        ballot=held_ballots,
     ),
     st.builds(m.BindingUpdate, headers, u63, u63, u63, record_lists),
     st.builds(m.ChangePull, headers, u63, u63, u16),
@@ -178,9 +190,9 @@ requests = st.one_of(
     st.builds(m.StreamQuery, headers),
     st.builds(m.PollAsk, headers, nonces, range_lists()),
     st.builds(m.PollReserve, headers, nonces, range_lists()),
-    st.builds(m.PollAbort, headers, nonces, range_lists()),
+    st.builds(m.PollAbort, headers, nonces, range_lists(), u63),
     st.builds(m.TransferAsk, headers, nonces, st.just(7), u32.map(lambda n: max(n, 7)), u32, u32),
-    st.builds(m.TransferTaken, headers, nonces, range_lists()),
+    st.builds(m.TransferTaken, headers, nonces, range_lists(), u63),
     st.builds(m.GroupQuery, headers),
     st.builds(m.BallotPrepare, headers, u32, ballots),
     st.builds(m.BallotAccept, headers, ballots, groups),
@@ -191,8 +203,8 @@ responses = st.one_of(
     st.builds(m.ChangePage, u63, u63, u63, record_lists, st.booleans()),
     st.builds(m.BlockPage, st.integers(-1, 2**32), record_lists, st.booleans()),
     st.builds(m.StreamAnswer, vectors, vectors, st.lists(config_records(), max_size=4).map(tuple)),
-    st.builds(m.PollAnswer, nonces, u32, verdict_lists()),
-    st.builds(m.TransferOffer, nonces, range_lists()),
+    st.builds(m.PollAnswer, nonces, u32, verdict_lists(), marks),
+    st.builds(m.TransferOffer, nonces, range_lists(), marks),
     st.builds(m.GroupAnswer, st.none() | groups),
     st.builds(m.BallotAnswer, u32, st.booleans(), ballots, st.none() | ballots, st.none() | groups),
 )

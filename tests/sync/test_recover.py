@@ -13,6 +13,7 @@ from agent.model import (
     AddressState,
     Binding,
     BindingState,
+    Group,
     Local,
     LostStore,
     Nonce,
@@ -20,6 +21,7 @@ from agent.model import (
 )
 from agent.sync import messages as m
 from agent.sync import ranges, recover
+from agent.sync.change import Expel, GroupChange, Parameters
 from store import Store
 from tests.sync.lan import POOL_FIRST, Lan, engine_id, make_binding, make_group
 
@@ -170,6 +172,68 @@ def test_a_rollback_that_lost_only_a_promise_is_found() -> None:
         assert tx.counters()["cluster_recoveries"] == 1
 
 
+def without_hellos_of(lan: Lan, member: int) -> None:
+    lan.passes = lambda sender, to, request: sender != member or not isinstance(request, m.Hello)
+
+
+def both_lose(lan: Lan, member: int, copy: bytes) -> None:
+    """The member is set back, and its only peer forgets what is not on its disk."""
+    lan.heal()
+    lan.restart(3 - member)
+    roll_back(lan, member, copy)
+    lan.run(6_000)
+
+
+def test_a_promise_is_remembered_by_who_owns_by_it() -> None:
+    """By the answer itself: no Hello of the new version has to come first."""
+    lan = make_lan(2)
+    copy = lan.stores[2].snapshot()
+    owned = lan.owned(1)
+    bind(lan, 1, owned)
+    without_hellos_of(lan, 2)
+    lan.run(3_000, until=lambda: lan.owned(1) > owned)
+    assert lan.owned(1) > owned, "1 has asked for more, and 2 has promised it"
+    both_lose(lan, 2, copy)
+    assert local(lan, 2).incarnation == 2
+
+
+def test_what_was_given_back_is_remembered_by_who_ended_its_promise() -> None:
+    """2 may serve a former client of what 1 gave back: 1 must not own it again by an old copy."""
+    lan = make_lan(2)
+    copy = lan.stores[1].snapshot()
+    promised = ranges.size(spans(lan.ranges(2, PROMISED)))
+    row = lan.ranges(1, BINDABLE)[0]
+    without_hellos_of(lan, 1)
+    with lan.stores[1].write() as tx:
+        lan.nodes[1]._poll.give_back(tx, [(row.first, row.last)])
+    lan.nodes[1].notice_store_change()
+    lan.run(2_000, until=lambda: ranges.size(spans(lan.ranges(2, PROMISED))) < promised)
+    assert ranges.size(spans(lan.ranges(2, PROMISED))) < promised
+    both_lose(lan, 1, copy)
+    assert local(lan, 1).incarnation == 2
+
+
+def test_a_gift_is_remembered_by_who_took_it() -> None:
+    lan = make_lan(2)
+    copy = lan.stores[2].snapshot()
+    bind(lan, 1, lan.owned(1))
+    without_hellos_of(lan, 2)
+    hello = next(r for s, _, r, _ in reversed(lan.log) if s == 2 and isinstance(r, m.Hello))
+    assert hello.free
+    lan.passes = lambda sender, to, request: (
+        not isinstance(request, m.PollAsk | m.PollReserve)
+        and not (sender == 2 and isinstance(request, m.Hello))
+    )
+    owned = lan.owned(1)
+    with lan.stores[1].write() as tx:
+        pool = (POOL_FIRST, POOL_FIRST + 399)
+        lan.nodes[1]._taker.begin(tx, 2, pool, 20, 0, lan.now_ms)
+    lan.flush(1)
+    assert lan.owned(1) > owned
+    both_lose(lan, 2, copy)
+    assert local(lan, 2).incarnation == 2
+
+
 @pytest.mark.parametrize("members", [2, 3])
 def test_a_wiped_member_comes_back_by_itself(members: int) -> None:
     """Nothing is left but its number and engine ID: not even its incarnation."""
@@ -197,6 +261,101 @@ def test_a_member_wiped_twice_never_uses_a_number_again() -> None:
         wipe(lan, 2)
         lan.run(100_000, until=lambda: lan.owned(2) > 0)
         assert local(lan, 2).incarnation == incarnation
+
+
+# --- votes
+
+
+def group_of(lan: Lan, member: int) -> Group:
+    with lan.stores[member].read() as tx:
+        group = tx.group()
+    assert group is not None
+    return group
+
+
+def propose(lan: Lan, at: int, change: GroupChange, *, force: bool = False) -> None:
+    with lan.stores[at].write() as tx:
+        lan.nodes[at].propose(tx, change, "op", force, lan.now_ms)
+    lan.flush(at)
+
+
+def decided_by_one_and_two(mul_s: int) -> tuple[Lan, bytes]:
+    """Of three members 1 has a MUL decided with the vote of 2, and nobody hears that from 1.
+    Returns a copy of 2's store from before, too."""
+    lan = make_lan(3)
+    copy = lan.stores[2].snapshot()
+    lan.passes = lambda sender, to, request: (
+        {sender, to} != {1, 3} and not (sender == 1 and isinstance(request, m.GroupCommit))
+    )
+    propose(lan, 1, Parameters(mul_s=mul_s))
+    lan.run(3_000, until=lambda: lan.generation(1) == 2)
+    assert [lan.generation(one) for one in (1, 2, 3)] == [2, 1, 1]
+    lan.cut(1)
+    return lan, copy
+
+
+@pytest.mark.parametrize("lost", ["wiped", "rolled back"])
+def test_who_may_have_forgotten_its_vote_does_not_vote_again(lost: str) -> None:
+    """I9: 3 must not have something else decided with the vote that 2 has forgotten."""
+    lan, copy = decided_by_one_and_two(mul_s=40)
+    if lost == "wiped":
+        wipe(lan, 2)
+    else:
+        roll_back(lan, 2, copy)
+    lan.run(10_000)
+    propose(lan, 3, Parameters(mul_s=50))
+    lan.run(30_000)
+    assert lan.generation(3) == 1
+    with pytest.raises(PeerError, match="waits for member 1"):
+        propose(lan, 2, Parameters(mul_s=70))
+    lan.heal()
+    lan.run(60_000)
+    assert group_of(lan, 1) == group_of(lan, 2) == group_of(lan, 3)
+    assert (lan.generation(1), group_of(lan, 1).mul_s) == (3, 50)
+
+
+def test_an_operator_is_told_at_once_that_only_force_is_left() -> None:
+    lan = make_lan(3)
+    lan.cut(1)
+    wipe(lan, 2)
+    lan.run(10_000)
+    with pytest.raises(PeerError, match=r"1 of 3 members are no majority \(2: not voting"):
+        propose(lan, 3, Expel(1))
+    propose(lan, 3, Expel(1), force=True)
+    lan.run(10_000)
+    assert lan.serving(2)
+    assert [lan.generation(one) for one in (2, 3)] == [2, 2]
+    propose(lan, 3, Parameters(mul_s=50))
+    lan.run(10_000)
+    assert group_of(lan, 2).mul_s == 50, "and votes again"
+
+
+def test_who_votes_again_knows_what_it_had_accepted() -> None:
+    """1 and 2 have accepted a value, and 1 has forgotten that it asked for it; 2 is wiped and hears
+    the others. The value may have been chosen: 2 votes for nothing else."""
+    lan = make_lan(3)
+    lan.passes = lambda sender, to, request: (
+        not isinstance(request, m.GroupCommit)
+        and not (3 in (sender, to) and isinstance(request, m.BallotPrepare | m.BallotAccept))
+    )
+    propose(lan, 1, Parameters(mul_s=40))
+    lan.run(3_000, until=lambda: any(isinstance(r, m.BallotAccept) for _, _, r, _ in lan.log))
+    wipe(lan, 2)
+    with lan.stores[1].write() as tx:
+        tx.put_group(replace(make_group((1, 2, 3)), generation=1))
+    lan.restart(1)
+    lan.heal()
+    lan.run(8_000)
+    assert lan.serving(2)
+    with lan.stores[2].read() as tx:
+        ballot = tx.ballot(2)
+    assert ballot is not None
+    assert ballot.value is not None
+    assert ballot.value.mul_s == 40
+    lan.cut(1)
+    propose(lan, 3, Parameters(lease_s=50))
+    lan.run(10_000, until=lambda: lan.generation(2) == 2)
+    assert (group_of(lan, 3).mul_s, lan.generation(2)) == (40, 2)
 
 
 # --- starting

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
-from agent.model import AddressState, Group, MemberState, Service
+from agent.model import AddressState, Group, MemberState, Nonce, Service
 from agent.sync import messages as m
 from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
 from agent.sync.endpoint import Endpoint
@@ -186,6 +186,51 @@ def test_two_operators_at_once_one_wins_and_the_other_comes_next() -> None:
     assert (group_of(lan, 3).mul_s, group_of(lan, 3).lease_s) == (90, 7200)
     lan.run(5_000)
     assert [entry[1] for entry in audit(lan, 1) + audit(lan, 2)] == ["decided"] * 2
+
+
+def cut_link(lan: Lan, one: int, two: int) -> None:
+    lan.passes = lambda sender, to, _: {sender, to} != {one, two}
+
+
+def test_a_member_that_another_one_hears_is_not_removed_without_force() -> None:
+    lan = make_lan(5)
+    cut_link(lan, 1, 5)
+    lan.run(10_000)
+    assert refused(lan, 1, Expel(5)) == "member_alive"
+    propose(lan, 1, Expel(5), force=True)
+    lan.run(5_000)
+    assert state_of(lan, 5, at=2) is MemberState.REMOVED
+
+
+def test_a_member_that_is_heard_again_before_the_decision_stays() -> None:
+    """No majority answers for a while, and then the member lives."""
+    lan = make_lan(3)
+    lan.cut(3)
+    lan.run(10_000)
+    hellos = (m.Hello,)
+    lan.passes = lambda sender, to, r: 3 not in (sender, to) and isinstance(r, hellos)
+    propose(lan, 1, Expel(3))
+    lan.run(10_000)
+    lan.passes = lambda sender, to, r: isinstance(r, hellos)
+    lan.run(3_000)
+    lan.heal()
+    lan.run(60_000)
+    assert state_of(lan, 3, at=1) is MemberState.ACTIVE
+    assert "was heard" in audit(lan, 1)[0][2]
+
+
+def test_one_cut_link_is_not_the_silence_that_the_safe_period_waits_for() -> None:
+    lan = make_lan(5)
+    propose(lan, 1, Parameters(safe_period_s=60))
+    lan.run(5_000)
+    cut_link(lan, 1, 5)
+    lan.run(300_000)
+    assert state_of(lan, 5, at=2) is MemberState.ACTIVE
+    assert lan.generation(2) == 2
+    lan.cut(5)
+    waited = lan.run(120_000, until=lambda: lan.generation(2) == 3)
+    assert waited >= 60_000, "from the last time that anybody heard it"
+    assert state_of(lan, 5, at=2) is MemberState.DOWN
 
 
 def test_what_cannot_be_decided_any_more_is_told() -> None:
@@ -647,6 +692,82 @@ def test_a_member_that_has_agreed_to_be_gone_cannot_resume_before_it_is() -> Non
     lan.heal()
     lan.run(20_000)
     serve(lan, 3, Service.RUNNING)
+
+
+def test_who_resumes_before_the_others_were_asked_stays() -> None:
+    """Nobody has been asked to accept its departure: it may resume, and is not proposed again."""
+    lan = make_lan(3, pool_size=30)
+    lan.passes = lambda _s, _t, request: not isinstance(request, m.BallotPrepare)
+    serve(lan, 3, Service.SHUTDOWN)
+    lan.run(5_000)
+    serve(lan, 3, Service.RUNNING)
+    lan.heal()
+    lan.run(60_000)
+    assert state_of(lan, 3, at=1) is MemberState.ACTIVE
+    assert lan.owned(3) > 0
+
+
+def ask_and_lose_the_offer(lan: Lan, giver: int, taker: int) -> None:
+    """The giver has given, and the taker does not know of it."""
+    hello = next(r for s, _, r, _ in reversed(lan.log) if s == taker and isinstance(r, m.Hello))
+    pool = POOL_FIRST, POOL_FIRST + 89
+    ask = m.TransferAsk(hello.header, Nonce(1, 99), *pool, 10, 0)
+    offer = lan.ask(giver, ask, lan.now_ms)
+    assert isinstance(offer, m.TransferOffer)
+    assert offer.ranges
+
+
+def bind_all(lan: Lan, member: int) -> None:
+    """Clients take everything that the member has."""
+    taken = {row.address for row in lan.rows(member)}
+    rows = [
+        make_binding(address, lan.now_s, member, epoch=r.epoch)
+        for r in lan.ranges(member, AddressState.BINDABLE)
+        for address in range(r.first, r.last + 1)
+        if address not in taken
+    ]
+    lan.save(member, rows)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_nothing_stays_promised_to_a_member_that_left_cleanly(told: bool) -> None:
+    """What is on its way to it comes back, whether it hears of it in time or not."""
+    lan = make_lan(3, 90)
+    lan.run(8_000)
+    ask_and_lose_the_offer(lan, 1, 3)
+    if not told:
+        lan.passes = lambda s, t, r: not (isinstance(r, m.Hello) and (s, t) == (1, 3))
+    serve(lan, 3, Service.LEAVING)
+    lan.run(20_000, until=lambda: state_of(lan, 3, at=1) is MemberState.REMOVED)
+    left = group_of(lan, 1).member(3)
+    assert left is not None
+    assert left.clean
+    lan.heal()
+    lan.run(20_000)
+    for one in (1, 2):
+        assert not [r for r in lan.ranges(one, AddressState.PROMISED) if r.member == 3]
+        assert not lan.ranges(one, AddressState.TRANSFERRING)
+    for _ in range(20):
+        for one in (1, 2):
+            bind_all(lan, one)
+        lan.run(20_000)
+    assert len(lan.rows(1)) == len(lan.rows(2)) == 90, "no address is lost"
+
+
+def test_who_is_owed_addresses_takes_them_before_it_has_handed_over() -> None:
+    lan = make_lan(3, 90)
+    lan.run(8_000)
+    ask_and_lose_the_offer(lan, 1, 3)
+    lan.passes = lambda s, t, r: not isinstance(r, m.TransferAsk)
+    lan.run(2_000)
+    serve(lan, 3, Service.LEAVING)
+    lan.run(20_000)
+    assert state_of(lan, 3, at=1) is MemberState.ACTIVE
+    lan.heal()
+    lan.run(10_000, until=lambda: state_of(lan, 3, at=1) is MemberState.REMOVED)
+    left = group_of(lan, 1).member(3)
+    assert left is not None
+    assert left.clean
 
 
 def test_who_resumes_before_it_is_gone_is_restocked() -> None:

@@ -475,7 +475,9 @@ def test_a_taker_with_a_new_store_is_not_offered_what_its_old_one_asked_for() ->
     lan.run(200)
     header = replace(asked_header(lan), incarnation=2)
     ask = m.TransferAsk(header, Nonce(2, 10**6), POOL_FIRST, POOL_FIRST + SIZE - 1, 0, 0)
-    assert lan.ask(2, ask, lan.now_ms) == m.TransferOffer(ask.xid, ())
+    offer = lan.ask(2, ask, lan.now_ms)
+    assert isinstance(offer, m.TransferOffer)
+    assert (offer.xid, offer.ranges) == (ask.xid, ())
     assert lan.ranges(2, TRANSFERRING) == []
     told = [one for one in lan.ranges(2, PROMISED) if one.first <= row.first <= one.last]
     assert [(one.member, one.epoch) for one in told] == [(1, row.epoch)]

@@ -21,6 +21,7 @@ STATES_MAX = 3_000_000
 POLLS = Rules(attempts=2, epochs=2)
 TRANSFER = Rules(start="owned", attempts=1, epochs=3, transfers=True)
 BALLOTS = BallotRules(ballots=1)
+LOSSES = BallotRules(ballots=1, wipes=True, own_vote_first=True)
 POLL_SHORT = replace(POLLS, start="ended", epochs=3)
 
 
@@ -42,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     Check("poll", lambda: Address(POLLS), False),
     Check("transfer", lambda: Transfer(TRANSFER), False),
     Check("ballots", lambda: Ballots(BALLOTS), False),
+    Check("ballots and a lost store", lambda: Ballots(LOSSES), False),
     Check("two phases that wait for ever", lambda: Proposals(forgets=False), False),
     Check("two phases of 30 s, the draft's", Proposals, True, "8: ballots"),
     *(
@@ -62,6 +64,10 @@ CHECKS: tuple[Check, ...] = (
     *(
         Check(f"ballots without {rule}", _without(Ballots, BALLOTS, rule), True, f"8: {rule}")
         for rule in ("durable_promises", "lower_refused", "adopts", "majority")
+    ),
+    *(
+        Check(f"lost store without {rule}", _without(Ballots, LOSSES, rule), True, f"8: {rule}")
+        for rule in ("lost_abstains", "takes_over", "own_vote_first")
     ),
 )  # fmt: skip
 

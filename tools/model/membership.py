@@ -12,6 +12,9 @@ or never. A crashed coordinator is one that does nothing more; an acceptor's pro
 durable. What is chosen is not learned by the others: they go on voting, which allows more than the
 code does. Messages that can have no effect any more are forgotten. Bound: the ballots that each
 coordinator may begin.
+
+With `wipes`, m3, which coordinates nothing, loses its store once, at any time. It does not vote
+before it has heard both others since; one that has a value chosen would tell it that.
 """
 
 from __future__ import annotations
@@ -43,6 +46,13 @@ class BallotRules:
     """More than half of the members, not only one beside the coordinator's own vote."""
     own_ballot: bool = True
     """An answer counts for the ballot that it names."""
+    own_vote_first: bool = False
+    """A coordinator asks the others under what its own acceptor has granted already."""
+    lost_abstains: bool = True
+    """Who has lost its store votes only when it has heard every other member."""
+    takes_over: bool = True
+    """It then holds what those have promised and accepted."""
+    wipes: bool = False
     ballots: int = 2
 
 
@@ -62,11 +72,20 @@ class Coordinator(NamedTuple):
     value: int = 0
 
 
+LOSER = 2
+
+
 class BallotState(NamedTuple):
+    """`decided`: coordinators that have a value chosen. `heard`: whom m3 has heard since it was
+    wiped. Both as bits."""
+
     acceptors: tuple[Acceptor, ...]
     coordinators: tuple[Coordinator, ...]
     chosen: frozenset[int]
     net: frozenset[Message]
+    decided: int = 0
+    wiped: bool = False
+    heard: int = 0
 
 
 def _put(items: tuple[T, ...], index: int, item: T) -> tuple[T, ...]:
@@ -98,6 +117,8 @@ class Ballots:
             arrived = getattr(self, f"_on_{message[0]}")(state, message)
             if arrived is not None:
                 yield arrived[0], self._without_spent(arrived[1])
+        if self.rules.wipes:
+            yield from self._lose(state)
         if not self.rules.durable_promises:
             for me in MEMBERS:
                 one = state.acceptors[me]
@@ -106,18 +127,55 @@ class Ballots:
                     acceptors = _put(state.acceptors, me, forgot)
                     yield f"{name_of(me)} crashes and forgets", state._replace(acceptors=acceptors)
 
+    def _lose(self, state: BallotState) -> Iterator[tuple[str, BallotState]]:
+        if not state.wiped:
+            acceptors = _put(state.acceptors, LOSER, Acceptor())
+            wiped = state._replace(acceptors=acceptors, wiped=True)
+            yield f"{name_of(LOSER)} is wiped", self._without_spent(wiped)
+            return
+        for peer in COORDINATORS:
+            if (state.heard | state.decided) >> peer & 1:
+                continue
+            heard = state._replace(heard=state.heard | 1 << peer)
+            if self.rules.takes_over:
+                mine, its = state.acceptors[LOSER], state.acceptors[peer]
+                newer = its if its.accepted > mine.accepted else mine
+                taken = newer._replace(promised=max(mine.promised, its.promised))
+                heard = heard._replace(acceptors=_put(state.acceptors, LOSER, taken))
+            yield f"{name_of(LOSER)} hears {name_of(peer)}", self._without_spent(heard)
+
+    def _abstains(self, state: BallotState, member: int) -> bool:
+        forgot = member == LOSER and state.wiped and state.heard != 0b11
+        return forgot and self.rules.lost_abstains
+
     def _begin(self, state: BallotState, me: int) -> tuple[str, BallotState]:
         ballot = (state.coordinators[me].ballot[0] + 1, me)
         begun = Coordinator(ballot, 1, 0, NONE, me + 1)
         sent = state.net | {("prepare", to, ballot, NONE, 0) for to in MEMBERS}
         coordinators = _put(state.coordinators, me, begun)
         label = f"{name_of(me)} begins ballot {_say(ballot)} for {VALUES[me + 1]}"
-        return label, state._replace(coordinators=coordinators, net=sent)
+        after = state._replace(coordinators=coordinators, net=sent)
+        return label, self._grant_own(after, ("prepare", me, ballot, NONE, 0))
+
+    def _grant_own(self, state: BallotState, question: Message) -> BallotState:
+        """Its own acceptor comes first; the answer counts like any other. Where that one has
+        promised a higher ballot, nobody is asked."""
+        if not self.rules.own_vote_first:
+            return state
+        granted = getattr(self, f"_on_{question[0]}")(state, question)
+        if granted is not None:
+            after: BallotState = granted[1]
+            return after
+        asked = {("accept", to, *question[2:]) for to in MEMBERS}
+        asked |= {("prepare", to, *question[2:]) for to in MEMBERS}
+        return state._replace(net=state.net - asked)
 
     def _on_prepare(self, state: BallotState, m: Message) -> tuple[str, BallotState] | None:
         _, to, ballot, _, _ = m
         one = state.acceptors[to]
         if ballot < one.promised and self.rules.lower_refused:
+            return None
+        if self._abstains(state, to):
             return None
         acceptors = _put(state.acceptors, to, one._replace(promised=ballot))
         answer = ("promise", to, ballot, one.accepted, one.value)
@@ -136,16 +194,20 @@ class Ballots:
             one = one._replace(adopted=accepted, value=value)
         net = state.net
         label = f"{name_of(me)} has the promise of {name_of(voter)} for {_say(ballot)}"
-        if self._enough(votes):
-            one = one._replace(phase=2, votes=0)
-            net |= {("accept", to, one.ballot, NONE, one.value) for to in MEMBERS}
-            label += f"; asks all to accept {VALUES[one.value]}"
+        if not self._enough(votes):
+            return label, state._replace(coordinators=_put(state.coordinators, me, one))
+        one = one._replace(phase=2, votes=0)
+        net |= {("accept", to, one.ballot, NONE, one.value) for to in MEMBERS}
+        label += f"; asks all to accept {VALUES[one.value]}"
         coordinators = _put(state.coordinators, me, one)
-        return label, state._replace(coordinators=coordinators, net=net)
+        after = state._replace(coordinators=coordinators, net=net)
+        return label, self._grant_own(after, ("accept", me, one.ballot, NONE, one.value))
 
     def _on_accept(self, state: BallotState, m: Message) -> tuple[str, BallotState] | None:
         _, to, ballot, _, value = m
         if ballot < state.acceptors[to].promised and self.rules.lower_refused:
+            return None
+        if self._abstains(state, to):
             return None
         acceptors = _put(state.acceptors, to, Acceptor(ballot, ballot, value))
         label = f"{name_of(to)} accepts {VALUES[value]} under {_say(ballot)}"
@@ -166,7 +228,8 @@ class Ballots:
             chosen |= {one.value}
             one = Coordinator(one.ballot)
         coordinators = _put(state.coordinators, me, one)
-        return label, state._replace(coordinators=coordinators, chosen=chosen)
+        decided = state.decided | (not one.phase) << me
+        return label, state._replace(coordinators=coordinators, chosen=chosen, decided=decided)
 
     def _enough(self, votes: int) -> bool:
         return votes.bit_count() >= (2 if self.rules.majority else 1)
@@ -179,6 +242,8 @@ class Ballots:
         that has counted it, or goes by another ballot."""
         kind, member, ballot, _, _ = m
         kept = self.rules
+        if self.rules.wipes and member == LOSER and not state.wiped:
+            return False
         if kind in ("prepare", "accept"):
             one = state.acceptors[member]
             if not (kept.lower_refused and kept.durable_promises):

@@ -317,6 +317,15 @@ def own() -> None:
         },
     )
     create(
+        "remembered_store",
+        [integer("member"), integer("incarnation"), integer("ownership_version")],
+        ["member"],
+        {
+            "member": "member BETWEEN 1 AND 2147483647",
+            "mark": "incarnation BETWEEN 0 AND 4294967295 AND ownership_version >= 0",
+        },
+    )
+    create(
         "quarantine",
         [integer("generation"), integer("at"), integer("mul_s")],
         ["generation"],
