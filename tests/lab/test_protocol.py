@@ -105,9 +105,7 @@ def left(until: float) -> float:
     return max(0.1, until - time.monotonic())
 
 
-def lacking(
-    table: dict[Oid, Row], earlier: dict[Oid, Row]
-) -> list[tuple[Oid, Row, Row | None]]:
+def lacking(table: dict[Oid, Row], earlier: dict[Oid, Row]) -> list[tuple[Oid, Row, Row | None]]:
     """Rows of `earlier` of which `table` has neither the same nor a later one."""
     return [
         (index, row, table.get(index))
