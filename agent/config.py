@@ -266,6 +266,13 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
         home = next((s for s in subnets if row.address in s), None)
         if home is None:
             raise ConfigError(_name(row), "", "lies in no subnet", "create its subnet first")
+        if home.prefix_length < 31 and row.address in (home.first, home.last):
+            raise ConfigError(
+                _name(row),
+                "",
+                f"is the network or broadcast address of {_name(home)}",
+                f"use one of {format_address(home.first + 1)}-{format_address(home.last - 1)}",
+            )
         twin = seen.setdefault((row.client_key, home), row)
         if twin is not row:
             raise ConfigError(

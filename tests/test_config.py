@@ -48,6 +48,8 @@ def change(
         ([LAN], Option(parse_address("10.0.0.0"), 8, 3, b"abcd"), "names nothing"),
         ([LAN], Reservation(parse_address("10.0.0.1"), KEY), "lies in no subnet"),
         ([LAN], Reservation(parse_address("198.18.1.1"), b""), "hardware address"),
+        ([LAN], Reservation(parse_address("198.18.0.0"), KEY), "is the network or broadcast"),
+        ([LAN], Reservation(parse_address("198.19.255.255"), KEY), "is the network or broadcast"),
         (
             [LAN, Reservation(parse_address("198.18.1.1"), KEY)],
             Reservation(parse_address("198.18.1.2"), KEY),

@@ -528,6 +528,14 @@ def test_a_reservation_outside_of_every_pool_is_bound_by_any_member() -> None:
     assert world.one(Client(5).rebind(NOBODYS)).kind is ACK
 
 
+@pytest.mark.parametrize("servers", [ME, A("198.18.0.2")])
+def test_a_reservation_of_a_servers_own_address_is_worth_nothing(servers: int) -> None:
+    world = World(members=(1, 2), ranges=[bindable(FIRST, FIRST)])
+    world.configure(Reservation(servers, Client(5).key))
+    assert world.one(Client(5).discover()).address == FIRST
+    world.silent(Client(5).renew(servers), "server_address")
+
+
 def test_a_reservation_waits_for_the_lease_of_another_and_takes_the_next_epoch() -> None:
     world = World(ranges=[], members=(1, 2), rows=POOLS_17)
     world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW + 100))
