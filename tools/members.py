@@ -13,6 +13,7 @@ from collections.abc import Callable
 from agent.errors import ConfigError
 from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
 from agent.snmp.orders import FORCE, PARTNER_DOWN, SERVICES
+from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.manager import Assignment, Session, Value
 from tools.status import MemberStatus, read_members
@@ -133,4 +134,4 @@ def show_members(place: Place, *, as_json: bool) -> None:
 
 
 def _text(value: Value | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    return shown(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""
