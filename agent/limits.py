@@ -204,6 +204,17 @@ SNMP_PEER_OUTSTANDING_MAX = 8
 SNMP_AUDIT_DETAIL_MAX = 4_096
 """Characters of a SET that the audit keeps: an option's value fits."""
 
+AUDIT_REFUSALS_PER_MINUTE_MAX = 20
+"""Refused SETs of one user that the audit keeps of one minute: more than a person makes, and too
+few commits for an engine to feel."""
+
+AUDIT_REFUSALS_KEPT_MAX = 20_000
+"""Refused SETs of one user that the audit keeps at all, since no entry of its chain can be taken
+out again: about 10 MB for each of the few users, and a mistake every day for 50 years."""
+
+AUDIT_REFUSAL_DETAIL_MAX = 512
+"""Characters of a refused SET that the audit keeps: the reason, and which objects it was about."""
+
 BLOCK_POLLED_MAX = 4_096
 """Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""
 

@@ -50,19 +50,21 @@ def order(place: Place, assignments: Callable[[Session], list[Assignment]]) -> N
         except ManagerError as error:
             if error.status not in _REFUSALS:
                 raise
-            raise ToolError(f"{error}: {_reason(manager)}") from error
+            raise ToolError(f"{error}: {_reason(manager, error.status)}") from error
 
     place.with_patience(_SET_TIMEOUT_S).run(work)
 
 
-def _reason(manager: Session) -> str:
+def _reason(manager: Session, status: str) -> str:
     """The last refusal in the audit, without the SET that it quotes."""
     rows = manager.table(AUDIT)
     for _, row in sorted(rows.items(), reverse=True):
         if row.get("Action") == b"refused":
             detail = row.get("Detail", b"")
             text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else ""
-            return text.split(": dhcpSync")[0]
+            if text.startswith(status):
+                return text.split(": dhcpSync")[0]
+            break
     return "the audit does not say why"
 
 
