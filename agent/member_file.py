@@ -30,7 +30,7 @@ _KEYS: dict[str, dict[str, type]] = {
 ROLES = {role.name.lower(): role for role in MemberRole}
 """By the word for it."""
 
-_LEVELS = ("debug", "info", "warning", "error")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
     if role not in ROLES:
         raise ConfigError(name, "member.role", f"is {role!r}", f"one of {', '.join(ROLES)}")
     level = take("log", "level", "info")
-    if level not in _LEVELS:
-        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(_LEVELS)}")
+    if level not in LEVELS:
+        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(LEVELS)}")
     interfaces = take("dhcp", "interfaces", [])
     if not all(isinstance(one, str) for one in interfaces):
         raise ConfigError(name, "dhcp.interfaces", "must be a list of names", 'e.g. ["eth0"]')
