@@ -7,6 +7,7 @@ one member to another can never make two members the same one.
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +55,16 @@ class MemberFile:
 
     def render(self) -> str:
         """The file's text; `load_member_file` reads it back as the same value."""
-        interfaces = ", ".join(f'"{name}"' for name in self.interfaces)
-        targets = ", ".join(f'"{format_address(a)}:{port}"' for a, port in self.notify_targets)
+        interfaces = ", ".join(map(_quoted, self.interfaces))
+        targets = ", ".join(
+            _quoted(f"{format_address(address)}:{port}") for address, port in self.notify_targets
+        )
         lines = [
             "# One member of a dhcpsync cluster: who it is and where it listens. Keys and leases",
             "# are in store.db beside this file; subnets and pools are set over SNMP.",
             "[member]",
             f"id = {self.member}",
-            f'name = "{self.name}"',
+            f"name = {_quoted(self.name)}",
             f'role = "{self.role.name.lower()}"',
             "",
             "[snmp]",
@@ -69,7 +72,7 @@ class MemberFile:
             f"port = {self.port}",
         ]
         if self.read_only_community:
-            lines.append(f'read_only_community = "{self.read_only_community}"')
+            lines.append(f"read_only_community = {_quoted(self.read_only_community)}")
         lines += [
             "",
             "[dhcp]",
@@ -85,6 +88,11 @@ class MemberFile:
             "",
         ]
         return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML: as in JSON, but for one control character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def load_member_file(folder: Path) -> MemberFile:

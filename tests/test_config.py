@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
@@ -112,6 +115,14 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
                        notify_targets=((parse_address("192.0.2.1"), 162),))  # fmt: skip
     (tmp_path / "member.toml").write_text(value.render())
     assert load_member_file(tmp_path) == value
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
+    value = MemberFile(3, text, parse_address("198.18.0.3"), interfaces=(text,))
+    tables = tomllib.loads(value.render())
+    assert tables["member"]["name"] == text
+    assert tables["dhcp"]["interfaces"] == [text]
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,19 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         raise ConfigError("--address", "", str(error)) from None
     if not 1 <= new.port <= 65535:
         raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
-    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64 or '"' in new.name:
+    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64:
         raise ConfigError("--name", "", f"is {new.name!r}", "use 1..64 printable characters")
     for interface in new.interfaces:
-        if not 1 <= len(interface) <= 15 or '"' in interface or "/" in interface:
+        if (
+            not interface.isprintable()
+            or not 1 <= len(interface.encode()) <= 15
+            or any(c in " /" for c in interface)
+        ):
             raise ConfigError("--interface", "", f"{interface!r} is no interface", "such as eth0")
     if founding is not None:
-        if not 1 <= len(founding.group.encode()) <= 64:
-            raise ConfigError("--group", "", "has a bad length", "use 1..64 characters")
+        if not founding.group.isprintable() or not 1 <= len(founding.group.encode()) <= 64:
+            problem = f"is {founding.group!r}"
+            raise ConfigError("--group", "", problem, "use 1..64 printable characters")
         for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
             if not LEASE_MIN_S <= value_s < 2**31:
                 raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,13 +101,20 @@ def test_a_folder_with_a_store_is_refused_and_left_alone(tmp_path: Path) -> None
     assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["a\\q", 'a"b', "c'd", "\\", "Knötchen \U0001f600"])
+def test_a_name_is_kept_whatever_toml_makes_of_its_characters(tmp_path: Path, name: str) -> None:
+    make_member(tmp_path / "m", replace(NEW, name=name), FOUNDING, None)
+    assert load_member_file(tmp_path / "m").name == name
+
+
 @pytest.mark.parametrize(
     ("new", "option"),
     [
         (NewMember(0, "m", "198.18.0.1", 161, ()), "--id"),
         (NewMember(2**31, "m", "198.18.0.1", 161, ()), "--id"),
         (NewMember(1, "", "198.18.0.1", 161, ()), "--name"),
-        (NewMember(1, 'a"b', "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, "a\nb", "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, "\udcff", "198.18.0.1", 161, ()), "--name"),
         (NewMember(1, "m", "localhost", 161, ()), "--address"),
         (NewMember(1, "m", "198.18.0.1", 0, ()), "--port"),
         (NewMember(1, "m", "198.18.0.1", 161, ("far-too-long-name",)), "--interface"),
