@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.limits import NOTICE_TARGETS_MAX
-from agent.model import MemberRole, format_address, parse_address
+from agent.model import MemberRole, format_address, is_host_address, parse_address
 
 FILE_NAME = "member.toml"
 STORE_NAME = "store.db"
@@ -147,6 +147,13 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
         address = parse_address(take("snmp", "address", None))
     except ValueError as error:
         raise ConfigError(name, "snmp.address", str(error)) from None
+    if not is_host_address(address):
+        raise ConfigError(
+            name,
+            "snmp.address",
+            f"{format_address(address)} is no host's address",
+            "name the one under which peers reach this member",
+        )
     for key, port in (("snmp", 161), ("dhcp", 67)):
         if not 1 <= take(key, "port", port) <= 65535:
             raise ConfigError(name, f"{key}.port", "is no port", "must be 1..65535")

@@ -135,6 +135,10 @@ def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
         ("[member]\nid = 0\nname = 'm1'", r"member\.id: is 0"),
         ("[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3'", r"snmp\.address: '1.2.3' is"),
         (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '255.255.255.255'",
+            r"snmp\.address: 255\.255\.255\.255 is no host's address",
+        ),
+        (
             "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\nport = 99999",
             r"snmp\.port: is no port",
         ),

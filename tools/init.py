@@ -21,6 +21,7 @@ from agent.model import (
     MemberRole,
     MemberState,
     format_address,
+    is_host_address,
     parse_address,
 )
 from agent.snmp.columns import ENTERPRISE
@@ -141,6 +142,10 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         address = parse_address(new.address)
     except ValueError as error:
         raise ConfigError("--address", "", str(error)) from None
+    if not is_host_address(address):
+        raise ConfigError(
+            "--address", "", f"{new.address} is no host's address", "name the one of this machine"
+        )
     if not 1 <= new.port <= 65535:
         raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
     if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64:

@@ -173,6 +173,12 @@ def parse(words: str) -> list[str]:
         (f"{RESERVED}; Reservation.ClientKey.198.18.0.9 x 0901", "wrongValue", 2),
         (f"{OK}; Member.RowStatus.4 i 4", "inconsistentName", 2),
         ("Member.RowStatus.4 i 4", "inconsistentValue", 1),
+        (
+            "Member.RowStatus.4 i 4; Member.Name.4 s m4; Member.EngineId.4 x 8000000001;"
+            " Member.Address.4 x e0000001",
+            "wrongValue",
+            4,
+        ),
         ("Member.RowStatus.1 i 2", "inconsistentValue", 1),
         ("Member.Name.1 s new", "inconsistentValue", 1),
     ],
