@@ -101,6 +101,16 @@ def test_a_folder_with_a_store_is_refused_and_left_alone(tmp_path: Path) -> None
     assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
 
 
+def test_the_longest_user_name_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "users.env"
+    file.write_text(CREDENTIALS.replace("_USER=peer", f"_USER={'p' * 32}"))
+    make_member(tmp_path / "m", NEW, FOUNDING, file)
+    store = open_store(tmp_path / "m" / "store.db")
+    with store.read() as tx:
+        assert "p" * 32 in {user.name for user in tx.snmp_users()}
+    store.close()
+
+
 @pytest.mark.parametrize("name", ["a\\q", 'a"b', "c'd", "\\", "Knötchen \U0001f600"])
 def test_a_name_is_kept_whatever_toml_makes_of_its_characters(tmp_path: Path, name: str) -> None:
     make_member(tmp_path / "m", replace(NEW, name=name), FOUNDING, None)
@@ -137,6 +147,8 @@ def test_a_bad_argument_is_named_and_nothing_is_made(
         (CREDENTIALS.replace("PEER_PRIV=PEER-priv-pass\n", ""), "PEER_PRIV: is missing"),
         (CREDENTIALS.replace("PEER", "OTHER"), "PEER_USER: is missing"),
         (CREDENTIALS.replace("PEER-priv-pass", "short"), "PEER_PRIV: is too short"),
+        (CREDENTIALS.replace("_USER=peer", f"_USER={'p' * 33}"), "PEER_USER: is no user name"),
+        (CREDENTIALS.replace("_USER=peer", "_USER=p\x01r"), "PEER_USER: is no user name"),
         (CREDENTIALS.replace("_USER=monitor", "_USER=peer"), "has one name for two users"),
         (CREDENTIALS + "what\n", "line 10: has no '='"),
     ],
