@@ -186,6 +186,9 @@ a query."""
 SNMP_MESSAGE_OCTETS_MAX = 65_507
 """Longest SNMP message: the payload of an IPv4 datagram (RFC 3417 3.2)."""
 
+SNMP_COMMUNITY_OCTETS_MAX = 1_472
+"""Longest answer to SNMPv2c: one frame. Its requests may bear anybody's address as their source."""
+
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
 

@@ -20,7 +20,7 @@ from pysnmp.entity.engine import SnmpEngine
 from pysnmp.error import PySnmpError
 
 from agent.errors import DhcpSyncError
-from agent.limits import SNMP_MESSAGE_OCTETS_MAX, SNMP_PENDING_MAX
+from agent.limits import SNMP_COMMUNITY_OCTETS_MAX, SNMP_MESSAGE_OCTETS_MAX, SNMP_PENDING_MAX
 from agent.snmp import wire
 from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, symbol
 from agent.snmp.status import ErrorStatus, RequestError, status_of
@@ -155,7 +155,8 @@ class CommandResponder:
                 self._silent_drops.syntax += 1
                 log.warning("a response to %s could not be sent: %s", user, error)
 
-        octets = min(int(room), SNMP_MESSAGE_OCTETS_MAX) - _OVERHEAD
+        longest = SNMP_COMMUNITY_OCTETS_MAX if asker.is_community else SNMP_MESSAGE_OCTETS_MAX
+        octets = min(int(room), longest) - _OVERHEAD
         if len(context_name):
             respond(Reply(None, ErrorStatus.NO_ACCESS))
             return
