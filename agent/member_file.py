@@ -1,4 +1,5 @@
-"""`member.toml`: what one member is and where it listens. Never replicated, holds no secret.
+"""`member.toml`: what one member is and where it listens. Never replicated. Holds no secret but,
+where one is wanted, the community of SNMPv2c: the file must then not be everybody's to read.
 
 Identity lies here, outside the replicated configuration, so that copying the configuration from
 one member to another can never make two members the same one.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +109,15 @@ def load_member_file(folder: Path) -> MemberFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), "", f"is no valid TOML: {error}") from None
     _check_keys(str(path), tables)
-    return _build(str(path), tables)
+    member = _build(str(path), tables)
+    if member.read_only_community and path.stat().st_mode & stat.S_IROTH:
+        raise ConfigError(
+            str(path),
+            "snmp.read_only_community",
+            "is in a file that everybody may read",
+            f"chmod o-r {path}",
+        )
+    return member
 
 
 def _check_keys(name: str, tables: dict[str, Any]) -> None:

@@ -117,6 +117,17 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
     assert load_member_file(tmp_path) == value
 
 
+def test_a_community_is_not_for_everybody_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "member.toml"
+    value = MemberFile(3, "m3", parse_address("198.18.0.3"), read_only_community="public")
+    path.write_text(value.render())
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"read_only_community: is in a file that everybody"):
+        load_member_file(tmp_path)
+    path.chmod(0o640)
+    assert load_member_file(tmp_path) == value
+
+
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
     value = MemberFile(3, text, parse_address("198.18.0.3"), interfaces=(text,))

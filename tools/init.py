@@ -102,7 +102,7 @@ def make_member(
         folder.mkdir(parents=True, exist_ok=True)
         _write_store(store_path, file, founding, users, engine_id or make_engine_id())
         (folder / FILE_NAME).write_text(file.render(), encoding="utf-8")
-        (folder / FILE_NAME).chmod(0o644)
+        (folder / FILE_NAME).chmod(0o640)
         if credentials is None:
             path = folder / credentials_file.FILE_NAME
             write_credentials(path, users)

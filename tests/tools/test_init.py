@@ -36,7 +36,7 @@ def test_the_folder_is_complete_and_secrets_are_for_the_owner_only(tmp_path: Pat
     assert load_member_file(folder) == MemberFile(
         7, "north", parse_address("198.18.0.7"), 1161, ("eth0", "eth1")
     )
-    assert mode(folder / "member.toml") == 0o644
+    assert mode(folder / "member.toml") == 0o640
     assert mode(folder / "store.db") == 0o600
     assert mode(folder / "credentials.env") == 0o600
     passphrases = [
