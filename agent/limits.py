@@ -83,6 +83,25 @@ them on the way, less than EXPIRY_GRACE_S, and telling it would only be answered
 CLIENT_IDENTIFIER_MAX = 255
 """Longest client identifier (RFC 2132 9.14): one option; a longer one is no honest client's."""
 
+CLIENT_IDENTIFIER_MIN = 2
+"""Shortest client identifier: a type and something of that type (RFC 2132 9.14)."""
+
+HARDWARE_ADDRESS_MAX = 16
+"""Octets of `chaddr` (RFC 2131 2)."""
+
+NAME_OCTETS_MAX = 64
+"""Names that people give to subnets, pools and members: a line of a table."""
+
+INTERFACE_OCTETS_MAX = 15
+"""Name of an interface (Linux: IFNAMSIZ, less its end)."""
+
+HOST_NAME_OCTETS_MAX = 255
+"""A host name: one option 12, and a domain name is no longer (RFC 1035 2.3.4)."""
+
+OPTION_OCTETS_MAX = 1_024
+"""Value of an option, split where it is longer than 255 (RFC 3396): the longest that leaves room
+for the others in REPLY_SIZE_MAX."""
+
 RELAY_HOPS_MAX = 16
 """A message relayed more often is going round in circles (RFC 1542 4.1.1)."""
 

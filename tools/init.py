@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
 from agent.member_file import FILE_NAME, STORE_NAME, MemberFile, load_member_file
 from agent.model import (
     Group,
@@ -148,19 +149,19 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         )
     if not 1 <= new.port <= 65535:
         raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
-    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64:
+    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= NAME_OCTETS_MAX:
         raise ConfigError("--name", "", f"is {new.name!r}", "use 1..64 printable characters")
     for interface in new.interfaces:
         if (
             not interface.isprintable()
-            or not 1 <= len(interface.encode()) <= 15
+            or not 1 <= len(interface.encode()) <= INTERFACE_OCTETS_MAX
             or any(c in " /" for c in interface)
         ):
             raise ConfigError("--interface", "", f"{interface!r} is no interface", "such as eth0")
     if founding is not None:
-        if not founding.group.isprintable() or not 1 <= len(founding.group.encode()) <= 64:
-            problem = f"is {founding.group!r}"
-            raise ConfigError("--group", "", problem, "use 1..64 printable characters")
+        name = founding.group
+        if not name.isprintable() or not 1 <= len(name.encode()) <= NAME_OCTETS_MAX:
+            raise ConfigError("--group", "", f"is {name!r}", "use 1..64 printable characters")
         for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
             if not LEASE_MIN_S <= value_s < 2**31:
                 raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")
