@@ -16,7 +16,16 @@ from functools import cached_property
 from itertools import pairwise
 
 from agent.errors import ConfigError
-from agent.limits import OFFER_DELAY_MAX_S
+from agent.limits import (
+    CLIENT_IDENTIFIER_MAX,
+    CLIENT_IDENTIFIER_MIN,
+    HARDWARE_ADDRESS_MAX,
+    HOST_NAME_OCTETS_MAX,
+    INTERFACE_OCTETS_MAX,
+    NAME_OCTETS_MAX,
+    OFFER_DELAY_MAX_S,
+    OPTION_OCTETS_MAX,
+)
 from agent.model import (
     ConfigRecord,
     ConfigRow,
@@ -169,43 +178,106 @@ def _name(row: ConfigRow) -> str:
 def _check_row(row: ConfigRow) -> None:
     """The rules that a row must keep for itself."""
     if isinstance(row, Subnet):
-        if not 1 <= row.prefix_length <= 32:
-            raise ConfigError(_name(row), "prefix length", "must be 1..32")
-        if row.network & ~row.mask & 0xFFFF_FFFF:
-            right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
-            raise ConfigError(_name(row), "prefix", "host bits are set", f"did you mean {right}?")
-        if row.lease_s and row.lease_s < LEASE_MIN_S:
-            raise ConfigError(
-                _name(row),
-                "lease time",
-                f"{row.lease_s} s is too short",
-                f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
-            )
-        if not 0 <= row.offer_delay_s <= OFFER_DELAY_MAX_S:
-            raise ConfigError(
-                _name(row),
-                "offer delay",
-                f"is {row.offer_delay_s} s",
-                f"0 (every member offers) .. {OFFER_DELAY_MAX_S} s",
-            )
+        _check_subnet(row)
     elif isinstance(row, Pool):
         if row.first > row.last:
             raise ConfigError(_name(row), "last", "lies before first", "swap the two addresses")
+        _check_text(row, "name", row.name, NAME_OCTETS_MAX)
+        _check_clients(row, "range", row.first, row.last)
     elif isinstance(row, Option):
-        if not 1 <= row.code <= 254:
-            raise ConfigError(_name(row), "code", f"{row.code} is no option code", "use 1..254")
-        if not row.data:
-            raise ConfigError(_name(row), "value", "is empty", "give a value, or delete the row")
-        if row.code in _SERVER_OPTIONS:
+        _check_option(row)
+    else:
+        _check_text(row, "hostname", row.hostname, HOST_NAME_OCTETS_MAX)
+        _check_clients(row, "address", row.address, row.address)
+        _check_client(row)
+
+
+def _check_subnet(row: Subnet) -> None:
+    if not 1 <= row.prefix_length <= 32:
+        raise ConfigError(_name(row), "prefix length", "must be 1..32")
+    if row.network & ~row.mask & 0xFFFF_FFFF:
+        right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
+        raise ConfigError(_name(row), "prefix", "host bits are set", f"did you mean {right}?")
+    _check_text(row, "name", row.name, NAME_OCTETS_MAX)
+    _check_text(row, "interface", row.interface, INTERFACE_OCTETS_MAX)
+    if row.lease_s and row.lease_s < LEASE_MIN_S:
+        raise ConfigError(
+            _name(row),
+            "lease time",
+            f"{row.lease_s} s is too short",
+            f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
+        )
+    if not 0 <= row.offer_delay_s <= OFFER_DELAY_MAX_S:
+        raise ConfigError(
+            _name(row),
+            "offer delay",
+            f"is {row.offer_delay_s} s",
+            f"0 (every member offers) .. {OFFER_DELAY_MAX_S} s",
+        )
+
+
+def _check_option(row: Option) -> None:
+    if not 1 <= row.code <= 254:
+        raise ConfigError(_name(row), "code", f"{row.code} is no option code", "use 1..254")
+    if not row.data:
+        raise ConfigError(_name(row), "value", "is empty", "give a value, or delete the row")
+    if len(row.data) > OPTION_OCTETS_MAX:
+        raise ConfigError(
+            _name(row), "value", f"has {len(row.data)} octets", f"at most {OPTION_OCTETS_MAX}"
+        )
+    if row.code in _SERVER_OPTIONS:
+        raise ConfigError(
+            _name(row),
+            "code",
+            f"option {row.code} is set by the server itself",
+            _SERVER_OPTIONS[row.code],
+        )
+
+
+def _check_text(row: ConfigRow, key: str, text: str, octets_max: int) -> None:
+    if not text.isprintable():
+        raise ConfigError(_name(row), key, f"{text!r} is not printable")
+    if len(text.encode()) > octets_max:
+        raise ConfigError(
+            _name(row), key, f"has {len(text.encode())} octets", f"at most {octets_max}"
+        )
+
+
+_NO_CLIENTS = ((0, 0x00FF_FFFF), (0x7F00_0000, 0x7FFF_FFFF), (0xE000_0000, 0xFFFF_FFFF))
+"""This network, loopback, multicast and what is reserved behind it (RFC 1122 3.2.1.3)."""
+
+
+def _check_clients(row: ConfigRow, key: str, first: int, last: int) -> None:
+    for low, high in _NO_CLIENTS:
+        if first <= high and low <= last:
             raise ConfigError(
                 _name(row),
-                "code",
-                f"option {row.code} is set by the server itself",
-                _SERVER_OPTIONS[row.code],
+                key,
+                f"holds addresses of {format_address(low)}-{format_address(high)}",
+                "no host of a network can have one of those",
             )
-    elif not row.client_key:
+
+
+def _check_client(row: Reservation) -> None:
+    key = row.client_key
+    if not key:
         raise ConfigError(
             _name(row), "client", "is missing", "give a hardware address or a client identifier"
+        )
+    if key[0] == 1:
+        if not CLIENT_IDENTIFIER_MIN <= len(key) - 1 <= CLIENT_IDENTIFIER_MAX:
+            raise ConfigError(
+                _name(row),
+                "client identifier",
+                f"has {len(key) - 1} octets",
+                f"{CLIENT_IDENTIFIER_MIN}..{CLIENT_IDENTIFIER_MAX} (RFC 2132 9.14)",
+            )
+    elif key[0] != 0 or not 1 <= len(key) - 2 <= HARDWARE_ADDRESS_MAX:
+        raise ConfigError(
+            _name(row),
+            "client identifier",
+            "names no client",
+            "octet 1 and an identifier, or octet 0, a hardware type and an address",
         )
 
 
@@ -266,6 +338,13 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
         home = next((s for s in subnets if row.address in s), None)
         if home is None:
             raise ConfigError(_name(row), "", "lies in no subnet", "create its subnet first")
+        if home.prefix_length < 31 and row.address in (home.first, home.last):
+            raise ConfigError(
+                _name(row),
+                "",
+                f"is the network or broadcast address of {_name(home)}",
+                f"use one of {format_address(home.first + 1)}-{format_address(home.last - 1)}",
+            )
         twin = seen.setdefault((row.client_key, home), row)
         if twin is not row:
             raise ConfigError(

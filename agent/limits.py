@@ -83,6 +83,25 @@ them on the way, less than EXPIRY_GRACE_S, and telling it would only be answered
 CLIENT_IDENTIFIER_MAX = 255
 """Longest client identifier (RFC 2132 9.14): one option; a longer one is no honest client's."""
 
+CLIENT_IDENTIFIER_MIN = 2
+"""Shortest client identifier: a type and something of that type (RFC 2132 9.14)."""
+
+HARDWARE_ADDRESS_MAX = 16
+"""Octets of `chaddr` (RFC 2131 2)."""
+
+NAME_OCTETS_MAX = 64
+"""Names that people give to subnets, pools and members: a line of a table."""
+
+INTERFACE_OCTETS_MAX = 15
+"""Name of an interface (Linux: IFNAMSIZ, less its end)."""
+
+HOST_NAME_OCTETS_MAX = 255
+"""A host name: one option 12, and a domain name is no longer (RFC 1035 2.3.4)."""
+
+OPTION_OCTETS_MAX = 1_024
+"""Value of an option, split where it is longer than 255 (RFC 3396): the longest that leaves room
+for the others in REPLY_SIZE_MAX."""
+
 RELAY_HOPS_MAX = 16
 """A message relayed more often is going round in circles (RFC 1542 4.1.1)."""
 
@@ -193,6 +212,9 @@ a query."""
 SNMP_MESSAGE_OCTETS_MAX = 65_507
 """Longest SNMP message: the payload of an IPv4 datagram (RFC 3417 3.2)."""
 
+SNMP_COMMUNITY_OCTETS_MAX = 1_472
+"""Longest answer to SNMPv2c: one frame. Its requests may bear anybody's address as their source."""
+
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
 
@@ -210,6 +232,17 @@ SNMP_PEER_OUTSTANDING_MAX = 8
 
 SNMP_AUDIT_DETAIL_MAX = 4_096
 """Characters of a SET that the audit keeps: an option's value fits."""
+
+AUDIT_REFUSALS_PER_MINUTE_MAX = 20
+"""Refused SETs of one user that the audit keeps of one minute: more than a person makes, and too
+few commits for an engine to feel."""
+
+AUDIT_REFUSALS_KEPT_MAX = 20_000
+"""Refused SETs of one user that the audit keeps at all, since no entry of its chain can be taken
+out again: about 10 MB for each of the few users, and a mistake every day for 50 years."""
+
+AUDIT_REFUSAL_DETAIL_MAX = 512
+"""Characters of a refused SET that the audit keeps: the reason, and which objects it was about."""
 
 BLOCK_POLLED_MAX = 4_096
 """Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""

@@ -1,4 +1,5 @@
-"""`member.toml`: what one member is and where it listens. Never replicated, holds no secret.
+"""`member.toml`: what one member is and where it listens. Never replicated. Holds no secret but,
+where one is wanted, the community of SNMPv2c: the file must then not be everybody's to read.
 
 Identity lies here, outside the replicated configuration, so that copying the configuration from
 one member to another can never make two members the same one.
@@ -7,6 +8,8 @@ one member to another can never make two members the same one.
 from __future__ import annotations
 
 import difflib
+import json
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 
 from agent.errors import ConfigError
 from agent.limits import NOTICE_TARGETS_MAX
-from agent.model import MemberRole, format_address, parse_address
+from agent.model import MemberRole, format_address, is_host_address, parse_address
 
 FILE_NAME = "member.toml"
 STORE_NAME = "store.db"
@@ -30,7 +33,7 @@ _KEYS: dict[str, dict[str, type]] = {
 ROLES = {role.name.lower(): role for role in MemberRole}
 """By the word for it."""
 
-_LEVELS = ("debug", "info", "warning", "error")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,16 @@ class MemberFile:
 
     def render(self) -> str:
         """The file's text; `load_member_file` reads it back as the same value."""
-        interfaces = ", ".join(f'"{name}"' for name in self.interfaces)
-        targets = ", ".join(f'"{format_address(a)}:{port}"' for a, port in self.notify_targets)
+        interfaces = ", ".join(map(_quoted, self.interfaces))
+        targets = ", ".join(
+            _quoted(f"{format_address(address)}:{port}") for address, port in self.notify_targets
+        )
         lines = [
             "# One member of a dhcpsync cluster: who it is and where it listens. Keys and leases",
             "# are in store.db beside this file; subnets and pools are set over SNMP.",
             "[member]",
             f"id = {self.member}",
-            f'name = "{self.name}"',
+            f"name = {_quoted(self.name)}",
             f'role = "{self.role.name.lower()}"',
             "",
             "[snmp]",
@@ -69,7 +74,7 @@ class MemberFile:
             f"port = {self.port}",
         ]
         if self.read_only_community:
-            lines.append(f'read_only_community = "{self.read_only_community}"')
+            lines.append(f"read_only_community = {_quoted(self.read_only_community)}")
         lines += [
             "",
             "[dhcp]",
@@ -87,6 +92,11 @@ class MemberFile:
         return "\n".join(lines)
 
 
+def _quoted(text: str) -> str:
+    """A basic string of TOML: as in JSON, but for one control character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def load_member_file(folder: Path) -> MemberFile:
     """Read `folder`/member.toml. Raises ConfigError naming file and key."""
     path = folder / FILE_NAME
@@ -99,7 +109,15 @@ def load_member_file(folder: Path) -> MemberFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), "", f"is no valid TOML: {error}") from None
     _check_keys(str(path), tables)
-    return _build(str(path), tables)
+    member = _build(str(path), tables)
+    if member.read_only_community and path.stat().st_mode & stat.S_IROTH:
+        raise ConfigError(
+            str(path),
+            "snmp.read_only_community",
+            "is in a file that everybody may read",
+            f"chmod o-r {path}",
+        )
+    return member
 
 
 def _check_keys(name: str, tables: dict[str, Any]) -> None:
@@ -139,6 +157,13 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
         address = parse_address(take("snmp", "address", None))
     except ValueError as error:
         raise ConfigError(name, "snmp.address", str(error)) from None
+    if not is_host_address(address):
+        raise ConfigError(
+            name,
+            "snmp.address",
+            f"{format_address(address)} is no host's address",
+            "name the one under which peers reach this member",
+        )
     for key, port in (("snmp", 161), ("dhcp", 67)):
         if not 1 <= take(key, "port", port) <= 65535:
             raise ConfigError(name, f"{key}.port", "is no port", "must be 1..65535")
@@ -146,8 +171,8 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
     if role not in ROLES:
         raise ConfigError(name, "member.role", f"is {role!r}", f"one of {', '.join(ROLES)}")
     level = take("log", "level", "info")
-    if level not in _LEVELS:
-        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(_LEVELS)}")
+    if level not in LEVELS:
+        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(LEVELS)}")
     interfaces = take("dhcp", "interfaces", [])
     if not all(isinstance(one, str) for one in interfaces):
         raise ConfigError(name, "dhcp.interfaces", "must be a list of names", 'e.g. ["eth0"]')

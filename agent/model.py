@@ -516,6 +516,12 @@ def parse_address(text: str) -> int:
     return a << 24 | b << 16 | c << 8 | d
 
 
+def is_host_address(address: int) -> bool:
+    """Whether a host can have the address at all, loopback included: not 0.0.0.0/8 (RFC 1122
+    3.2.1.3), multicast, or what is reserved above it (RFC 1112 4)."""
+    return 0 < address >> 24 < 224
+
+
 def configuration_key(row: ConfigRow) -> tuple[ChangeKind, str]:
     """The natural key of a configuration row, as the change log and the store name it."""
     if isinstance(row, Subnet):

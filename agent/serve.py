@@ -18,7 +18,7 @@ from pathlib import Path
 from agent.clock import BootClock
 from agent.errors import ConfigError, DhcpSyncError, StoreError
 from agent.limits import GC_THRESHOLDS
-from agent.member_file import STORE_NAME, MemberFile, load_member_file
+from agent.member_file import LEVELS, STORE_NAME, MemberFile, load_member_file
 from agent.model import MemberRole
 from agent.standing import Standing
 from agent.supervise import EXIT_USAGE, Supervisor, child_command
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="agent.serve", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", choices=("engine", "agent"))
-    parser.add_argument("--log-level")
+    parser.add_argument("--log-level", choices=LEVELS)
     options = parser.parse_args(arguments)
     try:
         level = options.log_level or load_member_file(options.folder).log_level

@@ -1,7 +1,9 @@
 """Keeps engine and agent running: starts both, restarts the one that dies, stops both together.
 
 A child that ends with EXIT_USAGE found its configuration unusable; starting it again would not
-help, so everything stops and the operator sees the reason once.
+help, so everything stops and the operator sees the reason once. That holds for a child that never
+worked: one that did, and cannot have its address or port on a restart, meets a passing state of
+the machine (an interface that is down), and the other child goes on serving meanwhile.
 """
 
 from __future__ import annotations
@@ -38,13 +40,18 @@ class _Child:
     process: subprocess.Popen[bytes]
     started_at: float = field(default_factory=time.monotonic)
     failures: int = 0
+    has_worked: bool = False
 
 
 class Supervisor:
-    """Runs `commands` by name until SIGTERM or SIGINT, or until one cannot be configured."""
+    """Runs `commands` by name until SIGTERM or SIGINT, or until one cannot be configured. A child
+    that has run for `healthy_after_s` works."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], healthy_after_s: float = _HEALTHY_AFTER_S
+    ) -> None:
         self._commands = commands
+        self._healthy_after_s = healthy_after_s
         self._stopping = False
 
     def run(self) -> int:
@@ -56,12 +63,13 @@ class Supervisor:
             self._wait_for_signal(min((at for at, _ in waiting), default=None))
             for child in [c for c in running if c.process.poll() is not None]:
                 running.remove(child)
-                if child.process.returncode == EXIT_USAGE:
+                child.has_worked |= self._is_healthy(child)
+                if child.process.returncode == EXIT_USAGE and not child.has_worked:
                     return self._stop(running, EXIT_USAGE)
                 waiting.append((self._due_at(child, child.process.returncode), child))
             for at, child in [w for w in waiting if w[0] <= time.monotonic()]:
                 waiting.remove((at, child))
-                running.append(self._start(child.name, child.command, child.failures))
+                running.append(self._start_again(child))
         return self._stop(running, 0)
 
     def _stop(self, running: list[_Child], code: int) -> int:
@@ -83,21 +91,27 @@ class Supervisor:
             log.info("stopping")
             self._stopping = True
 
-    def _start(self, name: str, command: Sequence[str], failures: int = 0) -> _Child:
+    def _start(self, name: str, command: Sequence[str]) -> _Child:
         parent = os.getpid()
         process = subprocess.Popen(command, preexec_fn=lambda: _prepare_child(parent))
         log.info("%s started, pid %d", name, process.pid)
-        return _Child(name, command, process, failures=failures)
+        return _Child(name, command, process)
+
+    def _start_again(self, child: _Child) -> _Child:
+        new = self._start(child.name, child.command)
+        new.failures, new.has_worked = child.failures, child.has_worked
+        return new
+
+    def _is_healthy(self, child: _Child) -> bool:
+        return time.monotonic() - child.started_at > self._healthy_after_s
 
     def _due_at(self, child: _Child, status: int) -> float:
         """When to start it again: at once after a healthy run, then ever later."""
-        now = time.monotonic()
-        healthy = now - child.started_at > _HEALTHY_AFTER_S
-        child.failures = 1 if healthy else child.failures + 1
+        child.failures = 1 if self._is_healthy(child) else child.failures + 1
         delay_s = min(2 ** (child.failures - 1) / 4, RESTART_DELAY_MAX_S)
         why = f"signal {-status}" if status < 0 else f"exit code {status}"
         log.error("%s ended (%s), starting it again in %.2f s", child.name, why, delay_s)
-        return float(now + delay_s)
+        return float(time.monotonic() + delay_s)
 
 
 def _prepare_child(parent: int) -> None:

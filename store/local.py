@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import bindparam, delete, literal_column, null, select, update
+from sqlalchemy import bindparam, delete, func, literal_column, null, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from agent.clock import ClockAnchor
@@ -135,6 +135,13 @@ _AUDIT_AFTER = compile_statement(
     limited(select(AUDIT).where(AUDIT.c.seq > bindparam("after")).order_by(AUDIT.c.seq), "limit"),
     "after",
     "limit",
+)
+_AUDIT_COUNT = compile_statement(
+    select(func.count()).where(
+        AUDIT.c.user == bindparam("user"), AUDIT.c.action == bindparam("action")
+    ),
+    "user",
+    "action",
 )
 _CHAIN_START = bytes(32)
 
@@ -279,6 +286,10 @@ class LocalRow(StreamRows):
     def audit_after(self, seq: int, limit: int) -> list[AuditEntry]:
         """Entries behind `seq` (0: all) in order, at most `limit`."""
         return [AuditEntry(*row) for row in self.rows(_AUDIT_AFTER, (seq, limit))]
+
+    def count_audited(self, user: str, action: str) -> int:
+        """Entries of that user and action; reads the whole audit."""
+        return int(self.rows(_AUDIT_COUNT, (user, action))[0][0])
 
     def verify_audit(self) -> int:
         """Check the whole chain; returns the number of entries. StoreError names the first entry

@@ -16,6 +16,7 @@ Durability: WAL with synchronous=FULL syncs the log at every commit. A checkpoin
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -138,16 +139,20 @@ def _escaped(path: Path) -> str:
 
 
 def _set_up_file(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA trusted_schema = OFF")
-    cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA trusted_schema = OFF")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
+        cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
+        cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
+        cursor.close()
+    except BaseException:
+        connection.close()  # the pool does not know it yet
+        raise
 
 
 # --- errors ----------------------------------------------------------------------------------
@@ -171,10 +176,22 @@ DRIVER_ERRORS = (sqlite3.Error, OverflowError)
 """What the driver raises; an integer that does not fit 64 bits is an OverflowError."""
 
 
+def _has_no_room(place: str) -> bool:
+    """Whether the file system of a store is full. SQLite says so where it writes the database or
+    its log; of the shared memory beside them it says input/output error."""
+    try:
+        return os.statvfs(Path(place).parent).f_bavail == 0
+    except OSError:
+        return False
+
+
 def store_error(place: str, error: BaseException) -> StoreError:
     """The StoreError for an error of the driver: place, a sentence, and SQLite's own words."""
     code = getattr(error, "sqlite_errorcode", None)
-    sentence = _SENTENCES.get(code & 0xFF, "") if code is not None else ""
+    primary = None if code is None else code & 0xFF
+    if primary == sqlite3.SQLITE_IOERR and _has_no_room(place):
+        primary = sqlite3.SQLITE_FULL
+    sentence = "" if primary is None else _SENTENCES.get(primary, "")
     detail = getattr(error, "sqlite_errorname", type(error).__name__)
     text = f"{sentence} ({detail}: {error})" if sentence else f"{detail}: {error}"
     return StoreError(f"store {place}: {text}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
@@ -48,6 +52,25 @@ def change(
         ([LAN], Option(parse_address("10.0.0.0"), 8, 3, b"abcd"), "names nothing"),
         ([LAN], Reservation(parse_address("10.0.0.1"), KEY), "lies in no subnet"),
         ([LAN], Reservation(parse_address("198.18.1.1"), b""), "hardware address"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b"\x01z"), "has 1 octets; 2..255"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b"\x01" + bytes(256)), "has 256 octets"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b"\x00\x01"), "names no client"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b"\x00\x01" + bytes(17)), "names no cl"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), b"\x02\x01abc"), "names no client"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), KEY, "a\nb"), "hostname: .* printable"),
+        ([LAN], Reservation(parse_address("198.18.1.1"), KEY, "é" * 128), "hostname: has 256"),
+        ([], replace(LAN, name="x" * 65), "name: has 65 octets; at most 64"),
+        ([], replace(LAN, name="\x1b[2J"), "name: .* is not printable"),
+        ([], replace(LAN, interface="y" * 16), "interface: has 16 octets; at most 15"),
+        ([LAN], replace(POOL, name="x" * 65), "name: has 65 octets"),
+        ([LAN], Option(0, 0, 15, b"q" * 1025), "value: has 1025 octets; at most 1024"),
+        ([subnet("127.0.0.0/8")], pool("127.0.0.2", "127.0.0.9"), "range: holds addresses of 127"),
+        ([subnet("64.0.0.0/2")], pool("64.0.0.1", "127.255.255.254"), "addresses of 127.0.0.0"),
+        ([subnet("224.0.0.0/4")], pool("224.0.0.2", "224.0.0.9"), "range: holds addresses of 224"),
+        ([subnet("0.0.0.0/1")], pool("0.0.0.1", "0.0.0.9"), "range: holds addresses of 0.0.0.0"),
+        ([subnet("127.0.0.0/8")], Reservation(parse_address("127.0.0.2"), KEY), "address: holds"),
+        ([LAN], Reservation(parse_address("198.18.0.0"), KEY), "is the network or broadcast"),
+        ([LAN], Reservation(parse_address("198.19.255.255"), KEY), "is the network or broadcast"),
         (
             [LAN, Reservation(parse_address("198.18.1.1"), KEY)],
             Reservation(parse_address("198.18.1.2"), KEY),
@@ -58,6 +81,21 @@ def change(
 def test_a_bad_row_is_refused_by_name(rows: list[ConfigRow], row: ConfigRow, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         change(rows, (row, False))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        replace(LAN, name="x" * 64, interface="y" * 15),
+        replace(POOL, name="é" * 32),
+        Reservation(parse_address("198.18.1.1"), b"\x01" + bytes(255), "é" * 127),
+        Reservation(parse_address("198.18.1.1"), b"\x01ab"),
+        Reservation(parse_address("198.18.1.1"), b"\x00\x01" + bytes(16)),
+        Option(0, 0, 15, b"q" * 1024),
+    ],
+)
+def test_the_longest_values_are_taken(row: ConfigRow) -> None:
+    assert row in change([LAN], (row, False))
 
 
 def test_subnet_and_pool_in_one_change() -> None:
@@ -112,6 +150,25 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
     assert load_member_file(tmp_path) == value
 
 
+def test_a_community_is_not_for_everybody_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "member.toml"
+    value = MemberFile(3, "m3", parse_address("198.18.0.3"), read_only_community="public")
+    path.write_text(value.render())
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"read_only_community: is in a file that everybody"):
+        load_member_file(tmp_path)
+    path.chmod(0o640)
+    assert load_member_file(tmp_path) == value
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
+    value = MemberFile(3, text, parse_address("198.18.0.3"), interfaces=(text,))
+    tables = tomllib.loads(value.render())
+    assert tables["member"]["name"] == text
+    assert tables["dhcp"]["interfaces"] == [text]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -121,6 +178,10 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
         ("[member]\nname = 'm1'", r"member\.id: is missing"),
         ("[member]\nid = 0\nname = 'm1'", r"member\.id: is 0"),
         ("[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3'", r"snmp\.address: '1.2.3' is"),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '255.255.255.255'",
+            r"snmp\.address: 255\.255\.255\.255 is no host's address",
+        ),
         (
             "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\nport = 99999",
             r"snmp\.port: is no port",

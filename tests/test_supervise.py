@@ -11,13 +11,14 @@ from pathlib import Path
 SUPERVISE = """
 import sys
 from agent.supervise import Supervisor
-sys.exit(Supervisor({"one": [sys.executable, "-c", sys.argv[1], *sys.argv[2:]]}).run())
+command = [sys.executable, "-c", sys.argv[2], *sys.argv[3:]]
+sys.exit(Supervisor({"one": command}, healthy_after_s=float(sys.argv[1])).run())
 """
 
 
-def supervise(child: str, *arguments: str) -> subprocess.Popen[str]:
+def supervise(child: str, *arguments: str, healthy_after_s: float = 60) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SUPERVISE, child, *arguments],
+        [sys.executable, "-c", SUPERVISE, str(healthy_after_s), child, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -43,6 +44,25 @@ def test_a_child_with_unusable_configuration_stops_the_service(tmp_path: Path) -
     with supervise(child, str(marks)) as supervisor:
         assert supervisor.wait(timeout=20) == 2
     assert marks.read_text() == "x", "it must not be started again"
+
+
+def test_a_child_that_has_worked_is_started_again_whatever_it_ends_with(tmp_path: Path) -> None:
+    """An agent whose address is gone for a while must not end the engine beside it."""
+    marks = tmp_path / "marks"
+    child = (
+        "import os, signal, sys, time\n"
+        "starts = open(sys.argv[1], 'a+'); starts.write('x'); starts.flush(); starts.seek(0)\n"
+        "start = len(starts.read())\n"
+        "print(start, flush=True)\n"
+        "if start == 1: time.sleep(0.3)\n"
+        "if start < 4: sys.exit(2)\n"
+        "signal.pause()\n"
+    )
+    with supervise(child, str(marks), healthy_after_s=0.2) as supervisor:
+        assert supervisor.stdout
+        assert [supervisor.stdout.readline() for _ in range(4)] == ["1\n", "2\n", "3\n", "4\n"]
+        supervisor.terminate()
+        assert supervisor.wait(timeout=20) == 0
 
 
 def test_children_do_not_outlive_a_killed_supervisor() -> None:

@@ -29,6 +29,22 @@ Role = Annotated[
 ]
 
 
+class ProcessName(enum.Enum):
+    """The processes of a member."""
+
+    ENGINE = "engine"
+    AGENT = "agent"
+
+
+class LogLevel(enum.Enum):
+    """The levels of `agent.member_file`."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class PolicyName(enum.Enum):
     """The policies of `tools.pool`, which is not imported for help."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from agent.errors import ConfigError
-from agent.snmp.keys import PASSPHRASE_MIN
+from agent.snmp.keys import PASSPHRASE_MIN, USER_NAME_OCTETS_MAX
 
 Role = Literal["operator", "monitor", "peer"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -77,6 +77,11 @@ def parse_credentials(name: str, text: str) -> dict[Role, Credentials]:
             continue
         if missing := [key for key in keys if key not in given]:
             raise ConfigError(name, missing[0], "is missing", f"{given[0]} is there")
+        user = values[keys[0]]
+        if not user.isprintable() or len(user.encode()) > USER_NAME_OCTETS_MAX:
+            raise ConfigError(
+                name, keys[0], "is no user name", f"1..{USER_NAME_OCTETS_MAX} printable octets"
+            )
         for key in keys[1:]:
             if len(values[key]) < PASSPHRASE_MIN:
                 raise ConfigError(

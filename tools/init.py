@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
 from agent.member_file import FILE_NAME, STORE_NAME, MemberFile, load_member_file
 from agent.model import (
     Group,
@@ -21,6 +22,7 @@ from agent.model import (
     MemberRole,
     MemberState,
     format_address,
+    is_host_address,
     parse_address,
 )
 from agent.snmp.columns import ENTERPRISE
@@ -101,7 +103,7 @@ def make_member(
         folder.mkdir(parents=True, exist_ok=True)
         _write_store(store_path, file, founding, users, engine_id or make_engine_id())
         (folder / FILE_NAME).write_text(file.render(), encoding="utf-8")
-        (folder / FILE_NAME).chmod(0o644)
+        (folder / FILE_NAME).chmod(0o640)
         if credentials is None:
             path = folder / credentials_file.FILE_NAME
             write_credentials(path, users)
@@ -141,16 +143,25 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         address = parse_address(new.address)
     except ValueError as error:
         raise ConfigError("--address", "", str(error)) from None
+    if not is_host_address(address):
+        raise ConfigError(
+            "--address", "", f"{new.address} is no host's address", "name the one of this machine"
+        )
     if not 1 <= new.port <= 65535:
         raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
-    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= 64 or '"' in new.name:
+    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= NAME_OCTETS_MAX:
         raise ConfigError("--name", "", f"is {new.name!r}", "use 1..64 printable characters")
     for interface in new.interfaces:
-        if not 1 <= len(interface) <= 15 or '"' in interface or "/" in interface:
+        if (
+            not interface.isprintable()
+            or not 1 <= len(interface.encode()) <= INTERFACE_OCTETS_MAX
+            or any(c in " /" for c in interface)
+        ):
             raise ConfigError("--interface", "", f"{interface!r} is no interface", "such as eth0")
     if founding is not None:
-        if not 1 <= len(founding.group.encode()) <= 64:
-            raise ConfigError("--group", "", "has a bad length", "use 1..64 characters")
+        name = founding.group
+        if not name.isprintable() or not 1 <= len(name.encode()) <= NAME_OCTETS_MAX:
+            raise ConfigError("--group", "", f"is {name!r}", "use 1..64 printable characters")
         for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
             if not LEASE_MIN_S <= value_s < 2**31:
                 raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
-from tools.arguments import PolicyName, Role, RoleName
+from tools.arguments import LogLevel, PolicyName, ProcessName, Role, RoleName
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
 
@@ -123,11 +123,9 @@ def init(
 @app.command()
 def serve(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The member's folder.")],
-    only: Annotated[
-        str | None, typer.Option(metavar="engine|agent", help="Run one of the two processes.")
-    ] = None,
+    only: Annotated[ProcessName | None, typer.Option(help="Run one of the two processes.")] = None,
     log_level: Annotated[
-        str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")
+        LogLevel | None, typer.Option(help="How much is logged; otherwise as member.toml says.")
     ] = None,
 ) -> None:
     """Run a member: its DHCP engine and its SNMP agent, until SIGTERM."""
@@ -135,9 +133,9 @@ def serve(
 
     arguments = [str(folder)]
     if only is not None:
-        arguments += ["--only", only]
+        arguments += ["--only", only.value]
     if log_level is not None:
-        arguments += ["--log-level", log_level]
+        arguments += ["--log-level", log_level.value]
     raise typer.Exit(service.main(arguments))
 
 

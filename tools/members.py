@@ -13,6 +13,7 @@ from collections.abc import Callable
 from agent.errors import ConfigError
 from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
 from agent.snmp.orders import FORCE, PARTNER_DOWN, SERVICES
+from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.manager import Assignment, Session, Value
 from tools.status import MemberStatus, read_members
@@ -49,19 +50,21 @@ def order(place: Place, assignments: Callable[[Session], list[Assignment]]) -> N
         except ManagerError as error:
             if error.status not in _REFUSALS:
                 raise
-            raise ToolError(f"{error}: {_reason(manager)}") from error
+            raise ToolError(f"{error}: {_reason(manager, error.status)}") from error
 
     place.with_patience(_SET_TIMEOUT_S).run(work)
 
 
-def _reason(manager: Session) -> str:
+def _reason(manager: Session, status: str) -> str:
     """The last refusal in the audit, without the SET that it quotes."""
     rows = manager.table(AUDIT)
     for _, row in sorted(rows.items(), reverse=True):
         if row.get("Action") == b"refused":
             detail = row.get("Detail", b"")
             text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else ""
-            return text.split(": dhcpSync")[0]
+            if text.startswith(status):
+                return text.split(": dhcpSync")[0]
+            break
     return "the audit does not say why"
 
 
@@ -133,4 +136,4 @@ def show_members(place: Place, *, as_json: bool) -> None:
 
 
 def _text(value: Value | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    return shown(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""

@@ -19,6 +19,7 @@ from agent.snmp.columns import (
     Scalar,
 )
 from agent.snmp.oid import index_address
+from tools.console import plain_console, shown
 from tools.errors import ManagerError
 from tools.manager import Row, Session
 from tools.target import Place, Target
@@ -153,7 +154,7 @@ def _read(manager: Session) -> Status:
 
     def text(name: str) -> str:
         value = values[f"dhcpSyncServer{name}"]
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+        return shown(value.decode("utf-8", "replace")) if isinstance(value, bytes) else ""
 
     group = next(iter(manager.table(GROUP).values()), {})
     return Status(
@@ -233,7 +234,7 @@ def _octets(row: Row, name: str) -> bytes:
 
 
 def _text(row: Row, name: str) -> str:
-    return _octets(row, name).decode("utf-8", "replace")
+    return shown(_octets(row, name).decode("utf-8", "replace"))
 
 
 def show_status(status: Status, *, as_json: bool) -> None:
@@ -243,15 +244,17 @@ def show_status(status: Status, *, as_json: bool) -> None:
 
         typer.echo(json.dumps(status.as_json(), indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
+    console = plain_console()
     console.print(
-        f"group [bold]{status.group or '(none)'}[/bold], generation {status.generation},"
-        f" lease {status.lease_s} s, MUL {status.mul_s} s;"
-        f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
-        highlight=False,
+        Text.assemble(
+            "group ",
+            (status.group or "(none)", "bold"),
+            f", generation {status.generation}, lease {status.lease_s} s, MUL {status.mul_s} s;"
+            f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
+        )
     )
     members = Table("member", "address", "role", "state", "hello", "align", title="Members")
     members.add_column("failover says")

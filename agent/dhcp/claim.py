@@ -28,6 +28,8 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
             return "not_in_pool"
     elif reservation.client_key not in (client_key, packet.hardware_key):
         return "reserved_for_other"
+    if address in c.kept_addresses:
+        return "server_address"
     if c.offers.held_for_other(address, client_key):
         return "offered_to_other"
     row = c.view.binding(address)
@@ -48,7 +50,7 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
     if own_epoch >= 0 and (row is None or row.epoch < own_epoch):
-        return "server_address" if address in c.kept_addresses else Claim(own_epoch, 1, None)
+        return Claim(own_epoch, 1, None)
     if reservation is None:
         return "unknown_binding"
     return _reserved_claim(c, reservation, owned, row)

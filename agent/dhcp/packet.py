@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from agent.dhcp import wire
 from agent.errors import PacketError
-from agent.limits import CLIENT_IDENTIFIER_MAX
+from agent.limits import CLIENT_IDENTIFIER_MAX, CLIENT_IDENTIFIER_MIN
 
 
 class MessageType(enum.IntEnum):
@@ -178,7 +178,7 @@ def _client_key(options: dict[int, bytes], hardware_type: int, hardware_address:
         if not hardware_address:
             raise PacketError("no_client", "neither a hardware address nor a client identifier")
         return b"\x00%c%b" % (hardware_type, hardware_address)
-    if not 2 <= len(identifier) <= CLIENT_IDENTIFIER_MAX:
+    if not CLIENT_IDENTIFIER_MIN <= len(identifier) <= CLIENT_IDENTIFIER_MAX:
         raise PacketError("bad_option", f"option 61 has {len(identifier)} octets, 2..255 are right")
     return b"\x01" + identifier
 

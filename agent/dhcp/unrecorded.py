@@ -69,7 +69,7 @@ def unrecorded_claim(c: Context, m: Message, subnet: Subnet) -> Claim | str:
     address, configuration = m.address, c.configuration
     if configuration.pool_of(address) is None or configuration.reservation_of(address):
         return "unknown_binding"
-    if subnet.claims is ClaimPolicy.DENY or address in c.kept_addresses:
+    if subnet.claims is ClaimPolicy.DENY:
         return "claim_denied"
     if subnet.claims is ClaimPolicy.KNOWN_ONLY and not c.view.bindings_of(m.packet.client_key):
         return "claim_denied"

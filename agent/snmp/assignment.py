@@ -127,9 +127,12 @@ def check_value(syntax: Syntax, one: Varbind, number: int) -> int | bytes | str:
             )
         if syntax.form is Form.TEXT:
             try:
-                return value.decode()
+                text = value.decode()
             except UnicodeDecodeError:
                 raise RequestError(ErrorStatus.WRONG_VALUE, number, "no UTF-8") from None
+            if not text.isprintable():
+                raise RequestError(ErrorStatus.WRONG_VALUE, number, "is not printable")
+            return text
         return value
     assert isinstance(value, int)
     if not syntax.low <= value <= syntax.high:

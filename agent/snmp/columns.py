@@ -12,6 +12,14 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agent.limits import (
+    CLIENT_IDENTIFIER_MAX,
+    HARDWARE_ADDRESS_MAX,
+    HOST_NAME_OCTETS_MAX,
+    INTERFACE_OCTETS_MAX,
+    NAME_OCTETS_MAX,
+    OPTION_OCTETS_MAX,
+)
 from agent.snmp.oid import SUB_IDENTIFIER_MAX, Oid
 
 ENTERPRISE: Oid = (1, 3, 6, 1, 4, 1, 32473)
@@ -300,8 +308,8 @@ SUBNET = _table(
     "dhcpSyncSubnet",
     (4, 1),
     {"Address": _ADDRESS, "PrefixLength": _unsigned(1, 32)},
-    ("Name", _text(0, 64), RC),
-    ("Interface", _text(0, 15), RC),
+    ("Name", _text(0, NAME_OCTETS_MAX), RC),
+    ("Interface", _text(0, INTERFACE_OCTETS_MAX), RC),
     ("LeaseTime", _UNSIGNED, RC),
     ("Size", _GAUGE, RO),
     ("InUse", _GAUGE, RO),
@@ -315,7 +323,7 @@ POOL = _table(
     "dhcpSyncPool",
     (4, 2),
     {"First": _ADDRESS, "Last": _ADDRESS},
-    ("Name", _text(0, 64), RC),
+    ("Name", _text(0, NAME_OCTETS_MAX), RC),
     ("Size", _GAUGE, RO),
     ("InUse", _GAUGE, RO),
     ("Free", _GAUGE, RO),
@@ -328,7 +336,7 @@ OPTION = _table(
     (4, 3),
     {"Network": _ADDRESS, "PrefixLength": _unsigned(0, 32), "Code": _unsigned(1, 254)},
     ("Name", _text(0, 255), RO),
-    ("Value", _octets(0, 1024), RC),
+    ("Value", _octets(0, OPTION_OCTETS_MAX), RC),
     ("Text", _text(0, 4096), RC),
     ("RowStatus", _ROW_STATUS, RC),
 )
@@ -337,9 +345,9 @@ RESERVATION = _table(
     "dhcpSyncReservation",
     (4, 4),
     {"Address": _ADDRESS},
-    ("ClientKey", _octets(0, 256), RC),
-    ("HardwareAddress", _physical(0, 16), RC),
-    ("HostName", _text(0, 255), RC),
+    ("ClientKey", _octets(0, 1 + CLIENT_IDENTIFIER_MAX), RC),
+    ("HardwareAddress", _physical(0, HARDWARE_ADDRESS_MAX), RC),
+    ("HostName", _text(0, HOST_NAME_OCTETS_MAX), RC),
     ("RowStatus", _ROW_STATUS, RC),
 )
 

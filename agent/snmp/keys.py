@@ -14,6 +14,9 @@ from dataclasses import dataclass
 PASSPHRASE_MIN = 8
 """Shortest passphrase accepted: RFC 3414 11.2 asks for 8 characters."""
 
+USER_NAME_OCTETS_MAX = 32
+"""Longest user name (RFC 3414 5, usmUserName)."""
+
 AES_128_KEY_OCTETS = 16
 
 _EXPANDED_OCTETS = 1_048_576

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.model import Member, MemberId, MemberRole, MemberState, Service
+from agent.model import (
+    Member,
+    MemberId,
+    MemberRole,
+    MemberState,
+    Service,
+    format_address,
+    is_host_address,
+)
 from agent.snmp.assignment import RowAssignment
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
@@ -117,4 +125,10 @@ def _new_member(row: RowAssignment) -> Member:
     )
     if not member.member or not member.port:
         raise RequestError(ErrorStatus.NO_CREATION, row.number, "member and port are not 0")
+    if not is_host_address(member.address):
+        raise RequestError(
+            ErrorStatus.WRONG_VALUE,
+            row.values["Address"].number,
+            f"{format_address(member.address)} is no host's address",
+        )
     return member

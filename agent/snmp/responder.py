@@ -20,7 +20,7 @@ from pysnmp.entity.engine import SnmpEngine
 from pysnmp.error import PySnmpError
 
 from agent.errors import DhcpSyncError
-from agent.limits import SNMP_MESSAGE_OCTETS_MAX, SNMP_PENDING_MAX
+from agent.limits import SNMP_COMMUNITY_OCTETS_MAX, SNMP_MESSAGE_OCTETS_MAX, SNMP_PENDING_MAX
 from agent.snmp import wire
 from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, symbol
 from agent.snmp.status import ErrorStatus, RequestError, status_of
@@ -38,10 +38,12 @@ of 32 octets, context and PDU headers."""
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: `role` is None for nobody we know, or at a security level below authPriv."""
+    """Who asks: `role` is None for nobody we know, or at a security level below authPriv.
+    `is_community`: anybody who knows the community, or says so."""
 
     user: str
     role: Role | None
+    is_community: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class CommandResponder:
         self._role_of = role_of
         self._pending = pending
         self._silent_drops = symbol(engine, "SNMPv2-MIB", "snmpSilentDrops")
+        self._bad_community_uses = symbol(engine, "SNMPv2-MIB", "snmpInBadCommunityUses")
         commands = tuple(kind for kind in services if kind != wire.INFORM)
         register = engine.message_dispatcher.register_context_engine_id
         register(engine.snmpEngineID, commands, self.process_pdu)
@@ -124,7 +127,8 @@ class CommandResponder:
         model = int(security_model)
         user = security_name.asOctets().decode("utf-8", "replace")
         enough = model != SECURITY_MODEL_USM or int(security_level) == AUTH_PRIV
-        asker = Asker(user, self._role_of(model, user) if enough else None)
+        role = self._role_of(model, user) if enough else None
+        asker = Asker(user, role, model != SECURITY_MODEL_USM)
         parsed = wire.parse_pdu(pdu)
 
         def respond(reply: Reply) -> None:
@@ -151,7 +155,8 @@ class CommandResponder:
                 self._silent_drops.syntax += 1
                 log.warning("a response to %s could not be sent: %s", user, error)
 
-        octets = min(int(room), SNMP_MESSAGE_OCTETS_MAX) - _OVERHEAD
+        longest = SNMP_COMMUNITY_OCTETS_MAX if asker.is_community else SNMP_MESSAGE_OCTETS_MAX
+        octets = min(int(room), longest) - _OVERHEAD
         if len(context_name):
             respond(Reply(None, ErrorStatus.NO_ACCESS))
             return
@@ -169,6 +174,8 @@ class CommandResponder:
             reply = await self._services[pdu.kind](asker, pdu, room)
         except RequestError as error:
             log.info("a request of %s was refused: %s", asker.user, error)
+            if asker.is_community and error.status is ErrorStatus.AUTHORIZATION_ERROR:
+                self._bad_community_uses.syntax += 1
             empty = wire.NO_VARBINDS if error.status is ErrorStatus.TOO_BIG else None
             reply = Reply(empty, error.status, error.index)
         except DhcpSyncError as error:

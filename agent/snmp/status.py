@@ -65,10 +65,13 @@ _CONFIG_STATUS = {
     "prefix length": ErrorStatus.NO_CREATION,
     "last": ErrorStatus.NO_CREATION,
     "code": ErrorStatus.NO_CREATION,
+    "range": ErrorStatus.NO_CREATION,
+    "address": ErrorStatus.NO_CREATION,
+    "client identifier": ErrorStatus.WRONG_VALUE,
     "lease time": ErrorStatus.WRONG_VALUE,
 }
-"""By the key that a ConfigError names: what lies in a row's index can never be right, and a lease
-time out of range neither; all else depends on other rows (inconsistentValue)."""
+"""By the key that a ConfigError names: what lies in a row's index can never be right, and a value
+out of its own range neither; all else depends on other rows (inconsistentValue)."""
 
 
 def status_of(error: Exception) -> ErrorStatus:

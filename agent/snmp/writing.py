@@ -7,7 +7,7 @@
   waits in the row for the peer's GET.
 
 One SET cannot do two of these, because they could not be undone together. People's SETs are
-audited, refused ones too.
+audited, refused ones too as far as `refusals` says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from agent.errors import PacketError, PeerError, StoreError
-from agent.limits import SNMP_AUDIT_DETAIL_MAX
+from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
 from agent.model import MemberId, Service
 from agent.snmp import columns, editing, orders, wire
 from agent.snmp.assignment import RowAssignment, describe, gather
@@ -28,9 +28,10 @@ from agent.snmp.cluster_tables import Exchanges
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
 from agent.snmp.reading import decode_request
+from agent.snmp.refusals import Refusals
 from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.snmp.tables import AgentStore
+from agent.snmp.tables import AgentStore, ReadingTransaction
 from agent.snmp.view import Role
 from agent.sync.change import GroupChange
 from agent.sync.codec import pack_response, unpack_request
@@ -80,13 +81,14 @@ class Writer:
         self._exchanges = exchanges
         self._on_change = on_change
         self._repair_conflict = repair_conflict
+        self._refusals = Refusals()
 
     async def set(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
         varbinds = decode_request(pdu.varbinds)
         try:
             await self._apply(asker, varbinds)
         except RequestError as error:
-            if asker.role is not Role.PEER:
+            if asker.role in (Role.OPERATOR, Role.MONITOR) and not asker.is_community:
                 await self._audit_refusal(asker, varbinds, error)
             raise
         return Reply()
@@ -145,13 +147,24 @@ class Writer:
     async def _audit_refusal(
         self, asker: Asker, varbinds: Sequence[Varbind], refusal: RequestError
     ) -> None:
-        words = f"{refusal}: {describe(varbinds)}"[:SNMP_AUDIT_DETAIL_MAX]
-        await self._audit(asker, "refused", words)
+        now = self._clock() // 1000
+        if not self._refusals.admit(asker.user, now):
+            return
+        words = f"{refusal}: {describe(varbinds)}"[:AUDIT_REFUSAL_DETAIL_MAX]
+        await self._write(lambda tx: self._refusals.write(tx, asker.user, words, now))
 
-    async def _audit(self, asker: Asker, action: str, words: str) -> None:
+    async def _audit(self, asker: Asker, words: str) -> None:
+        now = self._clock() // 1000
+        await self._write(
+            lambda tx: tx.audit(asker.user, "set", words[:SNMP_AUDIT_DETAIL_MAX], now)
+        )
+
+    async def _write(self, entry: Callable[[ReadingTransaction], None]) -> None:
+        """Write an entry of the audit about what is done already; a failure is in the log."""
+
         def write() -> None:
             with self._store.write() as tx:
-                tx.audit(asker.user, action, words, self._clock() // 1000)
+                entry(tx)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, write)
@@ -169,7 +182,7 @@ class Writer:
             await self._repair_conflict(index_address(row.index))
         except PeerError as error:
             raise RequestError(ErrorStatus.INCONSISTENT_VALUE, row.number, str(error)) from error
-        await self._audit(asker, "set", words[:SNMP_AUDIT_DETAIL_MAX])
+        await self._audit(asker, words)
 
     # --- the group
 
@@ -187,7 +200,7 @@ class Writer:
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
             raise RequestError(status, row.number, str(error)) from error
-        await self._audit(asker, "set", words[:SNMP_AUDIT_DETAIL_MAX])
+        await self._audit(asker, words)
 
     async def _me(self) -> MemberId:
         def read() -> MemberId:

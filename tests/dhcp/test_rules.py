@@ -536,6 +536,14 @@ def test_a_reservation_outside_of_every_pool_is_bound_by_any_member() -> None:
     assert world.one(Client(5).rebind(NOBODYS)).kind is ACK
 
 
+@pytest.mark.parametrize("servers", [ME, A("198.18.0.2")])
+def test_a_reservation_of_a_servers_own_address_is_worth_nothing(servers: int) -> None:
+    world = World(members=(1, 2), ranges=[bindable(FIRST, FIRST)])
+    world.configure(Reservation(servers, Client(5).key))
+    assert world.one(Client(5).discover()).address == FIRST
+    world.silent(Client(5).renew(servers), "server_address")
+
+
 def wished(world: World) -> list[int]:
     with world.store.read() as tx:
         return [one.address for one in tx.open_enquiries(10)]

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.errors import ConfigError
+from agent.limits import SNMP_COMMUNITY_OCTETS_MAX
 from agent.model import ChangeKind, Subnet
-from agent.snmp import columns, view
+from agent.snmp import ber, columns, view
+from agent.snmp.ber import Varbind
 from agent.snmp.engine import EngineIdentity, build_engine, close_engine, listen
 from agent.snmp.oid import format_oid
 from tests.snmp.world import (
@@ -112,6 +114,38 @@ def test_a_configured_community_reads_what_a_monitor_reads(
     with caplog.at_level(logging.WARNING, "dhcpsync.snmp"):
         inside(check, community="public")
     assert "SNMPv2c is on" in caplog.text
+
+
+async def exchange(world: World, datagram: bytes) -> bytes:
+    """The answer to one datagram."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bytes] = loop.create_future()
+
+    class Asking(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            answer.set_result(data)
+
+    transport, _ = await loop.create_datagram_endpoint(
+        Asking, remote_addr=(world.address, world.port)
+    )
+    transport.sendto(datagram)
+    try:
+        return await asyncio.wait_for(answer, 20)
+    finally:
+        transport.close()
+
+
+def test_a_false_source_gains_no_more_than_a_frame() -> None:
+    """GETBULK by v2c, whose source nothing proves."""
+
+    async def check(world: World) -> None:
+        start = Varbind(columns.BINDING.entry, ber.NULL, None)
+        pdu = b"".join(map(ber.integer, (7, 0, 2000))) + ber.encode_varbinds([start])
+        message = ber.integer(1) + ber.octets(b"public") + ber.octets(pdu, 0xA5)
+        answer = await exchange(world, ber.octets(message, 0x30))
+        assert 1_000 < len(answer) <= SNMP_COMMUNITY_OCTETS_MAX
+
+    inside(check, community="public")
 
 
 async def capture(world: World) -> list[bytes]:

@@ -142,6 +142,8 @@ def parse(words: str) -> list[str]:
         ("Subnet.Name.198.18.0.0.15 i 5", "wrongType", 1),
         (f"Subnet.Name.198.18.0.0.15 s {'x' * 65}", "wrongLength", 1),
         ("Subnet.Name.198.18.0.0.15 x ff", "wrongValue", 1),
+        ("Subnet.Name.198.18.0.0.15 x 1b5b324a", "wrongValue", 1),
+        (f"{RESERVED}; Reservation.HostName.198.18.0.9 x 610a62", "wrongValue", 2),
         ("Subnet.LeaseTime.198.18.0.0.15 u 3", "wrongValue", 1),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 9", "wrongValue", 2),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 3", "wrongValue", 2),
@@ -171,6 +173,12 @@ def parse(words: str) -> list[str]:
         (f"{RESERVED}; Reservation.ClientKey.198.18.0.9 x 0901", "wrongValue", 2),
         (f"{OK}; Member.RowStatus.4 i 4", "inconsistentName", 2),
         ("Member.RowStatus.4 i 4", "inconsistentValue", 1),
+        (
+            "Member.RowStatus.4 i 4; Member.Name.4 s m4; Member.EngineId.4 x 8000000001;"
+            " Member.Address.4 x e0000001",
+            "wrongValue",
+            4,
+        ),
         ("Member.RowStatus.1 i 2", "inconsistentValue", 1),
         ("Member.Name.1 s new", "inconsistentValue", 1),
     ],

@@ -167,6 +167,17 @@ except StoreError as error:
 with store.read() as tx:
     assert len(tx.bindings_after(-1, 100_000)) == written > 0
 store.close()
+with open(folder / "fill", "wb", buffering=0) as fill:
+    try:
+        while fill.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+try:
+    open_store(folder / "store.db")
+except StoreError as error:
+    print(error)
+(folder / "fill").unlink()
 store = open_store(folder / "store.db")
 subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
 with store.write() as tx:
@@ -197,7 +208,8 @@ def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    full, opened, made = result.stdout.splitlines()
+    full, started, opened, made = result.stdout.splitlines()
+    assert "the disk is full; free some space" in started
     assert "the disk is full; free some space" in full
     assert "the store's folder must be writable" in opened
     assert "its folder must exist and be writable" in made

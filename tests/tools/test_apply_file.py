@@ -121,7 +121,7 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
             ["hardware-address", "'02:00' is no Ethernet address"],
         ),
         (
-            SUBNET + '[[subnet.reservation]]\naddress = "10.1.1.1"\nclient-id = "a"',
+            SUBNET + '[[subnet.reservation]]\naddress = "10.1.1.1"\nclient-id = "ab"',
             ["x.toml", "lies in no subnet"],
         ),
         (SUBNET + SUBNET, ["x.toml", "198.18.0.0/15", "is there twice"]),

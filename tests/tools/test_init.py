@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_folder_is_complete_and_secrets_are_for_the_owner_only(tmp_path: Pat
     assert load_member_file(folder) == MemberFile(
         7, "north", parse_address("198.18.0.7"), 1161, ("eth0", "eth1")
     )
-    assert mode(folder / "member.toml") == 0o644
+    assert mode(folder / "member.toml") == 0o640
     assert mode(folder / "store.db") == 0o600
     assert mode(folder / "credentials.env") == 0o600
     passphrases = [
@@ -100,14 +101,34 @@ def test_a_folder_with_a_store_is_refused_and_left_alone(tmp_path: Path) -> None
     assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
 
 
+def test_the_longest_user_name_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "users.env"
+    file.write_text(CREDENTIALS.replace("_USER=peer", f"_USER={'p' * 32}"))
+    make_member(tmp_path / "m", NEW, FOUNDING, file)
+    store = open_store(tmp_path / "m" / "store.db")
+    with store.read() as tx:
+        assert "p" * 32 in {user.name for user in tx.snmp_users()}
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["a\\q", 'a"b', "c'd", "\\", "Knötchen \U0001f600"])
+def test_a_name_is_kept_whatever_toml_makes_of_its_characters(tmp_path: Path, name: str) -> None:
+    make_member(tmp_path / "m", replace(NEW, name=name), FOUNDING, None)
+    assert load_member_file(tmp_path / "m").name == name
+
+
 @pytest.mark.parametrize(
     ("new", "option"),
     [
         (NewMember(0, "m", "198.18.0.1", 161, ()), "--id"),
         (NewMember(2**31, "m", "198.18.0.1", 161, ()), "--id"),
         (NewMember(1, "", "198.18.0.1", 161, ()), "--name"),
-        (NewMember(1, 'a"b', "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, "a\nb", "198.18.0.1", 161, ()), "--name"),
+        (NewMember(1, "\udcff", "198.18.0.1", 161, ()), "--name"),
         (NewMember(1, "m", "localhost", 161, ()), "--address"),
+        (NewMember(1, "m", "0.0.0.0", 161, ()), "--address"),
+        (NewMember(1, "m", "224.0.0.1", 161, ()), "--address"),
+        (NewMember(1, "m", "255.255.255.255", 161, ()), "--address"),
         (NewMember(1, "m", "198.18.0.1", 0, ()), "--port"),
         (NewMember(1, "m", "198.18.0.1", 161, ("far-too-long-name",)), "--interface"),
     ],
@@ -126,6 +147,8 @@ def test_a_bad_argument_is_named_and_nothing_is_made(
         (CREDENTIALS.replace("PEER_PRIV=PEER-priv-pass\n", ""), "PEER_PRIV: is missing"),
         (CREDENTIALS.replace("PEER", "OTHER"), "PEER_USER: is missing"),
         (CREDENTIALS.replace("PEER-priv-pass", "short"), "PEER_PRIV: is too short"),
+        (CREDENTIALS.replace("_USER=peer", f"_USER={'p' * 33}"), "PEER_USER: is no user name"),
+        (CREDENTIALS.replace("_USER=peer", "_USER=p\x01r"), "PEER_USER: is no user name"),
         (CREDENTIALS.replace("_USER=monitor", "_USER=peer"), "has one name for two users"),
         (CREDENTIALS + "what\n", "line 10: has no '='"),
     ],

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.member_file import LEVELS
+from tools.arguments import LogLevel
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,6 +75,9 @@ def test_help_imports_nothing_heavy() -> None:
         (["status", "--address", "127.0.0.1"], 2, "--credentials: is missing"),
         (["status", "/nowhere"], 2, "/nowhere/member.toml: is missing"),
         (["apply", "/nowhere.toml", "--address", "127.0.0.1"], 2, "--credentials"),
+        (["serve", "/nowhere", "--log-level", "loud"], 2, "'loud' is not one of"),
+        (["serve", "/nowhere", "--only", "foo"], 2, "'foo' is not one of"),
+        (["serve", "/nowhere", "--only", "engine", "--log-level", "debug"], 2, "is missing"),
         (["lab", "kill", "x9"], 1, "dhcpsync: 'x9' names nothing in a lab"),
         (["lab", "kill", "c1"], 1, "takes a member"),
         (["lab", "up", "--members", "17"], 2, "--members"),
@@ -87,6 +93,10 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(
     assert done.stdout == ""
     if "dhcpsync:" in done.stderr:
         assert done.stderr.count("\n") == 1
+
+
+def test_the_levels_are_those_of_the_member_file() -> None:
+    assert tuple(level.value for level in LogLevel) == LEVELS
 
 
 def test_init_makes_a_member_and_refuses_a_second_time(tmp_path: Path) -> None:

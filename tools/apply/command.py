@@ -88,11 +88,12 @@ def show(
     if not plan:
         typer.echo(f"nothing to do: all {rows} rows are as the file says")
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from tools.console import plain_console, shown
 
     table = Table("action", "what", "key", "detail", title="Plan" if only_plan else "Done")
     for step in plan:
         style = _STYLES[step.action]
-        table.add_row(step.action.value, step.kind, step.key, step.describe(), style=style)
-    Console().print(table)
+        table.add_row(step.action.value, step.kind, step.key, shown(step.describe()), style=style)
+    plain_console().print(table)

@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from agent.errors import ConfigError
 from tools.bench import perfdhcp, rig
 from tools.bench.contestants import FOREIGN, Contestant, DhcpSync
 from tools.bench.search import RateSearch
+from tools.console import plain_console
 from tools.errors import ToolError
 
 _CONFIRMATIONS_MAX = 12
@@ -225,4 +225,4 @@ def _show(results: Sequence[Result]) -> None:
             f"{one.resident_mb:.0f}",
             "" if one is results[0] else f"{one.ratio} times as fast",
         )
-    Console().print(table)
+    plain_console().print(table)

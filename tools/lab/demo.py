@@ -19,9 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from agent.snmp.columns import BINDING
 from agent.snmp.oid import Oid, format_oid
+from tools.console import plain_console
 from tools.errors import ToolError
 from tools.lab import lab, network, process
 from tools.lab.clients import enter_command
@@ -96,13 +98,15 @@ class Story:
             self.progress.remove_task(task)
         elapsed_s = time.monotonic() - begin
         self.rows.append((title, "; ".join(result), True, elapsed_s))
-        self.console.print(f"[green]ok[/green] {title} [dim]{elapsed_s:.1f} s[/dim]")
+        self.console.print(
+            Text.assemble(("ok", "green"), f" {title} ", (f"{elapsed_s:.1f} s", "dim"))
+        )
 
     def table(self) -> Table:
         table = Table("", "step", "what happened", title="dhcpsync demo")
         table.add_column("seconds", justify="right")
         for title, result, true, elapsed_s in self.rows:
-            mark = "[green]ok[/green]" if true else "[red]NOT[/red]"
+            mark = Text("ok", "green") if true else Text("NOT", "red")
             table.add_row(mark, title, result, f"{elapsed_s:.1f}")
         return table
 
@@ -112,8 +116,13 @@ def run_demo(*, keep: bool) -> int:
     network.check_host()
     if shutil.which("udhcpc") is None:
         raise ToolError("udhcpc is missing (package udhcpc): the demo needs a real DHCP client")
-    console = Console()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = plain_console()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
     root = Path(tempfile.mkdtemp(prefix="dhcpsync-demo-"))
     held = False
     state: LabState | None = None
@@ -125,11 +134,12 @@ def run_demo(*, keep: bool) -> int:
                 _play(story, state)
                 held = True
             except ToolError as error:
-                console.print(f"[red]{error}[/red]", highlight=False)
+                console.print(str(error), style="red", highlight=False)
         console.print(story.table())
-        console.print(
-            "every claim held" if held else "[red]a claim did not hold, see above[/red]",
-        )
+        if held:
+            console.print("every claim held")
+        else:
+            console.print("a claim did not hold, see above", style="red")
     finally:
         if keep and state is not None:
             _explain(console, state)
@@ -310,5 +320,4 @@ The lab is still up; {state.credentials} has the SNMPv3 users. Try, as root:
   dhcpsync lab down
 """,
         highlight=False,
-        markup=False,
     )

@@ -19,7 +19,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,6 +29,7 @@ from rich.progress import (
 )
 
 from agent.limits import MEMBERS_MAX
+from tools.console import plain_console
 from tools.simulator.faults import KINDS
 from tools.simulator.plan import Parameters, Plan, drawn
 from tools.simulator.run import Result, run, run_plan
@@ -119,7 +119,7 @@ def _work(options: argparse.Namespace) -> _Work:
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     started = time.monotonic()
     results: list[Result] = []
     with Progress(
