@@ -1,9 +1,11 @@
 """A member killed at its two worst moments: after the commit and before the reply, and after the
 reply and before the push. Whatever was promised stands after the restart (I5).
 
-The engine runs in a process of its own on a real file, and kills itself with SIGKILL at the point
-that the test names: no destructor, no flush, nothing that a power switch would leave out but the
-disk's own cache.
+The engine runs in a process of its own on a real file, in the loop that serves members
+(`agent.engine.run_engine`), and is killed with SIGKILL from inside it: by its socket as it is to
+send the first reply after a commit, or, that reply being out, as it is to wake the agent that
+pushes. No destructor, no flush, nothing that a power switch would leave out but the disk's own
+cache.
 """
 
 from __future__ import annotations
@@ -29,22 +31,70 @@ from tests.dhcp.world import CONFIGURATION, ETH0, FIRST, LAST, NOW_MS, Client, S
 
 ENGINE = """
 import base64, json, os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Received
+from agent.engine import StopSignal, run_engine
+from agent.net.udp import Drained
+from agent.net.wake import WakeSocket
 from store import open_store
 from tests.dhcp.world import ETH0, NOW_MS
 
 path, point = sys.argv[1:]
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Silent:
+    '''A source that never has anything.'''
+
+    def __init__(self):
+        self._ends = os.pipe()
+
+    def fileno(self):
+        return self._ends[0]
+
+
+class Lines:
+    '''UDP as lines of JSON: a datagram comes in on standard input.'''
+
+    def fileno(self):
+        return 0
+
+    def receive(self, most):
+        *fields, data = json.loads(sys.stdin.buffer.raw.readline())
+        return Drained([Received(base64.b64decode(data), *fields)], 0)
+
+
+class Sockets:
+    '''agent.engine.EngineSockets without the network.'''
+
+    def __init__(self):
+        self.interfaces = {ETH0.index: ETH0}
+        self.udp = Lines()
+        self.monitor = Silent()
+        self.probe = SimpleNamespace(arp=Silent(), icmp=Silent())
+
+    def send(self, reply):
+        if server.committed and point == "before the reply":
+            die()
+        print(json.dumps([base64.b64encode(reply.data).decode()]), flush=True)
+
+
+class Wake(WakeSocket):
+    def notify(self):
+        if point == "before the push":
+            die()
+        super().notify()
+
+
 server = DhcpServer(open_store(path), {ETH0.index: ETH0})
-for line in sys.stdin:
-    *fields, data = json.loads(line)
-    replies = server.handle_batch([Received(base64.b64decode(data), *fields)], NOW_MS)
-    bound = server.committed > 0
-    if bound and point == "before the reply":
-        os.kill(os.getpid(), signal.SIGKILL)
-    print(json.dumps([base64.b64encode(reply.data).decode() for reply in replies]), flush=True)
-    if bound and point == "before the push":
-        os.kill(os.getpid(), signal.SIGKILL)
+folder = Path(path).parent
+wake = Wake(folder / "engine.sock", folder / "agent.sock")
+run_engine(server, Sockets(), wake, lambda: NOW_MS, StopSignal())
 """
 
 
