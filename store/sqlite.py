@@ -16,6 +16,7 @@ Durability: WAL with synchronous=FULL syncs the log at every commit. A checkpoin
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -171,10 +172,27 @@ DRIVER_ERRORS = (sqlite3.Error, OverflowError)
 """What the driver raises; an integer that does not fit 64 bits is an OverflowError."""
 
 
+_WAL_INDEX_OCTETS = 32_768
+"""By which the shared memory grows (https://sqlite.org/walformat.html, 2)."""
+
+
+def _has_no_room(place: str) -> bool:
+    """Whether the file system of a store is full, or nearly. SQLite says so where it writes the
+    database or its log; of the shared memory beside them it says input/output error."""
+    try:
+        folder = os.statvfs(Path(place).parent)
+    except OSError:
+        return False
+    return folder.f_bavail * folder.f_frsize < _WAL_INDEX_OCTETS
+
+
 def store_error(place: str, error: BaseException) -> StoreError:
     """The StoreError for an error of the driver: place, a sentence, and SQLite's own words."""
     code = getattr(error, "sqlite_errorcode", None)
-    sentence = _SENTENCES.get(code & 0xFF, "") if code is not None else ""
+    primary = None if code is None else code & 0xFF
+    if primary == sqlite3.SQLITE_IOERR and _has_no_room(place):
+        primary = sqlite3.SQLITE_FULL
+    sentence = "" if primary is None else _SENTENCES.get(primary, "")
     detail = getattr(error, "sqlite_errorname", type(error).__name__)
     text = f"{sentence} ({detail}: {error})" if sentence else f"{detail}: {error}"
     return StoreError(f"store {place}: {text}")

@@ -173,6 +173,18 @@ with store.write() as tx:
     assert tx.save_bindings([binding(BASE)]) == written + 1
 store.close()
 
+with open(folder / "fill", "wb", buffering=0) as fill:
+    try:
+        while fill.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+try:
+    open_store(folder / "store.db")
+except StoreError as error:
+    print(error)
+(folder / "fill").unlink()
+
 subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
 for attempt in (
     lambda: open_store(folder / "store.db"),
@@ -197,7 +209,8 @@ def test_a_disk_that_is_full_and_then_read_only(tmp_path: Path) -> None:
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    full, opened, made = result.stdout.splitlines()
+    full, started, opened, made = result.stdout.splitlines()
+    assert "the disk is full; free some space" in started
     assert "the disk is full; free some space" in full
     assert "the store's folder must be writable" in opened
     assert "its folder must exist and be writable" in made
