@@ -139,20 +139,16 @@ def _escaped(path: Path) -> str:
 
 
 def _set_up_file(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    try:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA trusted_schema = OFF")
-        cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
-        cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
-        cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
-        cursor.close()
-    except BaseException:
-        connection.close()  # the pool does not know it yet
-        raise
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA trusted_schema = OFF")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
+    cursor.close()
 
 
 # --- errors ----------------------------------------------------------------------------------
@@ -176,13 +172,18 @@ DRIVER_ERRORS = (sqlite3.Error, OverflowError)
 """What the driver raises; an integer that does not fit 64 bits is an OverflowError."""
 
 
+_WAL_INDEX_OCTETS = 32_768
+"""By which the shared memory grows (https://sqlite.org/walformat.html, 2)."""
+
+
 def _has_no_room(place: str) -> bool:
-    """Whether the file system of a store is full. SQLite says so where it writes the database or
-    its log; of the shared memory beside them it says input/output error."""
+    """Whether the file system of a store is full, or nearly. SQLite says so where it writes the
+    database or its log; of the shared memory beside them it says input/output error."""
     try:
-        return os.statvfs(Path(place).parent).f_bavail == 0
+        folder = os.statvfs(Path(place).parent)
     except OSError:
         return False
+    return folder.f_bavail * folder.f_frsize < _WAL_INDEX_OCTETS
 
 
 def store_error(place: str, error: BaseException) -> StoreError:

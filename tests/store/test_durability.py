@@ -184,6 +184,18 @@ with store.write() as tx:
     assert tx.save_bindings([binding(BASE)]) == written + 1
 store.close()
 
+with open(folder / "fill", "wb", buffering=0) as fill:
+    try:
+        while fill.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+try:
+    open_store(folder / "store.db")
+except StoreError as error:
+    print(error)
+(folder / "fill").unlink()
+
 subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
 for attempt in (
     lambda: open_store(folder / "store.db"),
