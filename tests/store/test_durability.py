@@ -167,17 +167,6 @@ except StoreError as error:
 with store.read() as tx:
     assert len(tx.bindings_after(-1, 100_000)) == written > 0
 store.close()
-with open(folder / "fill", "wb", buffering=0) as fill:
-    try:
-        while fill.write(bytes(4096)):
-            pass
-    except OSError:
-        pass
-try:
-    open_store(folder / "store.db")
-except StoreError as error:
-    print(error)
-(folder / "fill").unlink()
 store = open_store(folder / "store.db")
 subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
 with store.write() as tx:
