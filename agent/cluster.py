@@ -3,9 +3,10 @@
 `Node` decides and never waits; this file moves what it decides. Every call of the node runs on one
 worker thread inside one transaction of the store, so the node needs no lock and the event loop
 never waits for a disk. What the node wants sent is taken from it only after that transaction has
-committed: durable before visible. After a StoreError the node is thrown away and made anew from
-the store, which is the same as a restart. Each request to a peer is a task of its own; its
-answer, or its failure, goes back into the node in a transaction of its own.
+committed: durable before visible. After any failure but a PeerError, which says that nothing was
+done, the node is thrown away with what it wanted sent, and made anew from the store, which is the
+same as a restart: its memory would be ahead of what was rolled back. Each request to a peer is a
+task of its own; its answer, or its failure, goes back into the node in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -134,7 +135,9 @@ class Cluster:
             with self._store.write() as tx:
                 result = act(self._node, tx)
                 group = tx.group()
-        except StoreError:
+        except PeerError:
+            raise
+        except BaseException:
             self._node = self._make_node()
             self._due_ms = 0
             raise
