@@ -480,6 +480,13 @@ class Local:
         return self.serving and self.service is Service.RUNNING
 
 
+class Said(NamedTuple):
+    """Who gave an order, and in what words: what the audit keeps in the order's transaction."""
+
+    user: str
+    words: str
+
+
 class StoreMark(NamedTuple):
     """How far a member's store has come. Its peers remember it durably, so that a store that was
     set back is found out (agent/sync/recover.py). Marks of one member are ordered."""

@@ -13,11 +13,13 @@ import pytest
 from agent.cluster import Cluster
 from agent.errors import PeerError, StoreError
 from agent.limits import PUSH_BEHIND_MAX
-from agent.model import Member, Service
+from agent.model import Member, Said, Service
 from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.change import Expel
 from agent.sync.node import Node
 from store import Store, create_store
+from store.transaction import Transaction
 from tests.sync.lan import POOL_FIRST, START_MS, engine_id, make_binding, make_group
 
 BINDINGS = PUSH_BEHIND_MAX + 1_000
@@ -149,3 +151,39 @@ def test_a_refusal_keeps_the_node(tmp_path: Path) -> None:
         return len(made)
 
     assert asyncio.run(refuse()) == 1
+
+
+def test_an_order_and_who_gave_it_are_one_transaction(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No order without its row of the audit, and none for what is refused or rolled back."""
+    said = Said("anna", "dhcpSyncMemberOperation.1=pause")
+    store = make_store(tmp_path, 1)
+
+    def audited() -> tuple[Service, list[tuple[str, str, str]]]:
+        with store.read() as tx:
+            entries = [(e.user, e.action, e.detail) for e in tx.audit_after(0, 9)]
+            return tx.local().service, entries
+
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async def order() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            cluster = Cluster(lambda: Node(1, Random(1)), store, Time(), thread)
+            with monkeypatch.context() as patch:
+                patch.setattr(Transaction, "audit", full)
+                with pytest.raises(StoreError):
+                    await cluster.set_service(Service.PAUSED, said)
+            assert audited() == (Service.RUNNING, [])
+            with pytest.raises(PeerError, match="no_conflict"):
+                await cluster.repair_conflict(POOL_FIRST, said)
+            assert audited() == (Service.RUNNING, [])
+            await cluster.set_service(Service.PAUSED, said)
+            row = (said.user, "set", said.words)
+            assert audited() == (Service.PAUSED, [row])
+            await cluster.decide(Expel(2), True, said)
+            (first, forced, last) = audited()[1]
+            assert (first, last, forced[1]) == (row, row, "forced")
+
+    asyncio.run(order())
