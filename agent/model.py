@@ -334,7 +334,8 @@ class ConfigRecord:
 
 class MemberState(enum.IntEnum):
     """What the group has decided about a member. DOWN: partner-down (failover), out of the group's
-    way until it comes back by itself; REMOVED: until an operator lets it join again."""
+    way until it comes back by itself; REMOVED: until an operator lets it join again. JOINING is
+    never decided: it is what the MIB shows of an ACTIVE one that has not taken over everything."""
 
     ACTIVE = 1
     JOINING = 2

@@ -68,7 +68,8 @@ _RETURN_MS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged."""
+    """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged.
+    `joining`: it has not served since it joined, or since it lost its store."""
 
     member: MemberId
     incarnation: int
@@ -79,6 +80,7 @@ class PeerStatus:
     offset_ms: int
     lacks: int
     endpoint: Endpoint
+    joining: bool
 
 
 class Node:
@@ -573,6 +575,7 @@ class Node:
                 peer.offset_ms,
                 max(0, applied - peer.holds(own_stream)),
                 self._endpoint(peer),
+                peer.told and not peer.intact,
             )
             for peer in self._situation.peers.values()
         ]

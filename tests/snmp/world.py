@@ -21,7 +21,6 @@ from agent.model import (
     Group,
     Member,
     MemberId,
-    MemberState,
     Pool,
     Said,
     Service,
@@ -119,7 +118,7 @@ def make_group(generation: int = 3) -> Group:
         (
             Member(1, "m1", LOOPBACK, 161, engine_id(1)),
             Member(2, "m2", LOOPBACK + 1, 161, engine_id(2)),
-            Member(3, "m3", LOOPBACK + 2, 1161, engine_id(3), MemberState.JOINING),
+            Member(3, "m3", LOOPBACK + 2, 1161, engine_id(3)),
         ),
     )
 
