@@ -179,6 +179,7 @@ def _peers(cluster: Cluster) -> Mapping[MemberId, PeerStatus]:
             clock_offset_ms=peer.offset_ms,
             backlog=peer.lacks,
             endpoint_state=peer.endpoint,
+            joining=peer.joining,
         )
         for peer in cluster.peers
     }

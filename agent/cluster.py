@@ -3,9 +3,10 @@
 `Node` decides and never waits; this file moves what it decides. Every call of the node runs on one
 worker thread inside one transaction of the store, so the node needs no lock and the event loop
 never waits for a disk. What the node wants sent is taken from it only after that transaction has
-committed: durable before visible. After a StoreError the node is thrown away and made anew from
-the store, which is the same as a restart. Each request to a peer is a task of its own; its
-answer, or its failure, goes back into the node in a transaction of its own.
+committed: durable before visible. After any failure but a PeerError, which says that nothing was
+done, the node is thrown away with what it wanted sent, and made anew from the store, which is the
+same as a restart: its memory would be ahead of what was rolled back. Each request to a peer is a
+task of its own; its answer, or its failure, goes back into the node in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
 from agent.limits import STORE_RETRY_S
-from agent.model import Member, MemberId, Service
+from agent.model import Member, MemberId, Said, Service
 from agent.port import Store, StoreTransaction
 from agent.sync.ballot import BallotPhase
 from agent.sync.change import GroupChange
@@ -83,17 +84,30 @@ class Cluster:
         """Answer a peer. When this returns, what the answer promises is on disk."""
         return await self._call(lambda node, tx: node.handle_request(tx, request, self._clock()))
 
-    async def decide(self, change: GroupChange, user: str, force: bool) -> None:
+    async def decide(self, change: GroupChange, force: bool, said: Said) -> None:
         """An operator's wish for the group; raises PeerError where it cannot be."""
-        await self._call(lambda node, tx: node.propose(tx, change, user, force, self._clock()))
+        await self._order(
+            said,
+            lambda node, tx, now_ms: node.propose(tx, change, said.user, force, now_ms),
+        )
 
-    async def set_service(self, service: Service) -> None:
+    async def set_service(self, service: Service, said: Said) -> None:
         """An operator's wish for this member; raises PeerError where it cannot be."""
-        await self._call(lambda node, tx: node.set_service(tx, service, self._clock()))
+        await self._order(said, lambda node, tx, now_ms: node.set_service(tx, service, now_ms))
 
-    async def repair_conflict(self, address: int) -> None:
+    async def repair_conflict(self, address: int, said: Said) -> None:
         """An operator's word; raises PeerError where it cannot be."""
-        await self._call(lambda node, tx: node.repair_conflict(tx, address, self._clock()))
+        await self._order(said, lambda node, tx, now_ms: node.repair_conflict(tx, address, now_ms))
+
+    async def _order(self, said: Said, act: Callable[[Node, StoreTransaction, int], None]) -> None:
+        """The order, and the audit's row of who gave it, are one transaction."""
+
+        def transact(node: Node, tx: StoreTransaction) -> None:
+            now_ms = self._clock()
+            act(node, tx, now_ms)
+            tx.audit(said.user, "set", said.words, now_ms // 1000)
+
+        await self._call(transact)
 
     async def run(self, transport: PeerTransport) -> None:
         """Until cancelled: timers, the engine's commits, and the answers of peers."""
@@ -134,7 +148,9 @@ class Cluster:
             with self._store.write() as tx:
                 result = act(self._node, tx)
                 group = tx.group()
-        except StoreError:
+        except PeerError:
+            raise
+        except BaseException:
             self._node = self._make_node()
             self._due_ms = 0
             raise

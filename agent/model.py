@@ -334,7 +334,8 @@ class ConfigRecord:
 
 class MemberState(enum.IntEnum):
     """What the group has decided about a member. DOWN: partner-down (failover), out of the group's
-    way until it comes back by itself; REMOVED: until an operator lets it join again."""
+    way until it comes back by itself; REMOVED: until an operator lets it join again. JOINING is
+    never decided: it is what the MIB shows of an ACTIVE one that has not taken over everything."""
 
     ACTIVE = 1
     JOINING = 2
@@ -478,6 +479,13 @@ class Local:
     def answers_clients(self) -> bool:
         """`serving` is about the cluster's rules, `service` about the operator's wish."""
         return self.serving and self.service is Service.RUNNING
+
+
+class Said(NamedTuple):
+    """Who gave an order, and in what words: what the audit keeps in the order's transaction."""
+
+    user: str
+    words: str
 
 
 class StoreMark(NamedTuple):

@@ -11,12 +11,15 @@ from random import Random
 import pytest
 
 from agent.cluster import Cluster
-from agent.errors import StoreError
+from agent.errors import PeerError, StoreError
 from agent.limits import PUSH_BEHIND_MAX
-from agent.model import Member
+from agent.model import Member, Said, Service
+from agent.port import StoreTransaction
 from agent.sync import messages as m
+from agent.sync.change import Expel
 from agent.sync.node import Node
 from store import Store, create_store
+from store.transaction import Transaction
 from tests.sync.lan import POOL_FIRST, START_MS, engine_id, make_binding, make_group
 
 BINDINGS = PUSH_BEHIND_MAX + 1_000
@@ -88,30 +91,99 @@ def test_a_full_pull_asks_for_each_page_once_although_it_reads_ahead(tmp_path: P
     assert set(pages.values()) == {1}
 
 
-def test_after_a_commit_that_failed_the_node_is_made_anew(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), ValueError("our own bug")])
+def test_after_a_transaction_that_failed_the_node_is_made_anew_and_says_nothing_of_it(
+    error: Exception, tmp_path: Path
 ) -> None:
-    async def fail() -> int:
+    """What the failed call wanted sent must not leave with the next commit."""
+    made: list[Failing] = []
+
+    class Failing(Node):
+        def handle_timer(self, tx: StoreTransaction, now_ms: int) -> None:
+            super().handle_timer(tx, now_ms)
+            if len(made) == 1:
+                self._situation.send(2, m.StreamQuery(m.Header(1, 1, 1, b"rolled back")))
+                tx.set_service(Service.PAUSED)
+                raise error
+
+    def make() -> Node:
+        made.append(Failing(1, Random(1)))
+        return made[-1]
+
+    async def fail() -> list[m.Request]:
+        wire, store = Wire(), make_store(tmp_path, 1)
+        with ThreadPoolExecutor(1) as thread:
+            cluster = Cluster(make, store, Time(), thread)
+            wire.clusters[2] = cluster
+            running = asyncio.create_task(cluster.run(wire))
+            await asyncio.wait([running], timeout=0.1)
+            if running.done():
+                assert running.exception() is error
+                running = asyncio.create_task(cluster.run(wire))
+            async with asyncio.timeout(10):
+                while not wire.asked:
+                    await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        with store.read() as tx:
+            assert tx.local().service is Service.RUNNING
+        return wire.asked
+
+    asked = asyncio.run(fail())
+    assert len(made) == 2
+    assert not any(isinstance(request, m.StreamQuery) for request in asked)
+
+
+def test_a_refusal_keeps_the_node(tmp_path: Path) -> None:
+    """Nothing has been done, so what it knows of its peers is good."""
+
+    async def refuse() -> int:
         made = []
-        store = make_store(tmp_path, 1)
 
         def make() -> Node:
             made.append(Node(1, Random(1)))
             return made[-1]
 
         with ThreadPoolExecutor(1) as thread:
-            cluster = Cluster(make, store, Time(), thread)
-            header = m.Header(2, 1, 1, b"")
+            cluster = Cluster(make, make_store(tmp_path, 1), Time(), thread)
+            with pytest.raises(PeerError, match="unknown_member"):
+                await cluster.handle(m.StreamQuery(m.Header(7, 1, 1, b"")))
+        return len(made)
 
-            def full(*_: object) -> None:
-                raise StoreError("the disk is full")
+    assert asyncio.run(refuse()) == 1
 
+
+def test_an_order_and_who_gave_it_are_one_transaction(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No order without its row of the audit, and none for what is refused or rolled back."""
+    said = Said("anna", "dhcpSyncMemberOperation.1=pause")
+    store = make_store(tmp_path, 1)
+
+    def audited() -> tuple[Service, list[tuple[str, str, str]]]:
+        with store.read() as tx:
+            entries = [(e.user, e.action, e.detail) for e in tx.audit_after(0, 9)]
+            return tx.local().service, entries
+
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async def order() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            cluster = Cluster(lambda: Node(1, Random(1)), store, Time(), thread)
             with monkeypatch.context() as patch:
-                patch.setattr(Node, "handle_request", full)
-                with pytest.raises(StoreError, match="the disk is full"):
-                    await cluster.handle(m.GroupQuery(header))
-            answer = await cluster.handle(m.GroupQuery(header))
-            assert isinstance(answer, m.GroupAnswer)
-            return len(made)
+                patch.setattr(Transaction, "audit", full)
+                with pytest.raises(StoreError):
+                    await cluster.set_service(Service.PAUSED, said)
+            assert audited() == (Service.RUNNING, [])
+            with pytest.raises(PeerError, match="no_conflict"):
+                await cluster.repair_conflict(POOL_FIRST, said)
+            assert audited() == (Service.RUNNING, [])
+            await cluster.set_service(Service.PAUSED, said)
+            row = (said.user, "set", said.words)
+            assert audited() == (Service.PAUSED, [row])
+            await cluster.decide(Expel(2), True, said)
+            (first, forced, last) = audited()[1]
+            assert (first, last, forced[1]) == (row, row, "forced")
 
-    assert asyncio.run(fail()) == 2
+    asyncio.run(order())

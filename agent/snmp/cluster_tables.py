@@ -68,6 +68,8 @@ NO_FORCE = 1
 """What dhcpSyncMemberOperation and dhcpSyncMemberForce read as: they are orders, not states."""
 
 _UNKNOWN_PEER = PeerStatus()
+_JOINING = (1, 6)
+"""dhcpSyncServerState joining and recovering."""
 _SELF = PeerStatus(hello_state=4, align_state=5)
 
 
@@ -86,15 +88,15 @@ def _counter(stored: str) -> Callable[[Scope], int]:
 def _server_state(scope: Scope) -> int:
     group, local = scope.group(), scope.local()
     own = group.member(local.member) if group else None
-    if own is not None and own.state is MemberState.JOINING:
-        return 1
     if own is not None and own.role is MemberRole.DATABASE:
         return 4 if local.serving_since else 1
     if local.recovery:
         return 6
     if local.unconfirmed and not local.serving:
         return 5
-    return 2 if local.serving else 3
+    if local.serving:
+        return 2
+    return 1 if own is not None and own.is_current else 3
 
 
 def _own_name(scope: Scope) -> str:
@@ -170,7 +172,9 @@ MEMBER_CELLS: Mapping[str, Cell] = {
     "Address": lambda _, row: row[0].address.to_bytes(4, "big"),
     "Port": lambda _, row: row[0].port,
     "EngineId": lambda _, row: row[0].engine_id,
-    "State": lambda _, row: row[0].state,
+    "State": lambda _, row: (
+        MemberState.JOINING if row[0].is_current and row[1].joining else row[0].state
+    ),
     "Role": lambda _, row: row[0].role,
     "Weight": lambda _, row: row[0].weight,
     "Incarnation": lambda _, row: row[1].incarnation,
@@ -202,6 +206,7 @@ def _members(scope: Scope) -> list[Row]:
     own = replace(
         _SELF,
         incarnation=local.incarnation,
+        joining=_server_state(scope) in _JOINING,
         last_heard_at=scope.now,
         endpoint_state=endpoint_state(standing),
     )

@@ -97,7 +97,7 @@ class PeerStatus:
     """What the running cluster knows of a member, for dhcpSyncMemberTable.
 
     `hello_state`, `align_state` and `endpoint_state` are the numbers of the MIB; `last_heard_at` 0
-    is never."""
+    is never. `joining`: it says that it does not serve before it has taken over everything."""
 
     incarnation: int = 0
     hello_state: int = 2
@@ -106,6 +106,7 @@ class PeerStatus:
     clock_offset_ms: int = 0
     backlog: int = 0
     endpoint_state: int = 1
+    joining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

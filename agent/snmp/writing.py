@@ -7,7 +7,7 @@
   waits in the row for the peer's GET.
 
 One SET cannot do two of these, because they could not be undone together. People's SETs are
-audited, refused ones too as far as `refusals` says.
+audited in the transaction that carries them out, refused ones too as far as `refusals` says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from agent.errors import PacketError, PeerError, StoreError
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
-from agent.model import MemberId, Service
+from agent.model import MemberId, Said, Service
 from agent.snmp import columns, editing, orders, wire
 from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
@@ -31,7 +31,7 @@ from agent.snmp.reading import decode_request
 from agent.snmp.refusals import Refusals
 from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.snmp.tables import AgentStore, ReadingTransaction
+from agent.snmp.tables import AgentStore
 from agent.snmp.view import Role
 from agent.sync.change import GroupChange
 from agent.sync.codec import pack_response, unpack_request
@@ -42,15 +42,16 @@ log = logging.getLogger("dhcpsync.snmp")
 Handle = Callable[[Request], Awaitable[Response]]
 """Answers a peer once what the answer promises is durable. Raises PeerError, StoreError."""
 
-Decide = Callable[[GroupChange, str, bool], Awaitable[None]]
-"""A change of the group, who wishes for it, and whether by force. Returns when it is on its way.
-Raises PeerError, StoreError."""
+Decide = Callable[[GroupChange, bool, Said], Awaitable[None]]
+"""A change of the group, and whether by force. Returns when it is on its way, and audited in the
+same transaction. Raises PeerError, StoreError."""
 
-Serve = Callable[[Service], Awaitable[None]]
-"""An order to this member itself, durable when it returns. Raises PeerError, StoreError."""
+Serve = Callable[[Service, Said], Awaitable[None]]
+"""An order to this member itself, durable and audited when it returns. Raises PeerError,
+StoreError."""
 
-RepairConflict = Callable[[int], Awaitable[None]]
-"""Ends the conflict about an address, durably. Raises PeerError, StoreError."""
+RepairConflict = Callable[[int, Said], Awaitable[None]]
+"""Ends the conflict about an address, durably and audited. Raises PeerError, StoreError."""
 
 
 class Orders(NamedTuple):
@@ -151,20 +152,10 @@ class Writer:
         if not self._refusals.admit(asker.user, now):
             return
         words = f"{refusal}: {describe(varbinds)}"[:AUDIT_REFUSAL_DETAIL_MAX]
-        await self._write(lambda tx: self._refusals.write(tx, asker.user, words, now))
-
-    async def _audit(self, asker: Asker, words: str) -> None:
-        now = self._clock() // 1000
-        await self._write(
-            lambda tx: tx.audit(asker.user, "set", words[:SNMP_AUDIT_DETAIL_MAX], now)
-        )
-
-    async def _write(self, entry: Callable[[ReadingTransaction], None]) -> None:
-        """Write an entry of the audit about what is done already; a failure is in the log."""
 
         def write() -> None:
             with self._store.write() as tx:
-                entry(tx)
+                self._refusals.write(tx, asker.user, words, now)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, write)
@@ -179,28 +170,27 @@ class Writer:
                 ErrorStatus.INCONSISTENT_VALUE, row.number, "a conflict is repaired with destroy"
             )
         try:
-            await self._repair_conflict(index_address(row.index))
+            await self._repair_conflict(index_address(row.index), _said(asker, words))
         except PeerError as error:
             raise RequestError(ErrorStatus.INCONSISTENT_VALUE, row.number, str(error)) from error
-        await self._audit(asker, words)
 
     # --- the group
 
     async def _give_order(self, asker: Asker, row: RowAssignment, words: str) -> None:
         """To the group or to this member; the audit keeps who gave it and what came of it."""
+        said = _said(asker, words)
         if row.table.name == columns.GROUP.name:
             order = orders.group_order(row)
         else:
             order = orders.member_order(row, await self._me())
         try:
             if order.change is not None:
-                await self._orders.decide(order.change, asker.user, order.force)
+                await self._orders.decide(order.change, order.force, said)
             if order.service is not None:
-                await self._orders.serve(order.service)
+                await self._orders.serve(order.service, said)
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
             raise RequestError(status, row.number, str(error)) from error
-        await self._audit(asker, words)
 
     async def _me(self) -> MemberId:
         def read() -> MemberId:
@@ -228,3 +218,7 @@ class Writer:
             raise RequestError(ErrorStatus.WRONG_VALUE, number, str(error)) from error
         response = await self._orders.handle(request)
         exchanges.put(row.index, packed, pack_response(response, self._clock()))
+
+
+def _said(asker: Asker, words: str) -> Said:
+    return Said(asker.user, words[:SNMP_AUDIT_DETAIL_MAX])

@@ -2,8 +2,8 @@
 
 `Node` decides and never waits. The shell gives it a transaction for each call and takes what is
 to be sent only after that transaction has committed, so nothing that a message promises can be lost
-by its sender (protocol.md 7). The node's own state is memory that any restart may lose; after a
-StoreError the shell must make a new one, because the memory may then be ahead of the store.
+by its sender (protocol.md 7). The node's own state is memory that any restart may lose; after any
+failure but a PeerError the shell must make a new one, because the memory may be ahead of the store.
 
 Parts: `hello` the two machines of a peer, `stream` push and taking in, `pull` asking for what is
 lacking, `digest` the proof of agreement, `poll`, `promise` and `keeper` the stock of addresses,
@@ -68,7 +68,8 @@ _RETURN_MS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged."""
+    """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged.
+    `joining`: it has not served since it joined, or since it lost its store."""
 
     member: MemberId
     incarnation: int
@@ -79,6 +80,7 @@ class PeerStatus:
     offset_ms: int
     lacks: int
     endpoint: Endpoint
+    joining: bool
 
 
 class Node:
@@ -573,6 +575,7 @@ class Node:
                 peer.offset_ms,
                 max(0, applied - peer.holds(own_stream)),
                 self._endpoint(peer),
+                peer.told and not peer.intact,
             )
             for peer in self._situation.peers.values()
         ]

@@ -1,8 +1,8 @@
 """What the parts of a node share: who I am, my group, my peers, and what is to be sent.
 
 All of it is memory. It is loaded from the store by the first call, and everything in it that a
-promise rests on was durable before. After a StoreError the shell throws the node away and makes
-a new one, which is the same as a restart and as safe.
+promise rests on was durable before. After any failure but a PeerError the shell throws the node
+away and makes a new one, which is the same as a restart and as safe.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from agent.snmp import columns
 from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.tables import PeerStatus, PendingChange
+from agent.sync import recover
 from agent.sync.change import Expel, GroupChange, Parameters
 from agent.sync.endpoint import Endpoint
 from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
@@ -171,8 +173,6 @@ async def values(world: World, table: Table, short: str) -> list[str]:
 def test_the_tables_show_failover_s_words_and_what_is_being_decided() -> None:
     async def check() -> None:
         async with running() as world:
-            out = make_group().members[2]
-            assert out.state is MemberState.JOINING
             world.peers[2] = PeerStatus(endpoint_state=Endpoint.PAUSED)
             world.pending += [
                 PendingChange("removal of member 3", "operator", 2),
@@ -186,5 +186,26 @@ def test_the_tables_show_failover_s_words_and_what_is_being_decided() -> None:
             changes = await values(world, columns.PENDING, "Change")
             assert changes == ['"removal of member 3"', '"MUL 900 s"']
             assert await values(world, columns.PENDING, "Phase") == ["2", "1"]
+
+    asyncio.run(check())
+
+
+def test_who_has_not_taken_over_everything_is_joining() -> None:
+    async def check() -> None:
+        async with running() as world:
+            world.peers[2] = PeerStatus(joining=True)
+            assert await values(world, columns.MEMBER, "State") == ["2", "2", "1"]
+            with world.store.write() as tx:
+                tx.set_serving(True, since=1)
+            world.peers[2] = PeerStatus()
+            assert await values(world, columns.MEMBER, "State") == ["1", "1", "1"]
+            with world.store.write() as tx:
+                recover.begin_recovery(tx, 1, "its store was lost")
+            world.peers[2] = PeerStatus(joining=True)
+            group = make_group()
+            gone = replace(group.members[1], state=MemberState.REMOVED)
+            with world.store.write() as tx:
+                tx.put_group(replace(group, members=(group.members[0], gone)))
+            assert await values(world, columns.MEMBER, "State") == ["2", "3"]
 
     asyncio.run(check())

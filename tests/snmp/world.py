@@ -21,8 +21,8 @@ from agent.model import (
     Group,
     Member,
     MemberId,
-    MemberState,
     Pool,
+    Said,
     Service,
     Subnet,
     Transaction,
@@ -118,7 +118,7 @@ def make_group(generation: int = 3) -> Group:
         (
             Member(1, "m1", LOOPBACK, 161, engine_id(1)),
             Member(2, "m2", LOOPBACK + 1, 161, engine_id(2)),
-            Member(3, "m3", LOOPBACK + 2, 1161, engine_id(3), MemberState.JOINING),
+            Member(3, "m3", LOOPBACK + 2, 1161, engine_id(3)),
         ),
     )
 
@@ -157,23 +157,23 @@ async def running(
             raise world.refusal
         return await world.answer(request) if world.answer else m.Acknowledged()
 
-    async def decide(change: GroupChange, user: str, force: bool) -> None:
+    def obey(said: Said) -> World:
+        """As the cluster does: refuse, or audit with the order."""
         world = worlds[0]
         if world.refusal is not None:
             raise world.refusal
-        world.decisions.append((change, user, force))
+        with world.store.write() as tx:
+            tx.audit(said.user, "set", said.words, NOW_MS // 1000)
+        return world
 
-    async def serve(service: Service) -> None:
-        world = worlds[0]
-        if world.refusal is not None:
-            raise world.refusal
-        world.services.append(service)
+    async def decide(change: GroupChange, force: bool, said: Said) -> None:
+        obey(said).decisions.append((change, said.user, force))
 
-    async def repair(address: int) -> None:
-        world = worlds[0]
-        if world.refusal is not None:
-            raise world.refusal
-        world.repairs.append(address)
+    async def serve(service: Service, said: Said) -> None:
+        obey(said).services.append(service)
+
+    async def repair(address: int, said: Said) -> None:
+        obey(said).repairs.append(address)
 
     def changed() -> None:
         worlds[0].changes += 1
