@@ -36,7 +36,7 @@ def judge(sim: Simulation) -> None:
     world.run_until(healed_ms + HEALED_S * 1000)
     check_serving(sim)
     judge_disks(sim)
-    holders = [c for c in sim.clients if c.state in _TALKING and c.holds(world.now_ms)]
+    holders = [c for c in sim.clients if _keeps_its_lease(sim, c)]
     lost = {client.name: client.leases_lost for client in holders}
     judge_new_clients(sim)
     world.run_until(world.now_ms + p.lease_s * 1000 * 2 // 3)
@@ -52,6 +52,14 @@ def judge(sim: Simulation) -> None:
     check_addresses_return(sim)
     judge_stock(sim)
     judge_conservation(sim)
+
+
+def _keeps_its_lease(sim: Simulation, client: Client) -> bool:
+    """Not where an operator reserved its address for another: that client's lease is to end."""
+    lease = client.lease
+    if lease is None or client.state not in _TALKING or not client.holds(sim.world.now_ms):
+        return False
+    return lease.address not in sim.reserved
 
 
 def check_serving(sim: Simulation) -> None:

@@ -32,6 +32,7 @@ class Scope:
         self.members = list(range(1, parameters.members + 1))
         self.names = [f"m{member}" for member in self.members]
         self.clients = [f"c{i}" for i in range(parameters.clients + parameters.dishonest)]
+        self.honest = parameters.clients
         self.relays = [f"r{i}" for i in range(1, parameters.links + 1)]
         self.lease_ms = parameters.lease_s * 1000
         self.mul_ms = parameters.mul_s * 1000
@@ -321,6 +322,23 @@ def _end_skew(sim: Simulation, what: What, _state: Any) -> None:
     sim.operator_sets_lease(what["member"], 0)
 
 
+def _draw_reserve(r: random.Random, s: Scope) -> What:
+    """An address that others may own, or a client have, for one of the honest clients."""
+    return {
+        "member": r.choice(s.members),
+        "client": r.randrange(s.honest),
+        "address": r.randrange(s.pool_size),
+    }
+
+
+def _begin_reserve(sim: Simulation, what: What) -> None:
+    sim.operator_reserves(what["member"], what["client"], what["address"])
+
+
+def _end_reserve(sim: Simulation, what: What, _state: Any) -> None:
+    sim.operator_reserves(what["member"], what["client"], what["address"], deleted=True)
+
+
 def _draw_other(r: random.Random, s: Scope) -> What:
     contact, member = r.sample(s.members, 2)
     return {"contact": contact, "member": member}
@@ -437,6 +455,7 @@ KINDS: dict[str, Kind] = {
             least_members=2,
         ),
         Kind("skew", _draw_skew, _begin_skew, _end_skew),
+        Kind("reserve", _draw_reserve, _begin_reserve, _end_reserve, weight=2),
         Kind("bad-input", _draw_bad_input, _begin_bad_input, weight=2),
         Kind("join", _draw_join, _begin_join, weight=0),
         Kind(

@@ -20,7 +20,7 @@ from typing import Any
 
 from agent.dhcp.packet import Reply
 from agent.limits import GC_THRESHOLDS, MEMBERS_MAX
-from agent.model import Group, Member, MemberState, Pool, Service, Subnet
+from agent.model import Group, Member, MemberState, Pool, Reservation, Service, Subnet
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.change import Expel
@@ -80,6 +80,8 @@ class Simulation:
         self.evidence.is_running = lambda number: self.member(number).running
         self.last_death_ms = -1
         """When an operator last said that a member is dead."""
+        self.reserved: set[int] = set()
+        """Addresses that an operator has reserved at some time."""
         self.leases = 0
         self._batches = 0
         self.counters: Counter[str] = Counter()
@@ -246,7 +248,7 @@ class Simulation:
     # --- DHCP on the wire
 
     def add_client(self, number: int) -> Client:
-        hardware_address = bytes([2, 1, 0, 0, number >> 8, number & 255])
+        hardware_address = client_hardware_address(number)
         client = Client(f"c{number}", hardware_address, self.world, self._transmit, self._on_lease)
         self.clients.append(client)
         self._by_hardware[hardware_address] = client
@@ -442,6 +444,20 @@ class Simulation:
 
         self.member(contact).ask_operator(set_lease)
 
+    def operator_reserves(
+        self, contact: int, client: int, offset: int, *, deleted: bool = False
+    ) -> None:
+        """An address of the LAN's pool, for a client's hardware address, or no more."""
+        hardware_address = client_hardware_address(client)
+        self.reserved.add(POOL_FIRST + offset)
+        row = Reservation(POOL_FIRST + offset, b"\x00\x01" + hardware_address)
+
+        def reserve(node: Node, tx: StoreTransaction, _now_ms: int) -> None:
+            tx.save_configuration([(row, deleted)])
+            node.notice_store_change()
+
+        self.member(contact).ask_operator(reserve)
+
     def send_bad_input(self, number: int, salt: int) -> None:
         member, shadow = self.member(number), self.evidence.shadows[number]
         group = shadow.group
@@ -481,6 +497,10 @@ def contents_of(*roots: object) -> dict[str, int]:
             )
             todo += [(f"{name}.{part}", value) for part, value in parts.items()]
     return found
+
+
+def client_hardware_address(number: int) -> bytes:
+    return bytes([2, 1, 0, 0, number >> 8, number & 255])
 
 
 def relay_address(link: int) -> int:
