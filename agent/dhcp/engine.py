@@ -238,6 +238,8 @@ class DhcpServer:
                 handled = self._handle(tx, packets, now_ms)
         except StoreError as error:
             self.count("store_failed", len(packets))
+            if self._derived is not None:
+                self._derived.stock.forget()  # it lacks what this batch took for its bindings
             self._tell_store_state(error)
             return []
         if writing:
