@@ -141,14 +141,17 @@ def validate_configuration(
     `live_bindings(first, last)` counts live leases. Returns all rows as they will be.
     Raises ConfigError, named by the row at fault."""
     result = {configuration_key(row): row for row in rows}
-    removed: list[Subnet] = []
+    closed: list[Subnet] = []
     for row, deleted in changes:
         if deleted:
             gone = result.pop(configuration_key(row), None)
             if isinstance(gone, Subnet):
-                removed.append(gone)
+                closed.append(gone)
         else:
             _check_row(row)
+            before = result.get(configuration_key(row))
+            if isinstance(before, Subnet) and before.active and not row.active:
+                closed.append(before)
             result[configuration_key(row)] = row
     after = list(result.values())
     subnets = sorted((r for r in after if isinstance(r, Subnet)), key=lambda r: r.network)
@@ -158,9 +161,10 @@ def validate_configuration(
     _check_pools(pools, subnets)
     _check_reservations(reservations, subnets)
     _check_options([r for r in after if isinstance(r, Option)], subnets, reservations)
-    for subnet in removed:
+    served = [s for s in subnets if s.active]
+    for subnet in closed:
         count = live_bindings(subnet.first, subnet.last)
-        if count and not any(s.first <= subnet.first and subnet.last <= s.last for s in subnets):
+        if count and not any(s.first <= subnet.first and subnet.last <= s.last for s in served):
             raise ConfigError(
                 _name(subnet),
                 "",

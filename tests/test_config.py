@@ -108,9 +108,21 @@ def test_a_subnet_with_live_bindings_stays() -> None:
     assert change([LAN], (LAN, True), live=0) == []
 
 
+def test_a_subnet_with_live_bindings_stays_in_service() -> None:
+    idle = replace(LAN, active=False)
+    with pytest.raises(ConfigError, match="3 live bindings would be orphaned"):
+        change([LAN], (idle, False), live=3)
+    assert change([LAN], (idle, False), live=0) == [idle]
+    renamed = replace(idle, name="x")
+    assert change([idle], (renamed, False), live=3) == [renamed], "it is no worse than before"
+    assert change([idle], (LAN, False), live=3) == [LAN]
+
+
 def test_a_subnet_may_be_swapped_for_a_wider_one() -> None:
     wider = subnet("198.16.0.0/12")
     assert change([LAN], (LAN, True), (wider, False), live=3) == [wider]
+    with pytest.raises(ConfigError, match="would be orphaned"):
+        change([LAN], (LAN, True), (replace(wider, active=False), False), live=3)
 
 
 def test_a_subnet_takes_its_pools_along_or_stays() -> None:

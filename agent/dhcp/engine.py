@@ -30,7 +30,13 @@ from agent.dhcp.packet import (
     parse_packet,
 )
 from agent.dhcp.probes import BY_ROUTE, Probes
-from agent.dhcp.reply import Templates, build_inform_reply, build_lease_reply, build_nak
+from agent.dhcp.reply import (
+    Templates,
+    build_inform_reply,
+    build_lease_reply,
+    build_nak,
+    can_be_answered,
+)
 from agent.dhcp.rules import HANDLERS
 from agent.dhcp.unrecorded import found_in_use
 from agent.errors import PacketError, StoreError
@@ -62,6 +68,7 @@ _COUNTED_MESSAGES = {
     MessageType.INFORM: "informs",
 }
 _COUNTED_REPLIES = {MessageType.OFFER: "offers", MessageType.ACK: "acks", MessageType.NAK: "naks"}
+_ANSWERED = {MessageType.DISCOVER, MessageType.REQUEST, MessageType.INFORM}
 _REQUESTS = {
     MessageKind.SELECTING,
     MessageKind.INIT_REBOOT,
@@ -236,6 +243,8 @@ class DhcpServer:
                 handled = self._handle(tx, packets, now_ms)
         except StoreError as error:
             self.count("store_failed", len(packets))
+            if self._derived is not None:
+                self._derived.stock.forget()  # it lacks what this batch took for its bindings
             self._tell_store_state(error)
             return []
         if writing:
@@ -302,6 +311,9 @@ class DhcpServer:
             )
         messages = []
         for packet, received in packets:
+            if packet.kind in _ANSWERED and not can_be_answered(packet):
+                drops.append("no_room_to_answer")
+                continue
             try:
                 messages.append(classifier.classify(packet, received))
             except PacketError as error:

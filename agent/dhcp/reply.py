@@ -5,7 +5,8 @@ for, so that part is encoded once and remembered (`Template`); a packet pays for
 The order is: message type, server identifier, lease and its timers, subnet mask, then the
 parameter request list's order, then the client identifier echoed (RFC 6842) and at the very end
 the relay's option 82 (RFC 3046 2.2). Most replies fit; the few that do not spill whole options
-into `file` and `sname` (option 52) and leave out what fits nowhere.
+into `file` and `sname` (option 52) and leave out what fits nowhere; a message whose echo alone
+fits nowhere is not answered.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _LEASE = struct.Struct("!BBBBBIBBIBBIBBI")
 """Options 53, 54, 51, 58 and 59."""
 _INFINITE_LEASE = struct.Struct("!BBBBBIBBI")
 """Options 53, 54 and 51: an infinite lease is never renewed."""
+
+_OVERLOAD_SIZE = 3
+"""Option 52."""
 
 _NOT_CONFIGURED = frozenset({0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 255})
 """Options of the protocol itself, which the option table does not decide."""
@@ -220,6 +224,18 @@ def _build_message(message: Message, head: bytes, address: int, template: Templa
     return (header + options).ljust(REPLY_SIZE_MIN, b"\0")
 
 
+def can_be_answered(packet: Packet) -> bool:
+    """Whether what every answer holds fits: client identifier and option 82 are echoed, come what
+    may, and `_spill` finds room only for what may be left out."""
+    options = packet.options
+    echoed = sum(
+        len(options[code]) + 2 * -(-len(options[code]) // 255)
+        for code in (wire.CLIENT_IDENTIFIER, wire.RELAY_AGENT_INFORMATION)
+        if code in options
+    )
+    return _HEADER_SIZE + _LEASE.size + _OVERLOAD_SIZE + echoed + 1 <= _reply_room(packet)
+
+
 def _echoed_options(options: Mapping[int, bytes]) -> bytes:
     """Option 61 (RFC 6842 3), and last of all option 82 (RFC 3046 2.2)."""
     tail = b""
@@ -251,7 +267,7 @@ def _spill(
 
     Options keep their order within a field, and a reader takes the fields in this order too
     (RFC 3396 5). A field that names a boot server stays what it is, unless it is needed."""
-    main_room = room - wire.HEADER.size - len(head) - len(tail) - 3 - 1
+    main_room = room - _HEADER_SIZE - len(head) - len(tail) - _OVERLOAD_SIZE - 1
     main: list[bytes] = []
     in_file: list[bytes] = []
     in_name: list[bytes] = []

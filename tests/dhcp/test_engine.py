@@ -94,6 +94,20 @@ def test_service_goes_on_after_a_failed_commit() -> None:
     assert (ack.kind, ack.address) == (ACK, offer.address)
 
 
+def test_an_address_whose_commit_failed_is_free_again() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 3)])
+    first = world.one(Client(1).discover())
+    offer = world.one(Client(2).discover())
+    world.restart()  # offers are forgotten, clients are not
+    assert world.one(Client(1).discover()).address == first.address
+    world.failing.failing = True
+    assert world.say(Client(2).select(offer)) == []
+    world.failing.failing = False
+    offered = {world.one(Client(number).discover()).address for number in (3, 4, 5)}
+    assert offered == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3} - {first.address}
+    world.silent(Client(6).discover(), "no_free_address")
+
+
 def test_the_operator_hears_of_a_failing_store_once_and_of_its_end() -> None:
     world = World()
     offer = world.one(Client(1).discover())

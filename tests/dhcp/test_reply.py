@@ -8,7 +8,7 @@ import pytest
 
 from agent.dhcp.packet import MessageType
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
-from agent.model import Option, Reservation, Subnet
+from agent.model import BindingState, Option, Reservation, Subnet
 from tests.dhcp.world import FIRST, LEASE, ME, PRL, RELAY, ROUTER, A, Client, World
 
 LAN = (A("198.18.0.0"), 15)
@@ -216,6 +216,35 @@ def test_rfc2132_9_10_the_maximum_message_size_is_kept(wish: int, room: int) -> 
     client = Client(1, request_list=EVERYTHING)
     said = world.one(client.discover(o57=wish.to_bytes(2, "big")))
     assert room - 92 < len(said.reply.data) <= room or len(said.options) == 9 + 10
+
+
+@pytest.mark.parametrize("wish", [None, 576, 700, 1500])
+def test_rfc2132_9_10_the_echoed_options_count_too(wish: int | None) -> None:
+    """Every length of option 82 beside a long identifier: it fits, or there is no answer."""
+    client = Client(1, identifier=b"\x01" * 200, request_list=EVERYTHING)
+    room = REPLY_SIZE_DEFAULT if wish is None else max(REPLY_SIZE_DEFAULT, wish - 28)
+    world = big_world()
+    wishes = {} if wish is None else {"o57": wish.to_bytes(2, "big")}
+    most = room - 240 - 27 - 3 - 202 - 1  # header, lease, option 52, identifier, end
+    for length in range(2, 254):
+        circuit = b"\x01" + bytes([length - 2]) + b"c" * (length - 2)
+        datagram = client.discover(o82=circuit, **wishes)
+        if length + 2 > most:
+            world.silent(datagram, "no_room_to_answer")
+        else:
+            said = world.one(datagram)
+            assert len(said.reply.data) <= room
+            assert said.options[82] == circuit
+
+
+def test_a_release_needs_no_room_for_an_answer() -> None:
+    world = World()
+    client = Client(1, identifier=b"\x01" * 255)
+    address = world.bind(client)
+    circuit = b"\x01\xf0" + b"c" * 240
+    world.silent(client.discover(o82=circuit), "no_room_to_answer")
+    assert world.say(client.message(7, {82: circuit}, ciaddr=address)) == []
+    assert world.known(address).state is BindingState.RELEASED
 
 
 def test_rfc3396_a_long_option_is_split() -> None:

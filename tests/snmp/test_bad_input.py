@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -148,8 +149,8 @@ def test_a_false_source_gains_no_more_than_a_frame() -> None:
     inside(check, community="public")
 
 
-async def capture(world: World) -> list[bytes]:
-    """Datagrams of real exchanges, to be mutated."""
+async def capture(options: list[str], tool: str, *parts: str) -> bytes:
+    """The datagram that a tool sends."""
     loop = asyncio.get_running_loop()
     found: list[bytes] = []
 
@@ -159,22 +160,23 @@ async def capture(world: World) -> list[bytes]:
 
     transport, _ = await loop.create_datagram_endpoint(Tap, local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
-    engine = ["-e", engine_id(1).hex(), "-Z", "1,1"]
     where = f"udp:127.0.0.1:{port}"
     process = await asyncio.create_subprocess_exec(
-        "snmpget", *credentials(), *engine, "-t", "0.1", "-r", "0", "-m", "", where, NAME,
+        tool, *options, "-t", "0.1", "-r", "0", "-m", "", where, *parts,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await process.wait()
     transport.close()
     assert found, "the tool has sent nothing"
-    return found
+    return found[0]
 
 
 def test_five_hundred_mutated_datagrams() -> None:
     async def check(world: World) -> None:
-        samples = await capture(world)
+        engine = ["-e", engine_id(1).hex(), "-Z", "1,1"]
+        samples = [await capture([*credentials(), *engine], "snmpget", NAME)]
         samples += [bytes.fromhex("302902010104067075626c6963a01c02")]
+        discovery = await capture(credentials(), "snmpget", NAME)
         chance = random.Random(20_261_121)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(500):
@@ -185,9 +187,12 @@ def test_five_hundred_mutated_datagrams() -> None:
                     del datagram[chance.randrange(len(datagram)) :]
                 sender.sendto(bytes(datagram), (world.address, world.port))
                 if number % 20 == 0:
-                    await asyncio.sleep(0)
+                    await exchange(world, discovery)  # what was sent before has been worked off
             for size in range(len(samples[0])):
                 sender.sendto(samples[0][:size], (world.address, world.port))
+                if size % 20 == 0:
+                    await exchange(world, discovery)
+            await exchange(world, discovery)
         parse_errors = "." + format_oid((*view.SNMP, 6, 0))
         out = await net_snmp(world, "snmpget", "-Oqv", parse_errors)
         assert int(out.out) > 0
@@ -224,6 +229,50 @@ def test_traps_change_nothing() -> None:
         await net_snmp(world, "snmpget", NAME)
         assert world.agent.responder.traps_ignored == 1
         assert world.requests == []
+
+    inside(check)
+
+
+HELLO = ("", "." + format_oid(columns.HELLO), "." + format_oid(columns.MESSAGE), "x", "01")
+POLL = ("." + format_oid((*columns.POLL["Request"].oid, 1, 1, 1)), "x", "00")
+
+
+@pytest.mark.parametrize("context", [1, 2])
+@pytest.mark.parametrize(
+    ("tool", "parts"), [("snmpget", (NAME,)), ("snmpset", POLL), ("snmpinform", HELLO)]
+)
+def test_rfc3414_3_2_what_was_for_a_peer_is_no_message_for_us(
+    tool: str, parts: tuple[str, ...], context: int
+) -> None:
+    """A message to a peer that is sent back to its sender: it is authentic, for the keys of that
+    peer's engine are known here, but its authoritative engine is not this one."""
+
+    async def check(world: World) -> None:
+        world.agent.peer_client._target(make_group().members[1])
+        peer = credentials(u="peer", A="peer-authentication", X="peer-privacy")
+        reflected = ["-e", engine_id(2).hex(), "-E", engine_id(context).hex(), "-Z", "5,5"]
+        out = await run(world, tool, [*peer, *reflected], parts)
+        assert out.code != 0
+        assert "m1" not in out.out
+        assert re.search(r"Timeout|Unknown|unknown", out.err), out.err
+        assert world.requests == []
+        ours = await run(world, tool, peer, parts)
+        assert "Timeout" not in ours.err, "the same to this engine is answered"
+
+    inside(check)
+
+
+def test_rfc3414_3_2_7_a_message_out_of_its_time_is_reported_and_not_done() -> None:
+    async def check(world: World) -> None:
+        operator = credentials(u="operator", A="operator-authentication", X="operator-privacy")
+        old = ["-e", engine_id(1).hex(), "-Z", "1,1"]
+        sent = await capture([*operator, *old], "snmpset", SUBNET, "s", "old")
+        await exchange(world, sent)
+        assert await counted(world, "windows") == 1
+        with world.store.read() as tx:
+            assert [r.row for r in tx.configuration(ChangeKind.SUBNET)] == [
+                Subnet(NETWORK, 15, name="lan")
+            ]
 
     inside(check)
 

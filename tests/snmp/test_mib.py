@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from agent.snmp import columns
 from agent.snmp.columns import Base, Form, Syntax
+from agent.snmp.oid import format_oid
 from tests.snmp import smi
 
 NODES = smi.read_module()
@@ -171,3 +173,19 @@ def test_net_snmp_loads_it(tmp_path: Path) -> None:
         env={**os.environ, "SNMP_PERSISTENT_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )
     assert result.stdout.strip() == name, "people must be able to read an index"
+
+
+def test_the_numbers_in_the_documents_are_those_of_the_objects() -> None:
+    """People type them where net-snmp has no MIB texts."""
+    shown = []
+    for path in ("README.md", "docs/lab.md"):
+        text = (smi.MIB_FILE.parents[1] / path).read_text(encoding="utf-8")
+        assert f"mib={format_oid(columns.OBJECTS)}\n" in text
+        shown += re.findall(r"\$mib((?:\.\d+)+) +# (\w+Table)", text)
+    assert len(shown) == 3
+    for number, name in shown:
+        assert format_oid(NODES[name].oid) == format_oid(columns.OBJECTS) + number
+    readme = (smi.MIB_FILE.parents[1] / "README.md").read_text(encoding="utf-8")
+    for table, index in ((columns.SUBNET, "192.0.2.0.24"), (columns.POOL, "192.0.2.10.192.0.2.99")):
+        number = format_oid(table["RowStatus"].oid[len(columns.OBJECTS) :])
+        assert f" $mib.{number}.{index} i 4 " in readme

@@ -232,6 +232,18 @@ def test_a_subnet_with_live_leases_stays() -> None:
     inside(check)
 
 
+def test_a_subnet_with_live_leases_stays_in_service() -> None:
+    async def check(world: World) -> None:
+        status = name(columns.SUBNET, "RowStatus", LAN)
+        assert refusal(await set_as(world, status, "i", NOT_IN_SERVICE)) == (
+            "inconsistentValue",
+            status,
+        )
+        assert rows(world, ChangeKind.SUBNET) == [Subnet(NETWORK, 15, name="lan")]
+
+    inside(check)
+
+
 def test_a_store_that_cannot_commit() -> None:
     async def check(world: World) -> None:
         def full() -> object:

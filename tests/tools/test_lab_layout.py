@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tools.errors import ToolError
+from tools.lab.demo import own_command
+from tools.lab.lab import remove_files
 from tools.lab.layout import LabState, Node
 
 
@@ -41,3 +46,25 @@ def test_a_node_that_is_not_there_is_named_with_those_that_are() -> None:
     state = LabState("/x", True, ("m1",), ("c1",))
     with pytest.raises(ToolError, match="m2 is not in this lab, which has m1, c1"):
         state.require(Node.parse("m2"))
+
+
+@pytest.mark.parametrize("made_root", [True, False])
+def test_a_root_that_was_made_for_the_lab_goes_with_it(tmp_path: Path, made_root: bool) -> None:
+    """As `make demo KEEP=1` leaves it: clients' folders hold what the demo put there."""
+    root = tmp_path / "dhcpsync-demo-x"
+    state = LabState(str(root), made_root, ("m1",), ("c1", "c2"))
+    for node in state.nodes():
+        state.folder(node).mkdir(parents=True)
+        (state.folder(node) / "log").write_text("x")
+    for file in (state.credentials, root / "lab.json"):
+        file.write_text("x")
+    remove_files(state)
+    assert root.exists() is not made_root
+    if not made_root:
+        assert list(root.iterdir()) == []
+
+
+def test_a_command_to_be_typed_again_is_one_that_is_there() -> None:
+    assert own_command("/x/.venv/bin/dhcpsync") == "/x/.venv/bin/dhcpsync"
+    assert own_command(".venv/bin/dhcpsync") == str(Path.cwd() / ".venv/bin/dhcpsync")
+    assert own_command("/x/tools/main.py") == f"{sys.executable} -m tools.main"

@@ -9,6 +9,7 @@ so that renewal comes soon.
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -153,12 +154,12 @@ def run_demo(*, keep: bool) -> int:
 def _bring_up(story: Story, root: Path) -> LabState:
     with story.step(f"{MEMBERS} members found a group and share a pool") as told:
         clients = 2 if shutil.which("dhclient") else 1
-        state = lab.up(MEMBERS, clients, root, LEASE_S, MUL_S, lambda _line: None)
+        state = lab.up(MEMBERS, clients, root, LEASE_S, MUL_S, lambda _line: None, owns_root=True)
         report, status = lab.status()
         assert status is not None, "up returns when the members answer"
         told(f"each serves from its own store; {len(report['members'])} are in step")
         told(f"pool {status.pools[0].first}-{status.pools[0].last}")
-    script = root / "client-script"
+    script = _client_script(state)
     script.write_text(CLIENT_SCRIPT, encoding="utf-8")
     script.chmod(0o755)
     return state
@@ -209,7 +210,7 @@ def _crash(story: Story, state: LabState, client: Node, lease: Lease) -> None:
 
 def _start_udhcpc(state: LabState, node: Node) -> None:
     command = ["udhcpc", "-f", "-i", INTERFACE, "-t", "5", "-T", "1", "-s"]
-    _start_client(state, node, [*command, str(state.path / "client-script")])
+    _start_client(state, node, [*command, str(_client_script(state))])
 
 
 def _start_dhclient(state: LabState, node: Node) -> None:
@@ -220,7 +221,7 @@ def _start_dhclient(state: LabState, node: Node) -> None:
     shutil.copy(Path(original).resolve(), copy)
     configuration = state.folder(node) / "dhclient.conf"
     configuration.write_text("timeout 20;\ninitial-interval 1;\n", encoding="utf-8")
-    script = str(state.path / "client-script")
+    script = str(_client_script(state))
     events = f"DHCPSYNC_EVENTS={_events(state, node)}"
     command = [str(copy), "-4", "-d", "-cf", str(configuration), "-sf", script, "-e", events]
     _start_client(state, node, [*command, INTERFACE])
@@ -229,6 +230,11 @@ def _start_dhclient(state: LabState, node: Node) -> None:
 def _start_client(state: LabState, node: Node, command: list[str]) -> None:
     events = f"DHCPSYNC_EVENTS={_events(state, node)}"
     process.start(state.folder(node), [*enter_command(state, node), "env", events, *command])
+
+
+def _client_script(state: LabState) -> Path:
+    """In a client's folder, with which `lab down` takes it away."""
+    return state.folder(Node.parse("c1")) / "client-script"
 
 
 def _events(state: LabState, node: Node) -> Path:
@@ -307,17 +313,25 @@ def _bindings(state: LabState, node: Node) -> dict[Oid, Row]:
     return table
 
 
+def own_command(program: str) -> str:
+    """How the command that runs can be given again, where no `dhcpsync` is in the PATH."""
+    path = Path(program)
+    return str(path.absolute()) if path.name == "dhcpsync" else f"{sys.executable} -m tools.main"
+
+
 def _explain(console: Console, state: LabState) -> None:
+    dhcpsync = own_command(sys.argv[0])
     console.print(
         f"""
 The lab is still up; {state.credentials} has the SNMPv3 users. Try, as root:
-  dhcpsync lab status
-  dhcpsync lab exec c1 -- ip addr show {INTERFACE}
-  dhcpsync lab kill m1 --hard
-  dhcpsync lab cut m2 m3
-  . {state.credentials}; dhcpsync lab exec m1 -- snmpbulkwalk -v3 -l authPriv -a SHA-256 -x AES \\
+  {dhcpsync} lab status
+  {dhcpsync} lab exec c1 -- ip addr show {INTERFACE}
+  {dhcpsync} lab kill m1 --hard
+  {dhcpsync} lab cut m2 m3
+  . {state.credentials}; {dhcpsync} lab exec m1 -- snmpbulkwalk -v3 -l authPriv -a SHA-256 -x AES \\
       -u "$MONITOR_USER" -A "$MONITOR_AUTH" -X "$MONITOR_PRIV" 198.18.0.2 1.3.6.1.4.1.32473.67
-  dhcpsync lab down
+  {dhcpsync} lab down
 """,
         highlight=False,
+        soft_wrap=True,
     )

@@ -63,14 +63,24 @@ options = {{ routers = "{ROUTER}", domain-name-servers = "{ROUTER}", domain-name
 """
 
 
-def up(members: int, clients: int, root: Path, lease_s: int, mul_s: int, say: Say) -> LabState:
-    """Build a lab; when this returns every member serves and has free addresses."""
+def up(
+    members: int,
+    clients: int,
+    root: Path,
+    lease_s: int,
+    mul_s: int,
+    say: Say,
+    *,
+    owns_root: bool = False,
+) -> LabState:
+    """Build a lab; when this returns every member serves and has free addresses. `owns_root`: the
+    folder was made for it, and goes with it."""
     network.check_host()
     if POINTER.exists() or network.namespaces():
         raise ToolError("a lab is up already, or was left behind: `dhcpsync lab down` ends it")
     root = root.absolute()
-    made_root = not root.exists()
-    if not made_root and (not root.is_dir() or any(root.iterdir())):
+    made_root = owns_root or not root.exists()
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ToolError(f"{root} is in use: give --root a folder that is empty or not there yet")
     root.mkdir(parents=True, exist_ok=True)
     state = LabState(
@@ -387,11 +397,11 @@ def down(*, keep_files: bool) -> None:
         names = [name for name in names if name != BRIDGE] + [BRIDGE]
     network.remove(names)
     if state is not None and not keep_files:
-        _remove_files(state)
+        remove_files(state)
     POINTER.unlink(missing_ok=True)
 
 
-def _remove_files(state: LabState) -> None:
+def remove_files(state: LabState) -> None:
     for name in (*state.members, *state.clients):
         shutil.rmtree(state.path / name, ignore_errors=True)
         shutil.rmtree(state.path / f"{name}.copy", ignore_errors=True)
