@@ -14,9 +14,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from rich.progress import (
@@ -43,8 +44,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="dhcpsync simulate",
         description="Simulate a cluster under faults, seed by seed, and judge every event.",
     )
-    parser.add_argument("--members", type=int, default=3, help="2..16, default 3")
+    parser.add_argument(
+        "--members", default="3", metavar="N|A..B",
+        help="2..16, default 3; of A..B each seed has another number, in turn",
+    )  # fmt: skip
     parser.add_argument("--seeds", default="1..20", metavar="A..B", help="default 1..20")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0,
+        help="begin no seed any more after so long; default: all seeds are run",
+    )  # fmt: skip
     parser.add_argument("--hours", type=float, default=4.0, help="simulated, default 4")
     parser.add_argument("--clients", type=int, default=0, help="default: drawn from the seed")
     parser.add_argument(
@@ -64,15 +72,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    if not 1 <= options.members <= MEMBERS_MAX:
-        parser.error(f"--members {options.members}: must be 1..{MEMBERS_MAX}")
-    first, dots, last = options.seeds.partition("..")
-    try:
-        options.seeds = range(int(first), int(last if dots else first) + 1)
-    except ValueError:
-        parser.error(f"--seeds {options.seeds}: expected A..B, as in 1..20")
-    if not options.seeds:
-        parser.error("--seeds: the first is after the last")
+    options.members = _range(parser, "--members", options.members)
+    if not 1 <= options.members[0] <= options.members[-1] <= MEMBERS_MAX:
+        parser.error(f"--members: must be within 1..{MEMBERS_MAX}")
+    options.seeds = _range(parser, "--seeds", options.seeds)
+    if options.minutes < 0:
+        parser.error("--minutes must not be less than 0")
     if options.hours <= 0 or options.clients < 0 or options.jobs < 1:
         parser.error("--hours and --jobs must be greater than 0, --clients not less")
     try:
@@ -82,16 +87,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-class _Work:
-    """What to do with a seed; goes to other processes."""
+def _range(parser: argparse.ArgumentParser, name: str, text: str) -> range:
+    first, dots, last = text.partition("..")
+    try:
+        numbers = range(int(first), int(last if dots else first) + 1)
+    except ValueError:
+        parser.error(f"{name} {text}: expected a number or A..B, as in 1..20")
+    if not numbers:
+        parser.error(f"{name} {text}: the first is after the last")
+    return numbers
 
-    def __init__(self, parameters: Parameters, plan: Plan | None) -> None:
+
+class _Work:
+    """What to do with a seed; goes to other processes. `members`: how many, in turn."""
+
+    def __init__(self, parameters: Parameters, members: range, plan: Plan | None) -> None:
         self.parameters = parameters
+        self.members = members
         self.plan = plan
 
     def __call__(self, seed: int) -> Result:
         if self.plan is None:
-            return run(seed, self.parameters)
+            members = self.members[seed % len(self.members)]
+            return run(seed, replace(self.parameters, members=members))
         return run_plan(Plan.from_json({**self.plan.to_json(), "seed": seed}))
 
 
@@ -100,10 +118,10 @@ def _work(options: argparse.Namespace) -> _Work:
     if options.replay is not None:
         plan = read_plan(options.replay)
         options.seeds = range(plan.seed, plan.seed + 1)
-        return _Work(plan.parameters, plan)
+        return _Work(plan.parameters, options.members, plan)
     if options.faults.endswith(".json"):
         plan = read_plan(Path(options.faults))
-        return _Work(plan.parameters, plan)
+        return _Work(plan.parameters, options.members, plan)
     kinds: bool | tuple[str, ...] = options.faults != "none"
     if options.faults not in ("all", "none"):
         kinds = tuple(name.strip() for name in options.faults.split(","))
@@ -111,10 +129,10 @@ def _work(options: argparse.Namespace) -> _Work:
             if name not in KINDS:
                 raise ValueError(f"--faults {name}: is not one of {', '.join(KINDS)}")
     parameters = drawn(
-        options.members, round(options.hours * 3600), clients=options.clients, faults=kinds,
+        options.members[0], round(options.hours * 3600), clients=options.clients, faults=kinds,
         level=options.level,
     )  # fmt: skip
-    return _Work(parameters, None)
+    return _Work(parameters, options.members, None)
 
 
 def main(arguments: list[str]) -> int:
@@ -128,7 +146,7 @@ def main(arguments: list[str]) -> int:
         console=console, disable=options.json or not console.is_terminal,
     ) as progress:  # fmt: skip
         task = progress.add_task("", total=len(options.seeds), rate="")
-        for result in _results(options.seeds, options.work, options.jobs):
+        for result in _results(options.seeds, options.work, options.jobs, options.minutes * 60):
             results.append(result)
             _show_rate(progress, task, results, time.monotonic() - started)
             if result.violation:
@@ -142,7 +160,9 @@ def main(arguments: list[str]) -> int:
                         highlight=False,
                         soft_wrap=True,
                     )
-    _report(results, options.work.parameters, time.monotonic() - started, as_json=options.json)
+    results.sort(key=lambda result: result.seed)
+    members = [result.members for result in results]
+    _report(results, members, time.monotonic() - started, as_json=options.json)
     return 1 if any(result.violation for result in results) else 0
 
 
@@ -152,12 +172,24 @@ def _show_rate(progress: Progress, task: TaskID, results: list[Result], wall_s: 
     progress.update(task, advance=1, rate=rate)
 
 
-def _results(seeds: range, work: _Work, jobs: int) -> Iterator[Result]:
+def _results(seeds: range, work: _Work, jobs: int, most_s: float) -> Iterator[Result]:
+    """As they come. `most_s`: no seed is begun after so long; 0: all are run."""
+    until = time.monotonic() + most_s
+    waiting = iter(seeds)
     if jobs == 1 or len(seeds) == 1:
-        yield from map(work, seeds)
+        for seed in waiting:
+            if most_s and time.monotonic() > until:
+                return
+            yield work(seed)
         return
     with ProcessPoolExecutor(min(jobs, len(seeds))) as pool:
-        yield from pool.map(work, seeds)
+        running = {pool.submit(work, seed) for seed in islice(waiting, jobs)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                if not most_s or time.monotonic() < until:
+                    running |= {pool.submit(work, seed) for seed in islice(waiting, 1)}
+                yield future.result()
 
 
 # --- failures
@@ -209,13 +241,13 @@ def commit() -> str:
 # --- figures
 
 
-def _report(results: list[Result], parameters: Parameters, wall_s: float, *, as_json: bool) -> None:
+def _report(results: list[Result], members: list[int], wall_s: float, *, as_json: bool) -> None:
     events = sum(result.events for result in results)
     cpu_s = sum(result.cpu_s for result in results)
     simulated_s = sum(result.simulated_s for result in results)
     figures = {
         "seeds": len(results),
-        "members": parameters.members,
+        "members": f"{min(members)}..{max(members)}" if len({*members}) > 1 else members[0],
         "violations": sum(1 for result in results if result.violation),
         "simulated_hours": round(simulated_s / 3600, 2),
         "leases": sum(result.leases for result in results),

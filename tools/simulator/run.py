@@ -56,6 +56,7 @@ class Result:
     """`violation` is empty for a good run."""
 
     seed: int
+    members: int
     violation: str
     trace_hash: str
     events: int
@@ -561,6 +562,7 @@ def run_plan(plan: Plan, prepare: Callable[[Simulation], None] | None = None) ->
     )
     return Result(
         plan.seed,
+        plan.parameters.members,
         violation,
         simulation.world.trace_hash(),
         simulation.world.events,
