@@ -362,6 +362,38 @@ def _begin_parameters(sim: Simulation, what: What) -> None:
     sim.operator_sets_mul(what["contact"], what["mul_s"])
 
 
+def _draw_rivals(r: random.Random, s: Scope) -> What:
+    mul_s = s.mul_ms // 1000
+    return {"contacts": r.sample(s.members, 2), "mul_s": [2 * mul_s, mul_s // 2]}
+
+
+def _begin_rivals(sim: Simulation, what: What) -> None:
+    """Two operators want the same parameter changed at the same moment, and differ."""
+    for contact, mul_s in zip(what["contacts"], what["mul_s"], strict=True):
+        sim.operator_sets_mul(contact, mul_s)
+
+
+# --- what is not mended when everything else is: only what comes around it can be judged
+
+
+def _draw_dead_link(_: random.Random, s: Scope) -> What:
+    """The same link each time: two of them could cut a member off."""
+    return _both([(s.names[0], s.names[1])])
+
+
+def _begin_dead_link(sim: Simulation, what: What) -> None:
+    sim.world.broken.update((a, b) for a, b in what["cuts"])
+    _cut(sim, what)
+
+
+def _draw_lost_row(r: random.Random, s: Scope) -> What:
+    return {"member": r.choice(s.members), "which": r.getrandbits(16)}
+
+
+def _begin_lost_row(sim: Simulation, what: What) -> None:
+    sim.lose_row(what["member"], what["which"])
+
+
 # --- strangers
 
 
@@ -474,5 +506,8 @@ KINDS: dict[str, Kind] = {
             least_members=2,
         ),
         Kind("mul", _draw_parameters, _begin_parameters, weight=0),
+        Kind("rivals", _draw_rivals, _begin_rivals, weight=0, least_members=2),
+        Kind("dead-link", _draw_dead_link, _begin_dead_link, weight=0, least_members=3),
+        Kind("lost-row", _draw_lost_row, _begin_lost_row, weight=0, least_members=2),
     )
 }

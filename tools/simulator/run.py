@@ -74,6 +74,7 @@ class Simulation:
         self.world = World(random.Random(f"run of {plan.seed}"), Link())
         self.evidence = Evidence(lambda: self.world.now_ms)
         self.evidence.is_running = lambda number: self.member(number).running
+        self.evidence.name_of = self._name_of
         self.last_death_ms = -1
         """When an operator last said that a member is dead."""
         self.leases = 0
@@ -239,6 +240,10 @@ class Simulation:
         self.clients.append(client)
         self._by_hardware[hardware_address] = client
         return client
+
+    def _name_of(self, hardware_address: bytes) -> str:
+        client = self._by_hardware.get(hardware_address)
+        return client.name if client is not None else ""
 
     def link_of(self, address: int) -> int:
         """The link on which an address is at home: 0 the LAN, else behind that relay."""
@@ -424,6 +429,17 @@ class Simulation:
             node.notice_store_change()
 
         self.member(contact).ask_operator(set_lease)
+
+    def lose_row(self, number: int, which: int) -> None:
+        """A row that another member wrote is gone from a disk, and nothing tells it: what follows
+        for its address is exposed."""
+        shadow, disk = self.evidence.shadows[number], self.member(number).disk
+        rows = [a for a, row in sorted(shadow.rows.items()) if row.transaction_server != number]
+        if rows:
+            address = rows[which % len(rows)]
+            disk.lose_row(address)
+            del shadow.rows[address]
+            self.evidence.exposed.add(address)
 
     def send_bad_input(self, number: int, salt: int) -> None:
         member, shadow = self.member(number), self.evidence.shadows[number]
