@@ -18,6 +18,7 @@ from agent.sync.situation import Situation, vector_of
 from agent.sync.stream import ADDRESS_MAX, CONFIGURATION_KINDS
 
 _SLICE_MS = 100
+_IDLE_MS = 60_000
 
 
 class Digest:
@@ -49,7 +50,7 @@ class Digest:
             self._done = False
         begin_at = max(self._begin_at_ms, self._still_since_ms + settings.digest_ms // 5)
         if self._done or not self._situation.peers:
-            return now_ms + settings.digest_ms
+            return now_ms + _IDLE_MS
         if now_ms < begin_at:
             return begin_at
         rows = tx.bindings_in_range(self._cursor, ADDRESS_MAX, settings.digest_rows)
@@ -64,7 +65,7 @@ class Digest:
                 self._add(repr((key, record.version, record.deleted)))
         self._done = True
         self._begin_at_ms = now_ms + settings.digest_ms
-        return now_ms + settings.digest_ms
+        return now_ms + _IDLE_MS
 
     def _add(self, text: str) -> None:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -53,6 +53,10 @@ class Enquiries:
         self._situation = situation
         self._asked: _Asked | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        return self._asked is None
+
     def reset(self) -> None:
         """The membership has changed: what was asked is asked anew."""
         self._asked = None

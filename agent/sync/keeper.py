@@ -109,6 +109,7 @@ class Keeper:
         self._surveyed = 0
         self._told = 0
         self._alarmed: set[Span] = set()
+        self._in_reach: set[MemberId] = set()
 
     def reset(self) -> None:
         self._loaded_for = None
@@ -141,6 +142,7 @@ class Keeper:
         if not self._situation.serving or self._situation.is_going:
             return now_ms + _IDLE_MS
         self._load(tx, now_ms)
+        self._look_around(now_ms)
         self._survey(tx, now_ms)
         due = now_ms + _IDLE_MS
         if not self._poll.is_idle or not self._taker.is_idle:
@@ -152,6 +154,15 @@ class Keeper:
             if self._restocked is not None:
                 break
         return due
+
+    def _look_around(self, now_ms: int) -> None:
+        """Whoever comes into reach may be the one that was waited for."""
+        peers = self._situation.peers.values()
+        in_reach = {peer.member for peer in peers if peer.reachable and peer.told}
+        if in_reach - self._in_reach:
+            for stock in self._stocks:
+                stock.not_before_ms = min(stock.not_before_ms, now_ms)
+        self._in_reach = in_reach
 
     def _look_after(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> int:
         """Restock one pool, or give back of it. Returns when to look again."""
@@ -167,7 +178,7 @@ class Keeper:
             self._give_back(tx, stock, now_ms)
         elif stock.free < stock.low:
             self._restock(tx, stock, now_ms)
-            return now_ms + _COUNT_MS
+            return stock.not_before_ms if stock.not_before_ms > now_ms else now_ms + _COUNT_MS
         return now_ms + _IDLE_MS
 
     # --- what there is
@@ -248,7 +259,7 @@ class Keeper:
         elif situation.all_reachable:
             self._back_off(stock, now_ms)
         else:
-            stock.not_before_ms = now_ms + situation.settings.poll_retry_ms
+            stock.not_before_ms = now_ms + situation.hello_ms
 
     def _ask_a_member(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> bool:
         """The one that has most, of those that can be reached and have not just been asked."""

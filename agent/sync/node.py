@@ -40,7 +40,7 @@ from agent.sync.endpoint import Endpoint, Standing, endpoint_state
 from agent.sync.enquiry import Enquiries
 from agent.sync.giver import Giver
 from agent.sync.group import Membership, Wish
-from agent.sync.hello import AlignState, LinkState, Peer
+from agent.sync.hello import AlignState, LinkState, Peer, covers
 from agent.sync.keeper import Keeper
 from agent.sync.notices import Notice, config_mismatch, group_change, member_state_change
 from agent.sync.poll import Poll
@@ -106,8 +106,10 @@ class Node:
         self._due_ms = 0
         self._hello_at_ms = 0
         self._greeted: set[MemberId] = set()
+        self._said_again: set[MemberId] = set()
         self._repair_at_ms = 0
         self._own_applied = 0
+        self._applied: dict[StreamId, int] = {}
         self._began_ms = 0
         self._silent: frozenset[MemberId] | None = None
 
@@ -186,7 +188,7 @@ class Node:
         self, tx: StoreTransaction, peer: Peer, hello: m.Hello, now_ms: int
     ) -> m.Acknowledged:
         was_told = peer.told
-        before = (was_told, peer.link, peer.align, peer.serving, peer.intact, peer.vector)
+        before = (was_told, peer.link, peer.align, peer.serving, peer.intact)
         peer.told = True
         peer.vector = dict(hello.vector)
         peer.serving = hello.serving
@@ -213,8 +215,9 @@ class Node:
         )
         self._recovery.hear(tx, hello, now_ms)
         self._compare_digests(tx, peer, now_ms)
-        after = (True, peer.link, peer.align, peer.serving, peer.intact, peer.vector)
-        if before != after or self._recovery.changed or hello.lost:
+        after = (True, peer.link, peer.align, peer.serving, peer.intact)
+        ahead = not covers(self._applied, peer.vector)
+        if before != after or ahead or self._recovery.changed or hello.lost:
             self._wake(now_ms)  # a Hello that tells nothing new makes no work
         else:
             self._due_ms = min(self._due_ms, self._hello_at_ms)
@@ -255,30 +258,62 @@ class Node:
         if peer is not None and current and answered:
             peer.heard(now_ms)
             peer.hears_me(now_ms)
+            if not peer.reachable:
+                self._wake(now_ms)  # an answer proves both directions
+        self._wake(self._take_response(tx, to, request, response, now_ms))
+
+    def _take_response(
+        self,
+        tx: StoreTransaction,
+        to: MemberId,
+        request: m.Request,
+        response: m.Response | PeerError | None,
+        now_ms: int,
+    ) -> int:
+        """Give a response to the part that asked. Returns when to look around because of it: an
+        answer that only adds to others, as most do, makes no work."""
+        if isinstance(request, m.Hello):
+            return now_ms if response is None and self._says_again(to, now_ms) else self._due_ms
         if isinstance(request, m.BindingUpdate):
             good = isinstance(response, m.Acknowledged)
             too_big = isinstance(response, PeerError) and response.reason == "too_big"
-            self._push.answered(to, request, good, too_big, now_ms)
-        elif isinstance(request, m.ChangePull | m.StreamQuery | m.BlockPull):
-            self._pull.answered(tx, to, request, response, now_ms)
-        elif isinstance(request, m.PollAsk) and self._enquiries.answered(
-            tx, to, request, response, now_ms
-        ):
-            pass
-        elif isinstance(request, m.PollAsk) and request.nonce.counter == 0:
-            self._promises.verified(tx, to, request, response)
-        elif isinstance(request, m.PollAsk | m.PollReserve | m.PollAbort):
-            self._poll.answered(tx, to, request, response, now_ms)
-        elif isinstance(request, m.TransferAsk | m.TransferTaken):
-            self._taker.answered(tx, to, request, response, now_ms)
-        elif not isinstance(request, m.Hello):
-            self._membership.answered(tx, to, request, response, now_ms)
-            self._after_membership(tx)
-        if isinstance(request, m.BindingUpdate) and self._covered(to, request):
+            again_ms = self._push.answered(to, request, good, too_big, now_ms)
             # Peers answer one after the other; what follows from that is looked at once.
-            self._wake(now_ms + situation.settings.push_pace_ms)
-        elif not isinstance(request, m.Hello):
-            self._wake(now_ms)
+            pace_ms = self._situation.settings.push_pace_ms
+            return now_ms + pace_ms if self._covered(to, request) else again_ms
+        if isinstance(request, m.ChangePull | m.StreamQuery | m.BlockPull):
+            self._pull.answered(tx, to, request, response, now_ms)
+            return now_ms
+        if isinstance(request, m.TransferAsk | m.TransferTaken):
+            self._taker.answered(tx, to, request, response, now_ms)
+            return now_ms
+        if isinstance(request, m.PollAsk) and request.nonce.counter == 0:
+            self._promises.verified(tx, to, request, response)
+            return self._due_ms
+        if isinstance(request, m.PollAsk | m.PollReserve | m.PollAbort):
+            before = (self._poll.finished, self._poll.is_aborting, self._enquiries.is_idle)
+            if not (
+                isinstance(request, m.PollAsk)
+                and self._enquiries.answered(tx, to, request, response, now_ms)
+            ):
+                self._poll.answered(tx, to, request, response, now_ms)
+            after = (self._poll.finished, self._poll.is_aborting, self._enquiries.is_idle)
+            return self._due_ms if after == before else now_ms
+        self._membership.answered(tx, to, request, response, now_ms)
+        self._after_membership(tx)
+        return now_ms
+
+    def _says_again(self, to: MemberId, now_ms: int) -> bool:
+        """Whether a Hello that was not answered is said once more before the next is due, which
+        in a big group takes long: to a member that is heard, so that the Hello was lost."""
+        peer = self._situation.peers.get(to)
+        if peer is None or to in self._said_again:
+            return False
+        if now_ms - peer.heard_at_ms > self._situation.dead_ms:
+            return False
+        self._said_again.add(to)
+        self._greeted.add(to)
+        return True
 
     def _covered(self, to: MemberId, update: m.BindingUpdate) -> bool:
         """Whether that peer has all of my stream, as far as I knew it last."""
@@ -293,10 +328,10 @@ class Node:
         heads = tx.streams()
         own = heads.get(situation.own_stream)
         self._own_applied = own.applied if own else 0
-        vector = vector_of(heads)
+        self._applied = vector_of(heads)
         for peer in situation.peers.values():
             peer.judge(now_ms, situation.dead_ms)
-            peer.compare(vector)
+            peer.compare(self._applied)
         self._note_silent_members(tx, now_ms)
         due = [
             self._recovery.tick(tx, now_ms),
@@ -379,6 +414,7 @@ class Node:
             return
         if now_ms >= self._hello_at_ms:
             greeted = set(situation.peers)
+            self._said_again.clear()
             self._hello_at_ms = now_ms + situation.hello_ms
         if not greeted:
             return

@@ -313,8 +313,9 @@ class Push:
 
     def answered(
         self, to: MemberId, update: m.BindingUpdate, good: bool, too_big: bool, now_ms: int
-    ) -> None:
-        """`too_big`: it did not fit one message and was not sent; half of it may."""
+    ) -> int:
+        """Returns when the peer may be sent to again. `too_big`: it did not fit one message and
+        was not sent; half of it may."""
         most = self._most.get(to, UPDATE_RECORDS_MAX)
         if too_big:
             self._most[to] = max(1, min(most, len(update.records)) // 2)
@@ -328,6 +329,7 @@ class Push:
         if good and peer is not None and update.header.generation == self._situation.generation:
             known = peer.vector.get(update.stream, 0)
             peer.vector[update.stream] = max(known, update.through)
+        return max(now_ms, self._not_before.get(to, 0))
 
     def _acknowledge(self, tx: StoreTransaction, own: StreamHead, now_ms: int) -> int:
         """Write what every other member has recorded of my stream, a few times a second."""

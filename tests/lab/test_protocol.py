@@ -92,21 +92,26 @@ def become_equal(lab: Lab, members: list[str]) -> None:
     first, *others = members
     until = time.monotonic() + ALIGNED_WITHIN_S
     tables = {member: lab.bindings(member) for member in members}
-    for member in others:
-        wait_until(lambda at=member: covers(lab.bindings(at), tables[first]), left(until))
-    for member in others:
-        wait_until(lambda at=member: covers(lab.bindings(first), tables[at]), left(until))
+    pairs = [(other, first) for other in others] + [(first, other) for other in others]
+    for at, of in pairs:
+        wait_until(
+            lambda at=at, of=of: not lacking(lab.bindings(at), tables[of]),
+            left(until),
+            lambda at=at, of=of: f"{at} lacks of {of}: {lacking(lab.bindings(at), tables[of])[:3]}",
+        )
 
 
 def left(until: float) -> float:
     return max(0.1, until - time.monotonic())
 
 
-def covers(table: dict[Oid, Row], earlier: dict[Oid, Row]) -> bool:
-    return all(
-        index in table and (table[index] == row or age(table[index]) > age(row))
+def lacking(table: dict[Oid, Row], earlier: dict[Oid, Row]) -> list[tuple[Oid, Row, Row | None]]:
+    """Rows of `earlier` of which `table` has neither the same nor a later one."""
+    return [
+        (index, row, table.get(index))
         for index, row in earlier.items()
-    )
+        if index not in table or (table[index] != row and age(table[index]) <= age(row))
+    ]
 
 
 def age(row: Row) -> tuple[object, object]:

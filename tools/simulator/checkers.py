@@ -26,6 +26,7 @@ from agent.model import (
     StreamId,
     Transaction,
     format_address,
+    stream_member,
 )
 from tools.simulator.disk import Content, Journal
 
@@ -56,6 +57,8 @@ class Shadow:
     owned: list[tuple[int, int, int]] = field(default_factory=list)
     unseen_loss: bool = False
     """Its store was put back in a way that only other members can tell it."""
+    had_applied: dict[StreamId, int] = field(default_factory=dict)
+    """What it had taken in before such a loss, while it serves without having been told."""
     removed_at_ms: int = -1
     """When it learned that it is no member any more."""
 
@@ -173,6 +176,7 @@ class Evidence:
         shadow = self.shadows[number]
         if lost_disk:
             shadow.unseen_loss |= unseen
+            shadow.had_applied = dict(shadow.applied) if unseen else {}
             self._forget_lost(shadow)
         else:
             self.judged["I5 restart"] += 1
@@ -203,10 +207,21 @@ class Evidence:
         """A machine that was set back as a whole serves again. Where it did so because no other
         member could be heard, nobody could tell it: that is not claimed to be safe."""
         shadow.unseen_loss = False
-        if "begin_incarnation" in journal.others:
-            self.judged["exposed start"] += 1
-            for first, last, _ in shadow.owned:
-                self.exposed.update(range(first, last + 1))
+        if "begin_incarnation" not in journal.others:
+            shadow.had_applied = {}
+            return
+        self.judged["exposed start"] += 1
+        for first, last, _ in shadow.owned:
+            self.exposed.update(range(first, last + 1))
+
+    @staticmethod
+    def _lacks_what_it_had(shadow: Shadow) -> bool:
+        """Whether the others still count on records that it lost without having been told."""
+        return any(
+            shadow.applied.get(stream, 0) < had
+            for stream, had in shadow.had_applied.items()
+            if stream_member(stream) != shadow.number
+        )
 
     def _check_content(self, shadow: Shadow, content: Content) -> None:
         if shadow.rows.keys() != content.bindings.keys():
@@ -580,6 +595,9 @@ class Evidence:
             if other is None or other is shadow or not other.serving:
                 continue
             if listed.state in _GONE:
+                continue
+            if other.had_applied and self._lacks_what_it_had(other):
+                self.judged["exposed I4"] += 1
                 continue
             row = other.rows.get(address)
             recorded.append(other.true_ms(row.potential_expires_at) if row else 0)

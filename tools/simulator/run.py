@@ -10,10 +10,12 @@ import functools
 import gc
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from agent.dhcp.packet import Reply
@@ -502,6 +504,10 @@ def run_plan(plan: Plan, prepare: Callable[[Simulation], None] | None = None) ->
             simulation.run()
     except ViolationError as error:
         violation = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the seed has failed
+        # A bug of the rules or of the simulator: it is replayed and shrunk like any other.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        violation = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
     simulation.counters.update(
         {f"judged {name}": number for name, number in simulation.evidence.judged.items()}
     )
