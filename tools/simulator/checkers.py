@@ -615,7 +615,9 @@ class Evidence:
     def refused(self, shadow: Shadow, client: str, held: Holding | None, at_home: bool) -> None:
         """I11: a NAK to a client that is inside a lease, on the network of its address."""
         self.judged["I11"] += 1
-        if held is not None and at_home and held.end_ms > self.now_ms():
+        if held is None or held.client != client:
+            return  # a lease that it remembers is over, and the address another's perhaps
+        if at_home and held.end_ms > self.now_ms():
             if held.address in self.exposed:
                 self.judged["exposed I11"] += 1
                 return
@@ -623,6 +625,14 @@ class Evidence:
                 f"I11: {shadow.name} sends a NAK to {client}, whose lease on "
                 f"{format_address(held.address)} runs for "
                 f"{(held.end_ms - self.now_ms()) // 1000} s more"
+            )
+
+    def answered_choice(self, shadow: Shadow, client: str, is_chosen: bool) -> None:
+        """I11: a REQUEST that names a server is answered by that one or by nobody."""
+        self.judged["I11 choice"] += 1
+        if not is_chosen:
+            raise ViolationError(
+                f"I11: {shadow.name} answers a REQUEST with which {client} has chosen another server"
             )
 
     def ignored(self, shadow: Shadow, what: str, journal: Journal) -> None:
