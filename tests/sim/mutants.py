@@ -16,24 +16,23 @@ from agent.sync import (
     expulsion,
     lineage,
     merge,
-    poll,
     records,
     recover,
     stream,
     verdict,
 )
 from agent.sync.ballot import Ballots
+from agent.sync.giver import Giver
 from agent.sync.group import Membership
 from agent.sync.keeper import Keeper
 from agent.sync.node import Node
-from agent.sync.ownership import MOVES, AddressEvent
+from agent.sync.ownership import MOVES, AddressEvent, move
 from agent.sync.poll import Poll
 from agent.sync.promise import Promises
 from agent.sync.pull import Pull
 from agent.sync.recover import Recovery
 from agent.sync.situation import Situation
 from agent.sync.stream import Push
-from store.streams import StreamRows
 from tests.sim.mutation import Change, Edit, Entries, Exchange, Mutant
 from tools.simulator.run import Parameters
 
@@ -45,14 +44,10 @@ HURRIED = replace(JOINING, lease_s=20, mul_s=10, pool_size=16, clients=30)
 SHORT = replace(CROWDED, seconds=200, lease_s=20, mul_s=10, pool_size=16, clients=16)
 SHORT_CUT = replace(SHORT, faults=CUTS)
 REMOVING = replace(SHORT, faults=("remove", "partner-down", "halves", "crash", "cut"))
-LOSING = replace(
-    SHORT, faults=("rollback", "wipe", "lost-writes", "halves", "cut", "crash")
-)
+LOSING = replace(SHORT, faults=("rollback", "wipe", "lost-writes", "halves", "cut", "crash"))
 FULL = replace(SHORT, faults=("full-disk", "slow-disk", "crash"))
 STRANGERS = replace(SHORT, seconds=100, clients=4, faults=("bad-input",))
-RIVALS = replace(
-    SHORT, clients=4, faults=("rivals", "halves", "loss", "tails", "clog", "crash")
-)
+RIVALS = replace(SHORT, seconds=300, clients=3, faults=("rivals", "crash", "loss"))
 QUIET = replace(SHORT, seconds=100, faults=False)
 WIDE = replace(QUIET, seconds=60, pool_size=2000, clients=4)
 CHURN = replace(
@@ -67,6 +62,16 @@ LOSSES = replace(
     CHURN, lease_s=60, mul_s=60, seconds=400,
     faults=("rollback", "wipe", "lost-writes", "halves", "cut", "alone"),
 )  # fmt: skip
+LONELY_LOSSES = replace(LOSSES, faults=("rollback", "wipe", "alone"))
+APART = replace(
+    CHURN, lease_s=60, mul_s=20, seconds=500, pool_size=20, stay_leases=2,
+    faults=("halves", "alone", "one-way", "crash"),
+)  # fmt: skip
+LIARS = replace(
+    CROWDED, lease_s=60, seconds=600, pool_size=24, clients=10, dishonest=6, stay_leases=30,
+    faults=("halves", "alone", "cut"),
+)  # fmt: skip
+HURRIED_CHURN = replace(CHURN, joiners=1, pool_size=16, faults=("crash", "cut", "alone"))
 ROTTEN = replace(CHURN, faults=("lost-row",))
 DEAD_LINK = replace(CHURN, faults=("dead-link",))
 
@@ -105,6 +110,12 @@ _add(
     "grants_are_not_ordered", 2,
     "Within an epoch a record of an earlier grant may win.", SHORT_CUT,
     Edit(merge._order, ("row.grant,\n        row.state,", "row.state,")),
+)  # fmt: skip
+
+_add(
+    "unavailable_does_not_win", 2,
+    "Within an epoch a later grant beats UNAVAILABLE.", LIARS,
+    Edit(merge._order, ("row.state is BindingState.UNAVAILABLE,\n        ", "")),
 )  # fmt: skip
 
 # --- 3. How long a lease may be
@@ -170,6 +181,33 @@ _add(
     Exchange(Keeper, "_restock", lambda *_: None),
 )  # fmt: skip
 
+# --- 5. TRANSFER
+
+_add(
+    "a_giver_keeps_what_it_gives", 5,
+    "What is given away is not TRANSFERRING at the giver, and so its own.", CHURN,
+    Edit(Giver._give_span, ("move(tx, AddressEvent.TRANSFER_OFFERED, row)", "pass")),
+)  # fmt: skip
+
+
+def _take_back(self, tx):  # type: ignore[no-untyped-def]
+    """In the place of `Giver.owing`, which is asked whenever a Hello is due."""
+    for row in tx.address_ranges_in(AddressState.TRANSFERRING):
+        mine = replace(
+            row, state=AddressState.BINDABLE, epoch=row.epoch - 1, member=self._situation.me,
+            nonce=Nonce(0, 0), generation=0,
+        )  # fmt: skip
+        move(tx, AddressEvent.TAKER_LOST, mine)
+    return frozenset()
+
+
+_add(
+    "a_gift_is_taken_back", 5,
+    "What has not been acknowledged by the next Hello is the giver's again.", CHURN,
+    Exchange(Giver, "owing", _take_back),
+    Entries(MOVES, {(AddressState.TRANSFERRING, AddressEvent.TAKER_LOST): AddressState.BINDABLE}),
+)  # fmt: skip
+
 # --- 6. Serving clients
 
 _add(
@@ -182,12 +220,52 @@ _add(
     Exchange(DhcpServer, "_may_write", lambda self, packet: True),
 )  # fmt: skip
 
+_add(
+    "a_nak_for_what_is_not_known", 6,
+    "A client whose address is not known here is refused by a NAK instead of silence.", APART,
+    Edit(
+        request._extend,
+        ("return Answer(None, right)", "return Answer(MessageType.NAK, right)"),
+    ),
+)  # fmt: skip
+_add(
+    "anybody_may_release", 6, "A RELEASE is believed whoever sends it.", LIARS,
+    Edit(
+        returns.handle_release,
+        (" or row.client_key != packet.client_key", ""),
+        ("row.hardware_address != packet.client_hardware_address or ", ""),
+    ),
+)  # fmt: skip
+_add(
+    "a_release_from_anywhere", 6, "A RELEASE is believed whatever address it comes from.", LIARS,
+    Edit(
+        returns.handle_release,
+        ("not packet.gateway_address and m.received.source != m.address", "False"),
+    ),
+)  # fmt: skip
+_add(
+    "anybody_may_decline", 6, "A DECLINE is believed of others than the holder.", LIARS,
+    Edit(returns.handle_decline, (" or row.client_key != packet.client_key", "")),
+)  # fmt: skip
+_add(
+    "what_was_declined_is_given_again", 6, "A declined address is still its client's.", LIARS,
+    Edit(claim.claim, ("and row.state is not BindingState.UNAVAILABLE\n", "\n")),
+)  # fmt: skip
+
+_add(
+    "a_declined_address_does_not_rest", 6, "A declined address may be polled for at once.", LIARS,
+    Exchange(returns, "DECLINE_HOLD_S", 0), Exchange(verdict, "DECLINE_HOLD_S", 0),
+)  # fmt: skip
+
 # --- 7. Durable before visible
 
 _add(
     "replies_leave_without_their_row", 7,
     "One answer in three leaves although its row is not written.", CROWDED,
-    Edit(DhcpServer._handle, ("if context.view.changed:", "if context.view.changed and now_ms % 3:")),
+    Edit(
+        DhcpServer._handle,
+        ("if context.view.changed:", "if context.view.changed and now_ms % 3:"),
+    ),
 )  # fmt: skip
 _add(
     "a_full_disk_does_not_matter", 7, "An ACK leaves although its commit has failed.", FULL,
@@ -202,6 +280,25 @@ _add(
 
 # --- 8. Membership
 
+_add(
+    "a_ballot_is_promised_and_forgotten", 8, "An acceptor keeps no promise of a ballot.", RIVALS,
+    Edit(Ballots._prepare, ("tx.put_ballot(Ballot(generation, number, accepted, value))", "pass")),
+)  # fmt: skip
+_add(
+    "a_value_is_accepted_and_forgotten", 8, "An acceptor keeps no value that it accepted.", RIVALS,
+    Edit(
+        Ballots._accept,
+        ("tx.put_ballot(Ballot(value.generation, number, number, value))", "pass"),
+    ),
+)  # fmt: skip
+_add(
+    "nothing_is_adopted", 8,
+    "A new coordinator puts its own wish before a value that was accepted.", RIVALS,
+    Edit(
+        Ballots._adopt_accepted,
+        ("current.adopted is None or answer.accepted > current.adopted", "False"),
+    ),
+)  # fmt: skip
 _add(
     "lower_ballots_are_heard", 8,
     "An acceptor votes for a ballot below the one that it has promised.", RIVALS,
@@ -233,11 +330,11 @@ _add(
 _add(
     "what_a_joiner_did_not_see_does_not_matter", 8,
     "A member serves a former client of an address whose lease had ended before it joined.",
-    HURRIED, Exchange(claim, "_ended_at", lambda row: 2**60),
+    HURRIED_CHURN, Exchange(claim, "_ended_at", lambda row: 2**60),
 )  # fmt: skip
 _add(
     "a_lost_commit_stays_lost", 8,
-    "A decision is told once, and a member that speaks of another generation is not asked.", JOINING,
+    "A decision is told once, and who speaks of another generation is not asked.", JOINING,
     Exchange(Membership, "refresh", lambda *_: None),
     Edit(
         Membership.tick,
@@ -298,6 +395,10 @@ _add(
     Edit(stream._plausible, ("return good", "return good[1:] if len(good) % 3 == 0 else good")),
 )  # fmt: skip
 _add(
+    "digests_are_not_compared", 9, "Rows that differ under equal vectors stay so.", ROTTEN,
+    Exchange(Node, "_compare_digests", lambda *_: None),
+)  # fmt: skip
+_add(
     "acknowledgements_take_no_detour", 9,
     "What a member holds is not told by third members where a link is cut.", DEAD_LINK,
     Exchange(Situation, "relayed_to", lambda *_: {}),
@@ -313,8 +414,9 @@ _add(
 # --- 10. Losing and restoring state
 
 _add(
-    "the_incarnation_stays", 10, "A member that has lost its store goes on in its old stream.",
-    LOSING, Edit(recover.begin_recovery, ("tx.begin_incarnation(old + 1)", "pass")),
+    "ownership_outlives_its_store", 10,
+    "A member that has lost its store still owns what the rest of it says.", LONELY_LOSSES,
+    Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(
     "a_rollback_is_not_seen", 10, "What the others remember of a member is not compared.", LOSING,
@@ -345,7 +447,8 @@ _add(
         Poll._ask,
         (
             "self._situation.send(to, request)",
-            "for _ in range(ranges.size(attempt.spans)):\n        self._situation.send(to, request)",
+            "for _ in range(ranges.size(attempt.spans)):\n"
+            "        self._situation.send(to, request)",
         ),
     ),
 )  # fmt: skip

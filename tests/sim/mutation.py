@@ -8,8 +8,8 @@ Killed means that a run breaks an invariant. A run that ends in any other error 
 """
 
 from __future__ import annotations
-
 import __future__
+
 import inspect
 import json
 import re

@@ -632,7 +632,7 @@ class Evidence:
         self.judged["I11 choice"] += 1
         if not is_chosen:
             raise ViolationError(
-                f"I11: {shadow.name} answers a REQUEST with which {client} has chosen another server"
+                f"I11: {shadow.name} answers a REQUEST of {client} that names another server"
             )
 
     def ignored(self, shadow: Shadow, what: str, journal: Journal) -> None:

@@ -217,8 +217,6 @@ def judge_new_clients(sim: Simulation) -> None:
 def judge_stock(sim: Simulation) -> None:
     """L4: who has nothing to give where plenty is nobody's, has not been restocked."""
     p = sim.parameters
-    if sim.world.broken:
-        return  # a poll needs every member
     serving = [shadow for shadow in sim.evidence.shadows.values() if shadow.serving]
     pool = range(POOL_FIRST, POOL_FIRST + p.pool_size)
     now_ms = sim.world.now_ms

@@ -364,13 +364,19 @@ def _begin_parameters(sim: Simulation, what: What) -> None:
 
 def _draw_rivals(r: random.Random, s: Scope) -> What:
     mul_s = s.mul_ms // 1000
-    return {"contacts": r.sample(s.members, 2), "mul_s": [2 * mul_s, mul_s // 2]}
+    return {"contacts": r.sample(s.members, 2), "mul_s": [mul_s + n for n in range(16)]}
 
 
 def _begin_rivals(sim: Simulation, what: What) -> None:
-    """Two operators want the same parameter changed at the same moment, and differ."""
-    for contact, mul_s in zip(what["contacts"], what["mul_s"], strict=True):
-        sim.operator_sets_mul(contact, mul_s)
+    """Two operators want the same parameter changed at the same moment, and differ; so it goes
+    on, with a pause for one of them to have his way."""
+    wanted = iter(what["mul_s"])
+    for turn, pair in enumerate(zip(wanted, wanted, strict=True)):
+        for contact, mul_s in zip(what["contacts"], pair, strict=True):
+            sim.world.after(
+                turn * _RIVALS_PAUSE_MS,
+                lambda c=contact, s=mul_s: sim.operator_sets_mul(c, s),  # type: ignore[misc]
+            )
 
 
 # --- what is not mended when everything else is: only what comes around it can be judged
@@ -406,6 +412,7 @@ def _begin_bad_input(sim: Simulation, what: What) -> None:
 
 
 _TAIL_MS = 600_000
+_RIVALS_PAUSE_MS = 5_000
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
