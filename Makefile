@@ -53,7 +53,8 @@ seeds: install
 	$(BIN)/dhcpsync simulate --hours 4 --members 5 --seeds 1..50
 
 mutants: install
-	$(BIN)/pytest -v tests/sim/test_mutants.py tests/model
+	$(BIN)/python -m tests.sim.mutate
+	$(BIN)/pytest -v tests/model/test_mutants.py
 
 lint: install
 	$(BIN)/ruff check .

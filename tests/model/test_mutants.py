@@ -1,7 +1,7 @@
 """Rules taken out of the production functions that the model calls: the search must miss them.
 
 Each mutant changes `agent.sync.verdict` or `agent.dhcp.claim.is_withheld` in place and names the
-machine that kills it; the simulator's mutants are in tests/sim/test_mutants.py.
+machine that kills it; the simulator's mutants are in tests/sim/mutants.py.
 """
 
 from __future__ import annotations

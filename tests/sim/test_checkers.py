@@ -16,6 +16,7 @@ from agent.model import (
     Member,
     MemberState,
     Nonce,
+    Transaction,
 )
 from tests.sync.lan import make_binding
 from tools.simulator import checkers_liveness
@@ -161,6 +162,34 @@ def i11_nak_inside_a_lease(e: Evidence) -> None:
     e.refused(e.shadows[1], "a", Holding("a", ADDRESS, 2, (NOW_S + 60) * 1000), at_home=True)
 
 
+def i11_another_server_answers(e: Evidence) -> None:
+    e.answered_choice(e.shadows[1], "a", is_chosen=False)
+
+
+def i8_another_client_within_an_epoch(e: Evidence) -> None:
+    commit(e, 1, merged=[lease(1)])
+    commit(e, 1, merged=[lease(2)])
+
+
+def i13_available_again_within_an_epoch(e: Evidence) -> None:
+    commit(e, 1, merged=[lease(1, state=BindingState.UNAVAILABLE)])
+    commit(e, 1, merged=[lease(1, grant=9)])
+
+
+def i13_declined_and_polled_for(e: Evidence) -> None:
+    declined = {"state": BindingState.UNAVAILABLE, "transaction": Transaction.DECLINE}
+    commit(e, 1, bindings=[lease(1, **declined, transaction_at=NOW_S - 90, expires_at=NOW_S - 60)])
+    commit(e, 1, moves=[([], [owned(1, 5)])])
+
+
+def i14_a_release_that_was_not_sent(e: Evidence) -> None:
+    e.name_of = lambda _: "a"
+    commit(e, 1, bindings=[lease(1)])
+    e.lease("a", ADDRESS, 1, (NOW_S + 60) * 1000)
+    released = {"state": BindingState.RELEASED, "transaction": Transaction.RELEASE}
+    commit(e, 1, bindings=[lease(1, **released)])
+
+
 def i13_unavailable_is_offered(e: Evidence) -> None:
     row = lease(1, state=BindingState.UNAVAILABLE, transaction_at=NOW_S - 100)
     commit(e, 1, bindings=[row])
@@ -184,6 +213,11 @@ def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
     invariant = doctor.__name__.partition("_")[0].upper()
     with pytest.raises(ViolationError, match=f"^{invariant}:"):
         doctor(make_evidence())
+
+
+def test_a_lease_that_is_another_clients_now_is_no_reason_against_a_nak() -> None:
+    held = Holding("b", ADDRESS, 2, (NOW_S + 60) * 1000)
+    make_evidence().refused(make_evidence().shadows[1], "a", held, at_home=True)
 
 
 def test_an_address_that_a_liar_spoke_of_is_counted_and_not_judged() -> None:

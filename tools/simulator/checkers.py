@@ -32,6 +32,7 @@ from tools.simulator.disk import Content, Journal
 
 ROUNDING_MS = 2_000
 """Instants are kept in whole seconds and travel as such."""
+DECLINED_MS = 86_400_000
 DRIFT_DIVISOR = 400
 """Two clocks that each drift by 0.1 %, with some room: a part of the time that they measured."""
 
@@ -122,6 +123,10 @@ class Evidence:
         self.newest = 0
         self.judged: Counter[str] = Counter()
         self.is_running: Callable[[int], bool] = lambda _: True
+        self.name_of: Callable[[bytes], str] = lambda _: ""
+        """The honest client with a hardware address; "" if it is nobody's."""
+        self.given_up: set[tuple[str, int]] = set()
+        """Who has once given up which address: an old word of its own may still be under way."""
 
     # --- clients (I1, I3)
 
@@ -147,6 +152,7 @@ class Evidence:
 
     def lease_ended(self, client: str, address: int) -> None:
         """The client has given its lease up, or lost it."""
+        self.given_up.add((client, address))
         held = self.holdings.get(address)
         if held is not None and held.client == client:
             del self.holdings[address]
@@ -276,6 +282,8 @@ class Evidence:
     def _check_no_way_back(self, shadow: Shadow, former: Binding, row: Binding) -> None:
         """I6: versions never go back, and what others may count on never shrinks."""
         self.judged["I6"] += 1
+        if former.epoch == row.epoch:
+            self._check_within_epoch(shadow, former, row)
         same = former.epoch == row.epoch and former.client_key == row.client_key
         backwards = row.epoch < former.epoch or (
             same
@@ -291,7 +299,42 @@ class Evidence:
                 f"epoch {row.epoch} grant {row.grant} until {row.potential_expires_at}"
             )
 
+    def _check_within_epoch(self, shadow: Shadow, former: Binding, row: Binding) -> None:
+        """I8, I13: within an epoch only UNAVAILABLE takes an address from a client, whatever was
+        received from whom, and nothing makes it available again."""
+        if row.state is BindingState.UNAVAILABLE:
+            return
+        address = format_address(row.address)
+        if former.state is BindingState.UNAVAILABLE:
+            raise ViolationError(
+                f"I13: {address} was UNAVAILABLE at {shadow.name} under epoch {row.epoch}, and is "
+                f"{row.state.name} there without a poll"
+            )
+        if former.client_key != row.client_key:
+            raise ViolationError(
+                f"I8: {address} goes from {former.client_key.hex()} to {row.client_key.hex()} at "
+                f"{shadow.name} within epoch {row.epoch}"
+            )
+
+    def _check_own_word(self, row: Binding) -> None:
+        """I14: who has a lease, and has never given the address up, has not sent a RELEASE or a
+        DECLINE of it."""
+        if row.transaction not in (Transaction.RELEASE, Transaction.DECLINE):
+            return
+        held = self.holdings.get(row.address)
+        client = self.name_of(row.hardware_address)
+        if held is None or held.client != client or row.address in self.exposed:
+            return
+        self.judged["I14 own word"] += 1
+        if held.end_ms > self.now_ms() and (client, row.address) not in self.given_up:
+            raise ViolationError(
+                f"I14: {format_address(row.address)} is taken from {client}, whose lease runs for "
+                f"{(held.end_ms - self.now_ms()) // 1000} s more, by a {row.transaction.name} that "
+                "it has not sent"
+            )
+
     def _follow_grant(self, shadow: Shadow, row: Binding) -> None:
+        self._check_own_word(row)
         now_ms = self.now_ms()
         grants = self.grants.setdefault(row.address, {})
         if row.state is not BindingState.BOUND:
@@ -360,6 +403,9 @@ class Evidence:
         now_ms = self.now_ms()
         for address in range(new.first, new.last + 1):
             self.judged["I2"] += 1
+            declined = shadow.rows.get(address)
+            if declined is not None and declined.state is BindingState.UNAVAILABLE:
+                self._check_rest_after_decline(shadow, declined)
             if address in self.exposed:
                 continue
             owner = self.owner_of.setdefault((address, new.epoch), shadow.number)
@@ -513,6 +559,7 @@ class Evidence:
         if row is None or row.state is not BindingState.UNAVAILABLE:
             return
         self.judged["I13 unavailable"] += 1
+        self._check_rest_after_decline(shadow, row)
         epoch = shadow.owns(address)
         if shadow.true_ms(row.transaction_at) + 1000 > decided_ms:
             return
@@ -520,6 +567,15 @@ class Evidence:
             raise ViolationError(
                 f"I13: {shadow.name} offers {format_address(address)}, which is UNAVAILABLE for "
                 f"{row.expires_at - self.now_ms() // 1000} s more"
+            )
+
+    def _check_rest_after_decline(self, shadow: Shadow, row: Binding) -> None:
+        """I13: a declined address rests for a day, which its row alone does not decide."""
+        until_ms = shadow.true_ms(row.transaction_at) + DECLINED_MS - ROUNDING_MS
+        if row.transaction is Transaction.DECLINE and until_ms > self.now_ms():
+            raise ViolationError(
+                f"I13: {shadow.name} has {format_address(row.address)} for others again "
+                f"{(until_ms - self.now_ms()) // 1000} s too early after it was declined"
             )
 
     def acknowledged(
@@ -569,7 +625,9 @@ class Evidence:
     def refused(self, shadow: Shadow, client: str, held: Holding | None, at_home: bool) -> None:
         """I11: a NAK to a client that is inside a lease, on the network of its address."""
         self.judged["I11"] += 1
-        if held is not None and at_home and held.end_ms > self.now_ms():
+        if held is None or held.client != client:
+            return  # a lease that it remembers is over, and the address another's perhaps
+        if at_home and held.end_ms > self.now_ms():
             if held.address in self.exposed:
                 self.judged["exposed I11"] += 1
                 return
@@ -577,6 +635,14 @@ class Evidence:
                 f"I11: {shadow.name} sends a NAK to {client}, whose lease on "
                 f"{format_address(held.address)} runs for "
                 f"{(held.end_ms - self.now_ms()) // 1000} s more"
+            )
+
+    def answered_choice(self, shadow: Shadow, client: str, is_chosen: bool) -> None:
+        """I11: a REQUEST that names a server is answered by that one or by nobody."""
+        self.judged["I11 choice"] += 1
+        if not is_chosen:
+            raise ViolationError(
+                f"I11: {shadow.name} answers a REQUEST of {client} that names another server"
             )
 
     def ignored(self, shadow: Shadow, what: str, journal: Journal) -> None:

@@ -133,6 +133,8 @@ class Client:
         self.link = 0
         self.waiting_since_ms = -1
         """Since when it has been asking for any address at all; -1: it is not."""
+        self.chosen = 0
+        """The server whose offer it has taken last."""
         self._world = world
         self._transmit = transmit
         self._on_lease = on_lease
@@ -186,6 +188,7 @@ class Client:
             return False
         if message.kind == OFFER and self.state is State.SELECTING:
             self._become(State.REQUESTING, keep_transaction=True)
+            self.chosen = message.server
             self._ask(write_message(
                 REQUEST, self._transaction_id, self.hardware_address,
                 requested=message.your_address, server=message.server,

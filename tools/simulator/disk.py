@@ -169,6 +169,11 @@ class Disk(Store):
         self._synced = None
         return True
 
+    def lose_row(self, address: int) -> None:
+        """A row is gone, as bad memory or a bug would have it; no transaction says so."""
+        self._driver().execute("DELETE FROM binding WHERE address = ?", (address,))
+        self._driver().commit()
+
     def content(self) -> Content:
         with self.read() as tx:
             bindings: dict[int, Binding] = {}

@@ -382,6 +382,44 @@ def _begin_parameters(sim: Simulation, what: What) -> None:
     sim.operator_sets_mul(what["contact"], what["mul_s"])
 
 
+def _draw_rivals(r: random.Random, s: Scope) -> What:
+    mul_s = s.mul_ms // 1000
+    return {"contacts": r.sample(s.members, 2), "mul_s": [mul_s + n for n in range(16)]}
+
+
+def _begin_rivals(sim: Simulation, what: What) -> None:
+    """Two operators want the same parameter changed at the same moment, and differ; so it goes
+    on, with a pause for one of them to have his way."""
+    wanted = iter(what["mul_s"])
+    for turn, pair in enumerate(zip(wanted, wanted, strict=True)):
+        for contact, mul_s in zip(what["contacts"], pair, strict=True):
+            sim.world.after(
+                turn * _RIVALS_PAUSE_MS,
+                lambda c=contact, s=mul_s: sim.operator_sets_mul(c, s),  # type: ignore[misc]
+            )
+
+
+# --- what is not mended when everything else is: only what comes around it can be judged
+
+
+def _draw_dead_link(_: random.Random, s: Scope) -> What:
+    """The same link each time: two of them could cut a member off."""
+    return _both([(s.names[0], s.names[1])])
+
+
+def _begin_dead_link(sim: Simulation, what: What) -> None:
+    sim.world.broken.update((a, b) for a, b in what["cuts"])
+    _cut(sim, what)
+
+
+def _draw_lost_row(r: random.Random, s: Scope) -> What:
+    return {"member": r.choice(s.members), "which": r.getrandbits(16)}
+
+
+def _begin_lost_row(sim: Simulation, what: What) -> None:
+    sim.lose_row(what["member"], what["which"])
+
+
 # --- strangers
 
 
@@ -398,6 +436,7 @@ _SELDOM = 0.25
 """Changes of the group: each of them is followed by minutes in which little else can happen."""
 _RARE = 0.05
 """What a lie about a death makes unsafe cannot be judged any more."""
+_RIVALS_PAUSE_MS = 5_000
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -499,5 +538,8 @@ KINDS: dict[str, Kind] = {
             least_members=2,
         ),
         Kind("mul", _draw_parameters, _begin_parameters, share=_SELDOM),
+        Kind("rivals", _draw_rivals, _begin_rivals, share=_SELDOM, least_members=2),
+        Kind("dead-link", _draw_dead_link, _begin_dead_link, weight=0, least_members=3),
+        Kind("lost-row", _draw_lost_row, _begin_lost_row, weight=0, least_members=2),
     )
 }

@@ -42,6 +42,9 @@ class Parameters:
     readmits: int = 1
     """Whether operators let in again whom they took out; 0: who is out stays out."""
     level: str = "objects"
+    stay_leases: float = 4
+    """How long a client stays, on average, in leases; and how long it is away then."""
+    away_leases: float = 0.67
 
     @property
     def founders(self) -> int:
@@ -174,7 +177,8 @@ def _draw_weather(r: random.Random) -> dict[str, Any]:
 def _draw_client(seed: int, number: int, p: Parameters) -> ClientPlan:
     r = random.Random(f"client {number} of {seed}")
     link = r.randint(0, p.links)
-    stay_ms, away_ms = p.lease_s * 4_000, p.lease_s * 670
+    stay_ms = round(p.lease_s * 1_000 * p.stay_leases)
+    away_ms = round(p.lease_s * 1_000 * p.away_leases)
     sessions = []
     at = r.randint(0, min(p.lease_s * 300, p.seconds * 100))
     while at < p.seconds * 1000:

@@ -79,6 +79,7 @@ class Simulation:
         self.world = World(random.Random(f"run of {plan.seed}"), Link())
         self.evidence = Evidence(lambda: self.world.now_ms)
         self.evidence.is_running = lambda number: self.member(number).running
+        self.evidence.name_of = self._name_of
         self.last_death_ms = -1
         """When an operator last said that a member is dead."""
         self.reserved: set[int] = set()
@@ -225,6 +226,9 @@ class Simulation:
         message = clients.read_message(reply.data)
         self.counters[f"reply {message.kind}"] += 1
         shadow = self.shadow(member)
+        client = self._by_hardware.get(message.hardware_address)
+        if message.kind in (clients.ACK, clients.NAK) and client is not None:
+            self._judge_server(shadow, client, message)
         if message.kind in (clients.OFFER, clients.ACK) and message.your_address:
             self.evidence.offered(shadow, message.your_address, decided_ms)
         if message.kind == clients.ACK and message.lease_s:
@@ -232,10 +236,14 @@ class Simulation:
             self.evidence.acknowledged(
                 shadow, message.hardware_address, message.your_address, message.lease_s, end_ms
             )
-        elif message.kind == clients.NAK:
-            client = self._by_hardware.get(message.hardware_address)
-            if client is not None:
-                self._judge_nak(shadow, client, message)
+        elif message.kind == clients.NAK and client is not None:
+            self._judge_nak(shadow, client, message)
+
+    def _judge_server(self, shadow: Shadow, client: Client, message: clients.Message) -> None:
+        """A client that has taken one server's offer is answered by no other."""
+        is_current = message.transaction_id == client.transaction_id
+        if is_current and client.state is clients.State.REQUESTING:
+            self.evidence.answered_choice(shadow, client.name, message.server == client.chosen)
 
     def _judge_nak(self, shadow: Shadow, client: Client, message: clients.Message) -> None:
         lease = client.lease
@@ -254,6 +262,10 @@ class Simulation:
         self.clients.append(client)
         self._by_hardware[hardware_address] = client
         return client
+
+    def _name_of(self, hardware_address: bytes) -> str:
+        client = self._by_hardware.get(hardware_address)
+        return client.name if client is not None else ""
 
     def link_of(self, address: int) -> int:
         """The link on which an address is at home: 0 the LAN, else behind that relay."""
@@ -458,6 +470,22 @@ class Simulation:
             node.notice_store_change()
 
         self.member(contact).ask_operator(reserve)
+
+    def lose_row(self, number: int, which: int) -> None:
+        """A row that another member wrote is gone from a disk, and nothing tells it: what its
+        member makes of that is exposed, and the row must come back. It is of an address that was
+        never this member's, which would give it away once more."""
+        shadow, disk = self.evidence.shadows[number], self.member(number).disk
+        mine = {a for first, last, _ in shadow.owned for a in range(first, last + 1)}
+        rows = sorted(
+            address
+            for address, row in shadow.rows.items()
+            if row.transaction_server != number and address not in mine
+        )
+        if rows:
+            address = rows[which % len(rows)]
+            disk.lose_row(address)
+            self.evidence.exposed.add(address)
 
     def send_bad_input(self, number: int, salt: int) -> None:
         member, shadow = self.member(number), self.evidence.shadows[number]

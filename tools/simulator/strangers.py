@@ -32,6 +32,13 @@ STRANGER = 99
 _PAUSE_MS = (20_000, 400_000)
 
 
+_DEEDS = (
+    "starve", "starve", "release", "decline", "claim", "rubbish",
+    "release as itself", "release from elsewhere", "decline as itself",
+)  # fmt: skip
+"""The last three can be seen through: they must change nothing, so the address is not exposed."""
+
+
 class Liar:
     """A dishonest client. `victims()` are leases of honest ones; `lie(address)` says about which
     one it has lied."""
@@ -85,7 +92,7 @@ class Liar:
     def _act(self) -> None:
         r = self._world.random
         victims = self._victims()
-        deed = r.choice(["starve", "starve", "release", "decline", "claim", "rubbish"])
+        deed = r.choice(_DEEDS)
         if deed == "starve" or (deed != "rubbish" and not victims):
             self._send(write_message(DISCOVER, r.getrandbits(32), self._new_face()))
             return
@@ -93,8 +100,28 @@ class Liar:
             self._send(bytes(r.getrandbits(8) for _ in range(r.choice([10, 240, 300]))))
             return
         hardware_address, lease = r.choice(victims)
-        self._lie(lease.address)
         number = r.getrandbits(32)
+        if deed == "release as itself":
+            self._send(
+                write_message(RELEASE, number, self._new_face(), lease.address, 0, lease.server),
+                lease.server,
+                lease.address,
+            )
+            return
+        if deed == "release from elsewhere":
+            self._send(
+                write_message(RELEASE, number, hardware_address, lease.address, 0, lease.server),
+                lease.server,
+                lease.address + 1,
+            )
+            return
+        if deed == "decline as itself":
+            message = write_message(
+                DECLINE, number, self._new_face(), 0, lease.address, lease.server
+            )
+            self._send(message)
+            return
+        self._lie(lease.address)
         if deed == "release":
             self._send(
                 write_message(RELEASE, number, hardware_address, lease.address, 0, lease.server),

@@ -62,6 +62,8 @@ class World:
     storms: list[tuple[frozenset[str], Link]] = field(default_factory=list)
     """Worse links around the named ends, while a fault lasts; no names: everywhere."""
     clogs: list[Clog] = field(default_factory=list)
+    broken: set[Pair] = field(default_factory=set)
+    """Directed pairs that stay cut when everything else is healed."""
     sent: int = 0
     _queue: list[tuple[int, int, Act]] = field(default_factory=list)
     _count: int = 0
@@ -160,6 +162,7 @@ class World:
     def heal(self) -> None:
         """A quiet network from now on."""
         self.cuts.clear()
+        self.cut(self.broken)
         self.storms.clear()
         for clog in list(self.clogs):
             self.unclog(clog)

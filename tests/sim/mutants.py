@@ -1,0 +1,454 @@
+"""The rules of the production code, taken out one by one: each must be noticed by the simulator.
+
+The rules are those of protocol.md, whose section every mutant names. A world is chosen such that
+its rule matters there: few addresses and clients that come and go, or the faults against which the
+rule stands. Mutants that only the model can see are in tests/model/test_mutants.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.dhcp import claim, lease, request, returns
+from agent.dhcp.engine import DhcpServer
+from agent.model import AddressState, Nonce
+from agent.sync import (
+    expulsion,
+    lineage,
+    merge,
+    records,
+    recover,
+    stream,
+    verdict,
+)
+from agent.sync.ballot import Ballots
+from agent.sync.giver import Giver
+from agent.sync.group import Membership
+from agent.sync.keeper import Keeper
+from agent.sync.node import Node
+from agent.sync.ownership import MOVES, AddressEvent, move
+from agent.sync.poll import Poll
+from agent.sync.promise import Promises
+from agent.sync.pull import Pull
+from agent.sync.recover import Recovery
+from agent.sync.situation import Situation
+from agent.sync.stream import Push
+from tests.sim.mutation import Change, Edit, Entries, Exchange, Mutant
+from tools.simulator.run import Parameters
+
+CUTS = ("halves", "alone", "bridge", "one-way", "cut")
+CROWDED = Parameters(members=3, seconds=400, pool_size=32, clients=20)
+CUT = replace(CROWDED, faults=CUTS)
+JOINING = replace(CROWDED, seconds=500, joiners=1)
+HURRIED = replace(JOINING, lease_s=20, mul_s=10, pool_size=16, clients=30)
+SHORT = replace(CROWDED, seconds=200, lease_s=20, mul_s=10, pool_size=16, clients=16)
+SHORT_CUT = replace(SHORT, faults=CUTS)
+REMOVING = replace(SHORT, faults=("remove", "partner-down", "halves", "crash", "cut"))
+LOSING = replace(SHORT, faults=("rollback", "wipe", "lost-writes", "halves", "cut", "crash"))
+FULL = replace(SHORT, faults=("full-disk", "slow-disk", "crash"))
+STRANGERS = replace(SHORT, seconds=100, clients=4, faults=("bad-input",))
+RIVALS = replace(SHORT, seconds=300, clients=3, faults=("rivals", "crash", "loss"))
+QUIET = replace(SHORT, seconds=100, faults=False)
+WIDE = replace(QUIET, seconds=60, pool_size=2000, clients=4)
+CHURN = replace(
+    SHORT, seconds=300, pool_size=24, clients=60, stay_leases=1, away_leases=4,
+    faults=("client-side", "cut", "alone", "halves", "loss", "crash"),
+)  # fmt: skip
+DEATHS = replace(
+    CHURN, lease_s=60, mul_s=60, seconds=500,
+    faults=("remove", "partner-down", "halves", "cut", "alone"),
+)  # fmt: skip
+LOSSES = replace(
+    CHURN, lease_s=60, mul_s=60, seconds=400,
+    faults=("rollback", "wipe", "lost-writes", "halves", "cut", "alone"),
+)  # fmt: skip
+LONELY_LOSSES = replace(LOSSES, faults=("rollback", "wipe", "alone"))
+APART = replace(
+    CHURN, lease_s=60, mul_s=20, seconds=500, pool_size=20, stay_leases=2,
+    faults=("halves", "alone", "one-way", "crash"),
+)  # fmt: skip
+LIARS = replace(
+    CROWDED, lease_s=60, seconds=600, pool_size=24, clients=10, dishonest=6, stay_leases=30,
+    faults=("halves", "alone", "cut"),
+)  # fmt: skip
+HURRIED_CHURN = replace(CHURN, joiners=1, pool_size=16, faults=("crash", "cut", "alone"))
+ROTTEN = replace(CHURN, faults=("lost-row",))
+DEAD_LINK = replace(CHURN, faults=("dead-link",))
+
+
+def name_of_world(world: Parameters) -> str:
+    """The first constant of this module with that value."""
+    return next(name for name, value in globals().items() if value == world)
+
+
+MUTANTS: list[Mutant] = []
+
+
+def _add(name: str, section: int, rule: str, world: Parameters, *changes: Change) -> None:
+    MUTANTS.append(Mutant(name, section, rule, world, changes))
+
+
+# --- 2. Which record wins
+
+_add(
+    "a_merge_shortens_a_lease", 2,
+    "The expiry of two merged records is the winner's, not the later one.", SHORT_CUT,
+    Edit(merge._join, ("max(a.expires_at, b.expires_at)", "winner.expires_at")),
+)  # fmt: skip
+_add(
+    "a_merge_shortens_what_was_pushed", 2,
+    "The potential expiry of two merged records is the winner's.", SHORT_CUT,
+    Edit(
+        merge._join,
+        (
+            "max(a.potential_expires_at, b.potential_expires_at)",
+            "max(winner.expires_at, winner.potential_expires_at)",
+        ),
+    ),
+)  # fmt: skip
+_add(
+    "grants_are_not_ordered", 2,
+    "Within an epoch a record of an earlier grant may win.", SHORT_CUT,
+    Edit(merge._order, ("row.grant,\n        row.state,", "row.state,")),
+)  # fmt: skip
+
+_add(
+    "unavailable_does_not_win", 2,
+    "Within an epoch a later grant beats UNAVAILABLE.", LIARS,
+    Edit(merge._order, ("row.state is BindingState.UNAVAILABLE,\n        ", "")),
+)  # fmt: skip
+
+# --- 3. How long a lease may be
+
+_add(
+    "leases_run_ahead", 3, "The full lease at once, whatever the others have recorded.", CROWDED,
+    Edit(lease.decide_grant, ("not terms.alone and ", "False and ")),
+)  # fmt: skip
+_add(
+    "unknown_is_acknowledged", 3, "What was pushed counts as recorded by everybody.", CROWDED,
+    Edit(
+        lease.acknowledged_expiry,
+        ("return row.acknowledged_at", "return row.potential_expires_at"),
+    ),
+)  # fmt: skip
+_add(
+    "one_acknowledgement_is_enough", 3,
+    "What one other member has recorded counts as recorded by all.", SHORT_CUT,
+    Edit(Push._acknowledge, ("min(min(", "min(max(")),
+)  # fmt: skip
+
+# --- 4. The complete poll
+
+_add(
+    "promises_are_not_kept", 4, 'A "yes" is said and not written down.', CROWDED,
+    Exchange(Promises, "_promise", lambda self, tx, verdict, epoch, to, nonce: None),
+)  # fmt: skip
+_add(
+    "live_leases_do_not_count", 4, "A poll is agreed to although a client has the address.",
+    CROWDED, Exchange(verdict, "is_dead", lambda *_: True),
+)  # fmt: skip
+_add(
+    "one_answer_is_enough", 4,
+    "A poll is complete with the first answer, and begun where not all can be asked.", CUT,
+    Edit(
+        Poll.answered,
+        ("all(peer in attempt.agreed for peer in self._situation.pollers)", "attempt.agreed"),
+    ),
+    Exchange(Situation, "all_reachable", True),
+)  # fmt: skip
+_add(
+    "the_first_round_is_enough", 4, "Who could agree counts as who has promised.", CROWDED,
+    Edit(Poll._round_complete, ("attempt.phase is Phase.RESERVE", "True")),
+)  # fmt: skip
+_add(
+    "promised_twice", 4, "What is promised to one member is promised to another one too.", CHURN,
+    Edit(verdict._refuses, ("return True", "return row.state is not AddressState.PROMISED")),
+)  # fmt: skip
+_add(
+    "former_clients_are_served", 4, "A promise keeps no former client from being served.", CHURN,
+    Exchange(claim, "is_withheld", lambda *_: False),
+)  # fmt: skip
+_add(
+    "the_engine_overlooks_a_promise", 4,
+    "The engine goes on with what it knew of the ownership before the promise.", CHURN,
+    Edit(
+        DhcpServer._refresh,
+        ("self._ownership.forget()\n        derived.stock.forget()", "pass"),
+    ),
+)  # fmt: skip
+_add(
+    "no_restocking", 4, "Who has few addresses left asks for no more.", QUIET,
+    Exchange(Keeper, "_restock", lambda *_: None),
+)  # fmt: skip
+
+# --- 5. TRANSFER
+
+_add(
+    "a_giver_keeps_what_it_gives", 5,
+    "What is given away is not TRANSFERRING at the giver, and so its own.", CHURN,
+    Edit(Giver._give_span, ("move(tx, AddressEvent.TRANSFER_OFFERED, row)", "pass")),
+)  # fmt: skip
+
+
+def _take_back(self, tx):  # type: ignore[no-untyped-def]
+    """In the place of `Giver.owing`, which is asked whenever a Hello is due."""
+    for row in tx.address_ranges_in(AddressState.TRANSFERRING):
+        mine = replace(
+            row, state=AddressState.BINDABLE, epoch=row.epoch - 1, member=self._situation.me,
+            nonce=Nonce(0, 0), generation=0,
+        )  # fmt: skip
+        move(tx, AddressEvent.TAKER_LOST, mine)
+    return frozenset()
+
+
+_add(
+    "a_gift_is_taken_back", 5,
+    "What has not been acknowledged by the next Hello is the giver's again.", CHURN,
+    Exchange(Giver, "owing", _take_back),
+    Entries(MOVES, {(AddressState.TRANSFERRING, AddressEvent.TAKER_LOST): AddressState.BINDABLE}),
+)  # fmt: skip
+
+# --- 6. Serving clients
+
+_add(
+    "answers_for_another_server", 6,
+    "A REQUEST that names another member is answered all the same.", QUIET,
+    Edit(
+        request.handle_selecting,
+        ("m.packet.server_identifier not in c.own_addresses", "False"),
+    ),
+    Exchange(DhcpServer, "_may_write", lambda self, packet: True),
+)  # fmt: skip
+
+_add(
+    "a_nak_for_what_is_not_known", 6,
+    "A client whose address is not known here is refused by a NAK instead of silence.", APART,
+    Edit(
+        request._extend,
+        ("return Answer(None, right)", "return Answer(MessageType.NAK, right)"),
+    ),
+)  # fmt: skip
+_add(
+    "anybody_may_release", 6, "A RELEASE is believed whoever sends it.", LIARS,
+    Edit(
+        returns.handle_release,
+        (" or row.client_key != packet.client_key", ""),
+        ("row.hardware_address != packet.client_hardware_address or ", ""),
+    ),
+)  # fmt: skip
+_add(
+    "a_release_from_anywhere", 6, "A RELEASE is believed whatever address it comes from.", LIARS,
+    Edit(
+        returns.handle_release,
+        ("not packet.gateway_address and m.received.source != m.address", "False"),
+    ),
+)  # fmt: skip
+_add(
+    "anybody_may_decline", 6, "A DECLINE is believed of others than the holder.", LIARS,
+    Edit(returns.handle_decline, (" or row.client_key != packet.client_key", "")),
+)  # fmt: skip
+_add(
+    "what_was_declined_is_given_again", 6, "A declined address is still its client's.", LIARS,
+    Edit(claim.claim, ("and row.state is not BindingState.UNAVAILABLE\n", "\n")),
+)  # fmt: skip
+
+_add(
+    "a_declined_address_does_not_rest", 6, "A declined address may be polled for at once.", LIARS,
+    Exchange(returns, "DECLINE_HOLD_S", 0), Exchange(verdict, "DECLINE_HOLD_S", 0),
+)  # fmt: skip
+
+# --- 7. Durable before visible
+
+_add(
+    "replies_leave_without_their_row", 7,
+    "One answer in three leaves although its row is not written.", CROWDED,
+    Edit(
+        DhcpServer._handle,
+        ("if context.view.changed:", "if context.view.changed and now_ms % 3:"),
+    ),
+)  # fmt: skip
+_add(
+    "a_full_disk_does_not_matter", 7, "An ACK leaves although its commit has failed.", FULL,
+    Edit(
+        DhcpServer.handle_batch,
+        (
+            "self._tell_store_state(error)\n        return []",
+            "self._tell_store_state(error)\n        return self._finish(handled)",
+        ),
+    ),
+)  # fmt: skip
+
+# --- 8. Membership
+
+_add(
+    "a_ballot_is_promised_and_forgotten", 8, "An acceptor keeps no promise of a ballot.", RIVALS,
+    Edit(Ballots._prepare, ("tx.put_ballot(Ballot(generation, number, accepted, value))", "pass")),
+)  # fmt: skip
+_add(
+    "a_value_is_accepted_and_forgotten", 8, "An acceptor keeps no value that it accepted.", RIVALS,
+    Edit(
+        Ballots._accept,
+        ("tx.put_ballot(Ballot(value.generation, number, number, value))", "pass"),
+    ),
+)  # fmt: skip
+_add(
+    "nothing_is_adopted", 8,
+    "A new coordinator puts its own wish before a value that was accepted.", RIVALS,
+    Edit(
+        Ballots._adopt_accepted,
+        ("current.adopted is None or answer.accepted > current.adopted", "False"),
+    ),
+)  # fmt: skip
+_add(
+    "lower_ballots_are_heard", 8,
+    "An acceptor votes for a ballot below the one that it has promised.", RIVALS,
+    Edit(Ballots._accept, ("held is not None and number < held.promised", "False")),
+)  # fmt: skip
+_add(
+    "no_majority_is_needed", 8, "One vote decides a ballot.", RIVALS,
+    Edit(
+        Ballots._vote,
+        ("2 * len(current.votes) <= len(situation.group.current)", "not current.votes"),
+    ),
+)  # fmt: skip
+_add(
+    "no_quarantine", 8, "What a removed member may have given and told nobody is not held.", DEATHS,
+    Edit(recover.held_until, ("not lost or", "True or")),
+)  # fmt: skip
+_add(
+    "a_removed_member_goes_on", 8, "A member that hears of its removal goes on serving.", REMOVING,
+    Edit(
+        expulsion.follow,
+        ('begin_recovery(tx, now, "the group has decided that this member is out")', "pass"),
+    ),
+)  # fmt: skip
+_add(
+    "a_joiner_serves_at_once", 8,
+    "A joining member serves before it has pulled from everybody.", HURRIED,
+    Edit(Membership._finish_joining, ("if not peer.told:\n            return", "continue")),
+)  # fmt: skip
+_add(
+    "what_a_joiner_did_not_see_does_not_matter", 8,
+    "A member serves a former client of an address whose lease had ended before it joined.",
+    HURRIED_CHURN, Exchange(claim, "_ended_at", lambda row: 2**60),
+)  # fmt: skip
+_add(
+    "a_lost_commit_stays_lost", 8,
+    "A decision is told once, and who speaks of another generation is not asked.", JOINING,
+    Exchange(Membership, "refresh", lambda *_: None),
+    Edit(
+        Membership.tick,
+        ("telling.at_ms = now_ms + telling.wait_ms", "telling.at_ms = 2**60"),
+    ),
+)  # fmt: skip
+_add(
+    "foreign_generations_are_heard", 8,
+    "A message of another generation or membership is taken in.", STRANGERS,
+    Edit(
+        Situation.check,
+        (
+            "header.generation != self.generation or header.membership_hash != self.group_hash",
+            "False",
+        ),
+    ),
+)  # fmt: skip
+_add(
+    "the_membership_hash_is_not_looked_at", 8,
+    "A message of this generation and another membership is taken in.", STRANGERS,
+    Edit(Situation.check, (" or header.membership_hash != self.group_hash", "")),
+)  # fmt: skip
+_add(
+    "strangers_are_heard", 8, "A message of nobody in the group is taken in.", STRANGERS,
+    Edit(
+        Situation.check,
+        (
+            "if member is None or header.sender == self.me:\n",
+            "if member is None:\n        return Peer(header.sender)\n"
+            "    if header.sender == self.me:\n",
+        ),
+    ),
+)  # fmt: skip
+_add(
+    "foreign_groups_are_taken", 8, "The value of another group is taken on from a stranger.",
+    STRANGERS,
+    Edit(
+        Membership.receive_commit,
+        ("group is not None and stranger and not descends(value, group)", "False"),
+    ),
+    Edit(
+        Membership._check_foreign, ("group is not None and value.name != group.name", "False")
+    ),
+    Edit(lineage.descends, ("later.name != earlier.name or ", "")),
+)  # fmt: skip
+
+# --- 9. Hello, alignment, repair
+
+_add(
+    "nothing_is_pushed_or_pulled", 9, "What a member lacks it is not sent and does not ask for.",
+    SHORT_CUT,
+    Edit(Push.tick, ("own.applied - after > PUSH_BEHIND_MAX", "True")),
+    Edit(Pull._lacking, ("not peer.reachable", "True")),
+)  # fmt: skip
+_add(
+    "a_record_is_lost_on_the_way_in", 9,
+    "What a member claims by its vector it does not always hold.", JOINING,
+    Edit(stream._plausible, ("return good", "return good[1:] if len(good) % 3 == 0 else good")),
+)  # fmt: skip
+_add(
+    "digests_are_not_compared", 9, "Rows that differ under equal vectors stay so.", ROTTEN,
+    Exchange(Node, "_compare_digests", lambda *_: None),
+)  # fmt: skip
+_add(
+    "acknowledgements_take_no_detour", 9,
+    "What a member holds is not told by third members where a link is cut.", DEAD_LINK,
+    Exchange(Situation, "relayed_to", lambda *_: {}),
+)  # fmt: skip
+_add(
+    "records_take_no_detour", 9, "Only the author of a record is asked for it.", DEAD_LINK,
+    Edit(
+        Pull._lacking,
+        ("stream != own and ", "stream_member(stream) == peer.member and stream != own and "),
+    ),
+)  # fmt: skip
+
+# --- 10. Losing and restoring state
+
+_add(
+    "ownership_outlives_its_store", 10,
+    "A member that has lost its store still owns what the rest of it says.", LONELY_LOSSES,
+    Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
+)  # fmt: skip
+_add(
+    "a_rollback_is_not_seen", 10, "What the others remember of a member is not compared.", LOSING,
+    Edit(Recovery._behind, ("incarnation, version = hello.known", 'return ""')),
+)  # fmt: skip
+_add(
+    "a_start_is_not_confirmed", 10, "A member serves before its peers have spoken.", LOSSES,
+    Edit(
+        recover.begin_start,
+        ("tx.set_serving(False, local.serving_since)\n        tx.set_unconfirmed(True)", "pass"),
+    ),
+)  # fmt: skip
+
+# --- 11. Clocks
+
+_add(
+    "instants_travel_as_they_are", 11,
+    "An expiry travels as the sender's instant, not as seconds from now.", SHORT,
+    Edit(records._away, ("instant - now_s", "instant")),
+    Edit(records._instant, ("base_s + away", "away")),
+)  # fmt: skip
+
+# --- Invariants: bounds
+
+_add(
+    "a_message_for_each_address", 4, "A poll asks for single addresses, not for ranges.", WIDE,
+    Edit(
+        Poll._ask,
+        (
+            "self._situation.send(to, request)",
+            "for _ in range(ranges.size(attempt.spans)):\n"
+            "        self._situation.send(to, request)",
+        ),
+    ),
+)  # fmt: skip
