@@ -92,6 +92,7 @@ class Membership:
         self._query: dict[MemberId, int] = {}
         self._told_those_out = False
         self._all_told_ms = 0
+        self._began_ms = 0
 
     # --- the wish
 
@@ -118,10 +119,13 @@ class Membership:
             raise PeerError(
                 "self", "a member cannot remove itself: let it leave, or ask another member"
             )
-        if user and not situation.votes:
+        is_operator = user not in ("", SAFE_PERIOD)
+        if is_operator and not situation.votes:
             raise PeerError("not_voting", self._why_i_do_not_vote())
         if len(self._wishes) >= WISHES_MAX:
-            raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
+            if is_operator:
+                raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
+            return  # it is wished for again
         if all(wish.change != change for wish in self._wishes):
             until_ms = now_ms + situation.settings.wish_ms
             self._wishes.append(Wish(change, user, until_ms, force and user != SAFE_PERIOD))
@@ -226,6 +230,7 @@ class Membership:
 
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         situation = self._situation
+        self._began_ms = self._began_ms or now_ms
         if situation.group is None:
             return now_ms + _IDLE_MS
         due = now_ms + _IDLE_MS
@@ -296,13 +301,21 @@ class Membership:
         due = now_ms + _IDLE_MS
         for peer in list(situation.peers.values()):
             silent_since = max(peer.heard_at_ms, peer.seen_at_ms, situation.took_group_ms)
-            if now_ms < silent_since + safe_ms:
-                due = min(due, silent_since + safe_ms)
-            elif self._has_majority(now_ms) or len(situation.group.current) == 2:
+            ends_ms = max(silent_since, self._began_ms) + safe_ms
+            if now_ms < ends_ms:
+                due = min(due, ends_ms)
+            elif self._may_take_down(now_ms):
                 change = Expel(peer.member, keeps_seat=True)
                 self.propose(tx, change, SAFE_PERIOD, True, now_ms)
-                return now_ms
+                return now_ms + _RETRY_MS
         return due
+
+    def _may_take_down(self, now_ms: int) -> bool:
+        group = self._situation.group
+        assert group is not None
+        if self._has_majority(now_ms):
+            return self._situation.votes
+        return len(group.current) == 2
 
     def _forget_past_mul(self, tx: StoreTransaction, group: Group, now_ms: int) -> int:
         """When everybody has long used the present MUL, and every lease of before is over."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
+from agent.limits import WISHES_MAX
 from agent.model import AddressState, Group, MemberState, Nonce, Service
 from agent.sync import messages as m
+from agent.sync import recover
 from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
 from agent.sync.endpoint import Endpoint
 from agent.sync.version import membership_hash
@@ -821,6 +823,58 @@ def test_the_safe_period_takes_a_silent_member_down() -> None:
         lan.run(20_000)
         assert state_of(lan, last, at=1) is MemberState.DOWN
         assert any(entry[0] == "safe-period" for m_ in lan.nodes for entry in audit(lan, m_))
+
+
+@pytest.mark.parametrize("members", [2, 3])
+def test_the_safe_period_begins_anew_with_a_start(members: int) -> None:
+    """Who has just started has heard nobody yet."""
+    lan = make_lan(members)
+    propose(lan, 1, Parameters(safe_period_s=60))
+    lan.run(5_000)
+    lan.restart(1)
+    lan.passes = lambda sender, to, _: members not in (sender, to)
+    lan.run(50_000)
+    assert state_of(lan, members, at=1) is MemberState.ACTIVE
+    lan.heal()
+    lan.run(20_000)
+    assert state_of(lan, members, at=1) is MemberState.ACTIVE
+
+
+def test_who_does_not_vote_leaves_the_safe_period_to_the_others() -> None:
+    lan = make_lan(5)
+    propose(lan, 1, Parameters(safe_period_s=60))
+    lan.run(5_000)
+    die(lan, 5)
+    with lan.stores[2].write() as tx:
+        recover.begin_start(tx)
+    lan.restart(2)
+    lan.passes = lambda _s, _t, request: not isinstance(request, m.BallotPrepare)
+    lan.run(120_000)
+    with lan.stores[2].read() as tx:
+        assert tx.local().unconfirmed, "it waits for 5"
+    lan.heal()
+    lan.run(20_000)
+    assert state_of(lan, 5, at=2) is MemberState.DOWN
+    lan.run(5_000)
+    with lan.stores[2].read() as tx:
+        assert not tx.local().unconfirmed
+
+
+def test_housekeeping_waits_while_operators_wish_for_too_much() -> None:
+    lan = make_lan(3)
+    propose(lan, 1, Parameters(safe_period_s=60))
+    lan.run(5_000)
+    die(lan, 3)
+    lan.passes = lambda _s, _t, request: not isinstance(request, m.BallotPrepare)
+    lan.run(50_000)
+    for mul_s in range(100, 100 + WISHES_MAX):
+        propose(lan, 1, Parameters(mul_s=mul_s))
+    serve(lan, 1, Service.SHUTDOWN)
+    lan.run(30_000)
+    assert refused(lan, 1, Parameters(mul_s=99)) == "busy"
+    lan.heal()
+    lan.run(120_000)
+    assert state_of(lan, 3, at=2) is MemberState.DOWN
 
 
 def test_the_smaller_part_waits_in_the_safe_period() -> None:
