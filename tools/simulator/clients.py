@@ -115,7 +115,8 @@ class Lease:
 class Client:
     """One client on `link`. `transmit(client, data, destination)` puts a datagram on the wire;
     `on_lease(client, address)` is called whenever an ACK has given it a lease, and when the lease
-    of that address is over: given up, refused by a NAK, or expired."""
+    of that address is over: given up, refused by a NAK, or expired. `is_in_use(client, address)`:
+    whether somebody else answers for a new address on the link; then it is declined."""
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class Client:
         world: Surroundings,
         transmit: Callable[[Client, bytes, int], None],
         on_lease: Callable[[Client, int], None],
+        is_in_use: Callable[[Client, int], bool] = lambda *_: False,
     ) -> None:
         self.name = name
         self.hardware_address = hardware_address
@@ -138,6 +140,7 @@ class Client:
         self._world = world
         self._transmit = transmit
         self._on_lease = on_lease
+        self._is_in_use = is_in_use
         self._transaction_id = 0
         self._requested_at_ms = 0
         self._request: tuple[bytes, int] = (b"", 0)
@@ -150,6 +153,18 @@ class Client:
 
     def holds(self, now_ms: int) -> bool:
         return self.lease is not None and self.lease.end_ms > now_ms
+
+    def uses(self, address: int) -> bool:
+        """Whether it would answer for the address now."""
+        return (
+            self.state is not State.OFF
+            and self.lease is not None
+            and self.lease.address == address
+            and self.holds(self._world.now_ms)
+        )
+
+    def hardware_of(self, _address: int) -> bytes:
+        return self.hardware_address
 
     def start(self, link: int = 0) -> None:
         """Power on: with a lease that it remembers (INIT-REBOOT) or without."""
@@ -245,7 +260,8 @@ class Client:
     def _bind(self, message: Message) -> None:
         start_ms = self._requested_at_ms
         self.waiting_since_ms = -1
-        if self.lease is not None and self.lease.address != message.your_address:
+        is_new = self.lease is None or self.lease.address != message.your_address
+        if self.lease is not None and is_new:
             self._give_up()
         self.lease = Lease(
             message.your_address,
@@ -257,7 +273,21 @@ class Client:
         self._become(State.BOUND)
         self._world.trace(self.name, "bound", message.your_address, message.lease_s)
         self._on_lease(self, message.your_address)
+        if is_new and self._is_in_use(self, message.your_address):
+            self._decline(self.lease)
+            return
         self._at(self.lease.renew_ms, self._renew)
+
+    def _decline(self, lease: Lease) -> None:
+        """RFC 2131 3.1.5: at least ten seconds before it begins anew."""
+        self._give_up()
+        self._become(State.SELECTING)
+        data = write_message(
+            DECLINE, self._transaction_id, self.hardware_address, requested=lease.address,
+            server=lease.server,
+        )  # fmt: skip
+        self._transmit(self, data, BROADCAST)
+        self._later(10_000, self._discover)
 
     def _at(self, when_ms: int, act: Callable[[], None]) -> None:
         self._later(max(0, when_ms - self._world.now_ms), act)

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
+from agent.dhcp.probes import ProbeWish
 from agent.errors import PacketError, PeerError, StoreError
-from agent.limits import STORE_RETRY_S
+from agent.limits import PROBE_RESEND_MS, STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import StoreTransaction
 from agent.sync import codec
@@ -59,7 +60,8 @@ class Judge(Protocol):
 
 
 class SimulatedMember:
-    """`peer(id)` finds another member; `carry(member, reply)` puts a DHCP datagram on the wire."""
+    """`peer(id)` finds another member; `carry(member, reply)` puts a DHCP datagram on the wire, and
+    `try_address(member, wish)` an ARP request or an echo."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class SimulatedMember:
         judge: Judge,
         peer: Callable[[MemberId], SimulatedMember | None],
         carry: Callable[[SimulatedMember, Reply], None],
+        try_address: Callable[[SimulatedMember, ProbeWish], None],
     ) -> None:
         self.member = member
         self.name = f"m{member}"
@@ -89,6 +92,7 @@ class SimulatedMember:
         self._judge = judge
         self._peer = peer
         self._carry = carry
+        self._try_address = try_address
         self._life = 0
         self._paused = False
         self._held: list[Act] = []
@@ -448,6 +452,8 @@ class SimulatedMember:
         if self.crash_point == "before reply":
             self.crash()
             return None
+        if self._server.probes.is_busy:
+            self._send_probes(life)
         decided_ms = self._world.now_ms
         for reply in replies:
             self._leave(functools.partial(self._say, reply, decided_ms))
@@ -457,6 +463,27 @@ class SimulatedMember:
         if written:
             self._node.notice_store_change()
             self._plan_timer(self._world.now_ms + 1)
+        return None
+
+    def _send_probes(self, life: int) -> object:
+        """What the engine's loop does beside the packets."""
+        if life != self._life:
+            return False
+        if self._hold(lambda: self._send_probes(life)):
+            return None
+        for wish in self._server.probes.take_due(self.now_ms()):
+            self._try_address(self, wish)
+        if self._server.probes.is_busy:
+            self._world.after(PROBE_RESEND_MS, lambda: self._send_probes(life))
+        return None
+
+    def hear_probe(self, address: int, hardware_address: bytes) -> object:
+        """Somebody answers for an address."""
+        if not self.running:
+            return False
+        if self._hold(lambda: self.hear_probe(address, hardware_address)):
+            return None
+        self._server.note_probe_answers([(address, hardware_address)])
         return None
 
     def _say(self, reply: Reply, decided_ms: int) -> None:

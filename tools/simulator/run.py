@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.dhcp.packet import Reply
+from agent.dhcp.probes import BY_ROUTE, ProbeWish
 from agent.limits import GC_THRESHOLDS, MEMBERS_MAX
-from agent.model import Group, Member, MemberState, Pool, Reservation, Service, Subnet
+from agent.model import Group, Member, MemberState, Pool, Reservation, Service, Subnet, Transaction
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.change import Expel
@@ -39,6 +40,7 @@ from tools.simulator.world import Link, World
 
 __all__ = ["Parameters", "Result", "Simulation", "drawn", "run", "run_plan"]
 
+_COUNTED = (Transaction.DECLINE, Transaction.CLAIM, Transaction.PROBE, Transaction.CONFLICT)
 _READMITTED_MS = 30_000
 _SETTLE_S = 20
 PACKETS_EVERY = 100
@@ -129,8 +131,9 @@ class Simulation:
                 if number == 1:
                     tx.save_configuration([(row, False) for row in self._networks()])
         member = SimulatedMember(
-            number, disk, self.world, self.settings, self, self.member_or_none, self._carry
-        )
+            number, disk, self.world, self.settings, self, self.member_or_none, self._carry,
+            self._try_address,
+        )  # fmt: skip
         if self.in_packets:
             member.packet_end = self._packet_end
         if number <= len(self.plan.clocks):
@@ -198,6 +201,9 @@ class Simulation:
 
     def committed(self, member: SimulatedMember) -> None:
         journal = member.disk.journal
+        for row in journal.bindings:
+            if row.transaction in _COUNTED:
+                self.counters[f"rows {row.transaction.name}"] += 1
         if journal.matters:
             self.evidence.committed(member.member, journal)
 
@@ -258,7 +264,10 @@ class Simulation:
 
     def add_client(self, number: int) -> Client:
         hardware_address = client_hardware_address(number)
-        client = Client(f"c{number}", hardware_address, self.world, self._transmit, self._on_lease)
+        client = Client(
+            f"c{number}", hardware_address, self.world, self._transmit, self._on_lease,
+            self._is_squatted,
+        )  # fmt: skip
         self.clients.append(client)
         self._by_hardware[hardware_address] = client
         return client
@@ -326,6 +335,31 @@ class Simulation:
             ends.append(client)
         for end in ends:
             self.world.send(member.name, end.name, functools.partial(end.receive, reply.data))
+
+    def _try_address(self, member: SimulatedMember, wish: ProbeWish) -> None:
+        """Whoever uses the address on that link answers, itself or through its router."""
+        self.counters["probes"] += 1
+        address = wish.address
+        ends: list[Client | Liar] = [*self.clients, *self.liars]
+        for end in ends:
+            if end.link == self.link_of(address) and end.uses(address):
+                ask = functools.partial(self._answer_probe, member, wish, end)
+                self.world.send(member.name, end.name, ask)
+
+    def _answer_probe(self, member: SimulatedMember, wish: ProbeWish, end: Client | Liar) -> object:
+        if not end.uses(wish.address):
+            return False
+        self.counters["probes answered"] += 1
+        known = b"" if wish.interface == BY_ROUTE else end.hardware_of(wish.address)
+        hear = functools.partial(member.hear_probe, wish.address, known)
+        self.world.send(end.name, member.name, hear)
+        return None
+
+    def _is_squatted(self, client: Client, address: int) -> bool:
+        """What the client's own ARP request finds (RFC 2131 3.1.5)."""
+        found = any(liar.link == client.link and liar.uses(address) for liar in self.liars)
+        self.counters["declines"] += found
+        return found
 
     def _victims(self) -> list[tuple[bytes, clients.Lease]]:
         now_ms = self.world.now_ms

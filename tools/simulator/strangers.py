@@ -29,6 +29,7 @@ from tools.simulator.clients import (
 from tools.simulator.world import World
 
 STRANGER = 99
+_SQUATS_MAX = 4
 _PAUSE_MS = (20_000, 400_000)
 
 
@@ -62,6 +63,8 @@ class Liar:
         self._on = False
         self._turn = 0
         self._faces = 0
+        self._squats: dict[int, bytes] = {}
+        """Addresses that it goes on using whatever becomes of their leases, by its faces."""
 
     def start(self, link: int = 0) -> None:
         self.link = link
@@ -76,6 +79,12 @@ class Liar:
 
     def owns_hardware(self, hardware_address: bytes) -> bool:
         return hardware_address[:3] == bytes([6, 6, self._number])
+
+    def uses(self, address: int) -> bool:
+        return self._on and address in self._squats
+
+    def hardware_of(self, address: int) -> bytes:
+        return self._squats[address]
 
     def _plan(self) -> None:
         turn = self._turn
@@ -143,10 +152,12 @@ class Liar:
         self._transmit(self, data, destination, source)
 
     def receive(self, data: bytes) -> object:
-        """It takes every address that it is offered, and never comes back."""
+        """It takes every address that it is offered, never comes back, and goes on using some."""
         message = read_message(data)
         if not self._on or message.kind != OFFER:
             return False
+        if len(self._squats) < _SQUATS_MAX and self._world.random.random() < 0.5:
+            self._squats[message.your_address] = message.hardware_address
         self._send(
             write_message(
                 REQUEST, message.transaction_id, message.hardware_address, 0,
