@@ -63,6 +63,10 @@ LOSSES = replace(
     faults=("rollback", "wipe", "lost-writes", "halves", "cut", "alone"),
 )  # fmt: skip
 LONELY_LOSSES = replace(LOSSES, faults=("rollback", "wipe", "alone"))
+CROWDED_LOSSES = replace(
+    LOSSES, pool_size=16, clients=24, stay_leases=2, away_leases=1,
+    faults=("rollback", "wipe", "alone", "halves"),
+)  # fmt: skip
 APART = replace(
     CHURN, lease_s=60, mul_s=20, seconds=500, pool_size=20, stay_leases=2,
     faults=("halves", "alone", "one-way", "crash"),
@@ -179,6 +183,18 @@ _add(
 _add(
     "no_restocking", 4, "Who has few addresses left asks for no more.", QUIET,
     Exchange(Keeper, "_restock", lambda *_: None),
+)  # fmt: skip
+
+_add(
+    "a_message_for_each_address", 4, "A poll asks for single addresses, not for ranges.", WIDE,
+    Edit(
+        Poll._ask,
+        (
+            "self._situation.send(to, request)",
+            "for _ in range(ranges.size(attempt.spans)):\n"
+            "        self._situation.send(to, request)",
+        ),
+    ),
 )  # fmt: skip
 
 # --- 5. TRANSFER
@@ -419,6 +435,11 @@ _add(
     Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(
+    "a_lost_store_is_forgotten", 10,
+    "What a lost store may have given and told nobody is not held by the others.", CROWDED_LOSSES,
+    Edit(recover.note_lost, ("known is not None and known.incarnation >= incarnation", "True")),
+)  # fmt: skip
+_add(
     "a_rollback_is_not_seen", 10, "What the others remember of a member is not compared.", LOSING,
     Edit(Recovery._behind, ("incarnation, version = hello.known", 'return ""')),
 )  # fmt: skip
@@ -437,18 +458,4 @@ _add(
     "An expiry travels as the sender's instant, not as seconds from now.", SHORT,
     Edit(records._away, ("instant - now_s", "instant")),
     Edit(records._instant, ("base_s + away", "away")),
-)  # fmt: skip
-
-# --- Invariants: bounds
-
-_add(
-    "a_message_for_each_address", 4, "A poll asks for single addresses, not for ranges.", WIDE,
-    Edit(
-        Poll._ask,
-        (
-            "self._situation.send(to, request)",
-            "for _ in range(ranges.size(attempt.spans)):\n"
-            "        self._situation.send(to, request)",
-        ),
-    ),
 )  # fmt: skip

@@ -492,8 +492,8 @@ class Evidence:
         now_ms = self.now_ms()
         for member in former.members:
             after = group.member(member.member)
-            if member.state in _GONE:
-                continue
+            if member.state in _GONE or member.member == shadow.number:
+                continue  # who learns of its own removal has given nothing since it was called dead
             if after is not None and (after.state not in _GONE or after.clean):
                 continue
             for address, row in shadow.rows.items():
