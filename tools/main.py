@@ -384,13 +384,16 @@ def bench_dhcp(
     against: Annotated[
         str, typer.Option("--with", metavar="LIST", help="Also: kea,dhcpd (none for neither).")
     ] = "kea,dhcpd",
+    bindings: Annotated[
+        int, typer.Option(metavar="N", help="Leases in dhcpsync's store before the first step.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Rate of 4-way exchanges at <= 2.5 % drops, beside Kea and ISC dhcpd where installed."""
     from tools.bench.dhcp import run_bench
 
     names = [name for name in against.split(",") if name and name != "none"]
-    run_bench(seconds, rounds, names, json)
+    run_bench(seconds, rounds, names, bindings, json)
 
 
 @bench.command("align")
