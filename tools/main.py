@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
+from agent.limits import MEMBERS_MAX
 from tools.arguments import LogLevel, PolicyName, ProcessName, Role, RoleName
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
@@ -394,6 +395,19 @@ def bench_dhcp(
 
     names = [name for name in against.split(",") if name and name != "none"]
     run_bench(seconds, rounds, names, bindings, json)
+
+
+@bench.command("cold")
+def bench_cold(
+    members: Annotated[
+        int, typer.Option(min=2, max=MEMBERS_MAX, metavar="N", help="How many start together.")
+    ] = MEMBERS_MAX,
+    json: Json = False,
+) -> None:
+    """How long a group that starts cold takes to divide a /16 (in a lab of its own)."""
+    from tools.bench.cold import run_bench
+
+    run_bench(members, json)
 
 
 @bench.command("align")
