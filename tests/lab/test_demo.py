@@ -92,7 +92,7 @@ def test_keep_leaves_the_lab_up_and_says_how_to_end_it() -> None:
     assert all(process.find(state.folder(node)) for node in state.nodes() if node.is_member)
     assert str(state.credentials) in done.stdout
     # The way out that it names is one.
-    assert "dhcpsync lab down" in done.stdout
+    assert "tools.main lab down" in done.stdout
     assert lab("status").returncode == 0
     assert lab("down").returncode == 0
     assert left_behind() == NOTHING
