@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
+from agent.limits import MEMBERS_MAX
 from tools.arguments import LogLevel, PolicyName, ProcessName, Role, RoleName
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
@@ -384,13 +385,29 @@ def bench_dhcp(
     against: Annotated[
         str, typer.Option("--with", metavar="LIST", help="Also: kea,dhcpd (none for neither).")
     ] = "kea,dhcpd",
+    bindings: Annotated[
+        int, typer.Option(metavar="N", help="Leases in dhcpsync's store before the first step.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Rate of 4-way exchanges at <= 2.5 % drops, beside Kea and ISC dhcpd where installed."""
     from tools.bench.dhcp import run_bench
 
     names = [name for name in against.split(",") if name and name != "none"]
-    run_bench(seconds, rounds, names, json)
+    run_bench(seconds, rounds, names, bindings, json)
+
+
+@bench.command("cold")
+def bench_cold(
+    members: Annotated[
+        int, typer.Option(min=2, max=MEMBERS_MAX, metavar="N", help="How many start together.")
+    ] = MEMBERS_MAX,
+    json: Json = False,
+) -> None:
+    """How long a group that starts cold takes to divide a /16 (in a lab of its own)."""
+    from tools.bench.cold import run_bench
+
+    run_bench(members, json)
 
 
 @bench.command("align")

@@ -87,8 +87,7 @@ class Departure:
 
     def _free(self, tx: StoreTransaction) -> list[Span]:
         """What this member owns and has not bound: an ownership ends with its first binding."""
-        found = self._poll.unbound(tx, [(0, ranges.ADDRESS_MAX)])
-        return ranges.union(span for free in found.values() for span in free)
+        return self._poll.free(tx, [(0, ranges.ADDRESS_MAX)])
 
     def _has_handed_over(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead]) -> bool:
         situation = self._situation

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.limits import CHOOSE_BINDINGS_MAX, DEMAND_S, FREE_TOLD_MAX, POLL_RANGES_MAX
-from agent.model import AddressState, MemberId, Nonce
+from agent.model import MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import ranges
 from agent.sync.messages import Verdict
@@ -243,20 +243,20 @@ class Keeper:
 
     def _give_back(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
         """A member more, or less that is left, has made every share smaller: let the others have
-        the difference, of the blocks that the hash gives me last."""
+        the difference, of the blocks that the hash gives me last. Some ranges at a time: clients
+        wait for the store while this is written."""
         if not self._situation.pollers or not self._situation.all_reachable:
             stock.not_before_ms = now_ms + self._situation.settings.poll_retry_ms
             return
         excess = stock.free - stock.high
-        held = [
-            (max(row.first, stock.pool[0]), min(row.last, stock.pool[1]))
-            for row in tx.address_ranges(*stock.pool)
-            if row.state is AddressState.BINDABLE
-        ]
         given: list[Span] = []
         for block in reversed(stock.order):
-            given += ranges.take(ranges.intersect(held, [block]), excess - ranges.size(given))
-        self._poll.give_back(tx, ranges.union(given))
+            free = ranges.take(self._poll.free(tx, [block]), excess)
+            given += free
+            excess -= ranges.size(free)
+            if not excess or len(given) >= POLL_RANGES_MAX:
+                break
+        self._poll.give_back(tx, ranges.union(given[:POLL_RANGES_MAX]))
         stock.counted_at = -1
         stock.not_before_ms = now_ms + _COUNT_MS
 

@@ -369,13 +369,19 @@ class Poll:
     def unbound(self, tx: StoreTransaction, spans: list[Span]) -> dict[int, list[Span]]:
         """What of the spans is BINDABLE here and not used up, by epoch."""
         found: dict[int, list[Span]] = {}
-        for row in [row for span in spans for row in tx.address_ranges(*span)]:
-            if row.state is AddressState.BINDABLE:
-                bound = tx.bound_addresses(row.first, row.last, row.epoch)
-                inside = ranges.intersect([(row.first, row.last)], ranges.union(spans))
-                free = ranges.subtract(inside, ranges.union((a, a) for a in bound))
-                found[row.epoch] = ranges.union([*found.get(row.epoch, []), *free])
-        return found
+        for span in spans:
+            for row in tx.address_ranges(*span):
+                if row.state is AddressState.BINDABLE:
+                    first, last = max(row.first, span[0]), min(row.last, span[1])
+                    bound = tx.bound_addresses(first, last, row.epoch)
+                    free = ranges.subtract([(first, last)], ranges.union((a, a) for a in bound))
+                    found.setdefault(row.epoch, []).extend(free)
+        return {epoch: ranges.union(free) for epoch, free in found.items()}
+
+    def free(self, tx: StoreTransaction, spans: list[Span]) -> list[Span]:
+        """The same, whatever the epoch."""
+        found = self.unbound(tx, spans)
+        return ranges.union(span for free in found.values() for span in free)
 
     def _abort(self, tx: StoreTransaction, nonce: Nonce, epoch: int, spans: list[Span]) -> None:
         waiting = set(self._situation.pollers)

@@ -38,13 +38,20 @@ def need(tool: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Three members and two clients; leases of ten minutes."""
+def shape() -> tuple[str, ...]:
+    """Arguments of `lab up`; a module that wants another lab has a fixture of this name."""
+    return ("--members", "3", "--clients", "2", "--lease", "600")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, shape: tuple[str, ...]) -> Iterator[Lab]:
+    """Three members and two clients, with leases of ten minutes, unless the module's `shape` is
+    another one."""
     if reason := why_not():
         pytest.skip(reason)
     root: Path = tmp_path_factory.mktemp("lab")
     made = Lab(root)
-    made.run("lab", "up", "--members", "3", "--clients", "2", "--root", str(root), "--lease", "600")
+    made.run("lab", "up", "--root", str(root), *shape)
     try:
         yield made
     finally:

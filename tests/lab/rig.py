@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +20,9 @@ from pathlib import Path
 from agent.snmp.columns import BINDING
 from agent.snmp.oid import Oid, format_oid
 from tools.lab import network
+from tools.lab.compare import describe, differences
 from tools.lab.layout import Node
+from tools.lab.population import Books
 from tools.manager import Row, Value
 
 REPOSITORY = Path(__file__).parents[2]
@@ -66,15 +71,18 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         return self.run("lab", "exec", node, "--", *command, check=check, timeout_s=timeout_s)
 
-    def start_exec(self, node: str, *command: str) -> subprocess.Popen[str]:
-        """The same, in the background; its output is in its stdout."""
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command in the background; what it says is in its stdout."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tools.main", "lab", "exec", node, "--", *command],
+            [sys.executable, "-m", "tools.main", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=REPOSITORY,
         )
+
+    def start_exec(self, node: str, *command: str) -> subprocess.Popen[str]:
+        return self.start("lab", "exec", node, "--", *command)
 
     def credentials(self) -> dict[str, str]:
         lines = (self.root / "credentials.env").read_text().splitlines()
@@ -105,7 +113,7 @@ class Lab:
         return done
 
     def bindings(self, member: str) -> dict[Oid, Row]:
-        """The binding table by snmpbulkwalk, without what depends on the reader's clock."""
+        """The binding table by snmpbulkwalk."""
         walk = self.snmp("snmpbulkwalk", "monitor", member, "-Cr100", "-Oqnx", _ENTRY).stdout
         table: dict[Oid, Row] = {}
         for line in walk.splitlines():
@@ -114,21 +122,29 @@ class Lab:
                 # Octets are printed over several lines where they are long.
                 assert line.strip(' "'), f"{member}: {line!r} is no cell"
                 continue
-            short = _COLUMNS[int(match[1])]
-            if short not in ("State", "ExpiresAt", "TransactionAt"):
-                index = tuple(int(part) for part in match[2].split("."))
-                table.setdefault(index, {})[short] = _value(match[3])
+            index = tuple(int(part) for part in match[2].split("."))
+            table.setdefault(index, {})[_COLUMNS[int(match[1])]] = _value(match[3])
         return table
 
     def wait_equal(self, members: list[str], within_s: float) -> dict[Oid, Row]:
         """Wait until the members' binding tables are equal; returns the table."""
         found: list[dict[Oid, Row]] = []
+        words: list[str] = []
 
         def equal() -> bool:
             found[:] = [self.bindings(member) for member in members]
-            return all(table == found[0] for table in found)
+            differing = {
+                member: differences(found[0], table)
+                for member, table in zip(members[1:], found[1:], strict=True)
+            }
+            words[:] = [
+                f"{members[0]} and {member}: {describe(rows)}"
+                for member, rows in differing.items()
+                if rows
+            ]
+            return not words
 
-        wait_until(equal, within_s, lambda: f"sizes {[len(table) for table in found]}")
+        wait_until(equal, within_s, lambda: "; ".join(words))
         return found[0]
 
     @contextmanager
@@ -149,6 +165,86 @@ def wait_until(
         assert time.monotonic() < until, f"not within {within_s} s: {words()}"
         time.sleep(0.05)
 
+
+class HonestClients:
+    """`dhcpsync lab clients` at c1, until `close` takes their books."""
+
+    def __init__(self, count: int) -> None:
+        words = ("lab", "clients", "c1", "--count", str(count), "--seconds", "3600", "--json")
+        self._running = subprocess.Popen(
+            [sys.executable, "-m", "tools.main", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+
+    def close(self) -> Books:
+        self._running.send_signal(signal.SIGTERM)
+        output, _ = self._running.communicate(timeout=30)
+        return Books(**json.loads(output))
+
+
+# --- what is on a client's wire -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One DHCP message on the wire."""
+
+    at: float
+    kind: int
+    transaction: bytes
+    hardware_address: bytes
+    address: str
+
+
+class Capture:
+    """Every DHCP message that comes and goes at a client's eth0, while the block lasts."""
+
+    def __init__(self, node: str) -> None:
+        with network.inside(Node.parse(node).namespace):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 26)
+        self._socket.bind(("eth0", 3))
+        self._socket.settimeout(0.2)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+        self._frames: list[tuple[float, bytes]] = []
+
+    def __enter__(self) -> Capture:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Reads on until nothing has come for a moment, so that late answers are seen."""
+        self._stop.set()
+        self._thread.join()
+        statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        self._socket.close()
+        _, dropped = struct.unpack("=II", statistics)
+        assert not dropped, f"the capture itself lost {dropped} frames"
+
+    def _read(self) -> None:
+        while True:
+            try:
+                self._frames.append((time.monotonic(), self._socket.recv(2048)))
+            except TimeoutError:
+                if self._stop.is_set():
+                    return
+
+    def messages(self) -> list[Seen]:
+        found = []
+        for at, frame in self._frames:
+            if frame[12:14] != b"\x08\x00" or frame[23] != socket.IPPROTO_UDP:
+                continue
+            data = frame[14 + (frame[14] & 15) * 4 + 8 :]
+            if data[236:240] == _COOKIE:
+                answer = _parse(data)
+                found.append(Seen(at, answer.kind, data[4:8], data[28:34], answer.address))
+        return found
+
+
+_SOL_PACKET, _PACKET_STATISTICS, _SO_RCVBUFFORCE = 263, 6, 33
 
 # --- a client behind a relay, so that it needs no raw socket ----------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from agent.snmp.columns import OPTION, POOL, SUBNET
 from agent.snmp.oid import format_oid
 from tests.lab.conftest import need
-from tests.lab.rig import REPOSITORY, Lab, RelayedClient, wait_until
+from tests.lab.rig import CLIENT_ADDRESS, REPOSITORY, Lab, RelayedClient, wait_until
 from tools.lab.lab import CONFIGURATION
 
 MEMBERS = ("m1", "m2", "m3")
@@ -87,19 +88,55 @@ def base_mibs() -> str:
     return f"+{base}:{REPOSITORY / 'mibs'}"
 
 
+def with_the_mib(lab: Lab, base_mibs: str, tool: str, *arguments: str) -> str:
+    """What a net-snmp tool shows to somebody who has our MIB."""
+    words = ("-M" + base_mibs, "-m+DHCP-SYNC-MIB", *arguments)
+    return lab.snmp(tool, "monitor", "m1", *words).stdout
+
+
 def test_tables_are_readable_with_the_mib(lab: Lab, base_mibs: str) -> None:
-    options = ("-M", base_mibs, "-m", "+DHCP-SYNC-MIB")
-    node = ("snmptable", "-Cw", "200")
-    users = lab.credentials()
-    v3 = ["-v3", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-u", users["MONITOR_USER"]]
-    v3 += ["-A", users["MONITOR_AUTH"], "-X", users["MONITOR_PRIV"]]
-    shown = lab.exec("m1", *node, *v3, *options, "198.18.0.1", "dhcpSyncMemberTable").stdout
+    shown = with_the_mib(lab, base_mibs, "snmptable", "dhcpSyncMemberTable")
     assert "bidirectional" in shown
     assert "aligned" in shown
-    walk = ("snmpbulkwalk", *v3, *options, "198.18.0.1")
-    pools = lab.exec("m1", *walk, "dhcpSyncPoolTable").stdout
+    pools = with_the_mib(lab, base_mibs, "snmpbulkwalk", "dhcpSyncPoolTable")
     assert "dhcpSyncPoolSize.198.18.16.0.198.19.255.254 = Gauge32: 126975 addresses" in pools
     assert "active(1)" in pools
+
+
+def test_bindings_are_readable_with_the_mib(lab: Lab, base_mibs: str) -> None:
+    with lab.address("c1"):
+        client = RelayedClient("c1", CLIENT_ADDRESS)
+        try:
+            now = datetime.now(UTC)
+            address = client.lease("198.18.0.1", bytes.fromhex("02000000b707")).address
+        finally:
+            client.close()
+    walk = with_the_mib(lab, base_mibs, "snmpbulkwalk", "dhcpSyncBindingTable")
+    # net-snmp drops the leading zeros of the hint "1x:" (RFC 2579, PhysAddress).
+    for words in (
+        f"dhcpSyncBindingState.{address} = INTEGER: bound(1)",
+        f"dhcpSyncBindingHardwareAddress.{address} = STRING: 2:0:0:0:b7:7",
+        f"dhcpSyncBindingTransactionType.{address} = INTEGER: selecting(1)",
+        f"dhcpSyncBindingTransactionServer.{address} = Gauge32: 1",
+    ):
+        assert f"DHCP-SYNC-MIB::{words}\n" in walk
+    dates = {
+        short: datetime.strptime(shown, "%Y-%m-%d,%H:%M:%S.%f,+0:0").replace(tzinfo=UTC)
+        for short, shown in re.findall(
+            rf"dhcpSyncBinding(\w+At)\.{re.escape(address)} = STRING: (\S+)\n", walk
+        )
+    }
+    assert abs(dates["TransactionAt"] - now) < timedelta(seconds=5)
+    assert abs(dates["ExpiresAt"] - now - timedelta(seconds=600)) < timedelta(seconds=5)
+    table = with_the_mib(lab, base_mibs, "snmptable", "-Ci", "-Cb", "dhcpSyncBindingTable")
+    heading, *rows = [line.split() for line in table.splitlines() if line.strip()][1:]
+    (row,) = [row for row in rows if row[0] == address]
+    cells = dict(zip(heading, row, strict=False))
+    assert (cells["index"], cells["State"], cells["HardwareAddress"]) == (
+        address,
+        "bound",
+        "2:0:0:0:b7:7",
+    )
 
 
 def test_apply_shows_a_plan_does_it_once_and_then_nothing(lab: Lab) -> None:

@@ -307,6 +307,41 @@ def test_what_is_bound_is_not_given_back() -> None:
     ]
 
 
+def test_a_surplus_is_given_back_of_what_is_free_however_much_is_bound_beside_it() -> None:
+    """What a member would give back first was bound: it gave nothing, and looked through all of it
+    again every second, while its clients waited for the store."""
+    lan = make_lan(2, 6_000)
+    lan.run(4_000)
+    assert lan.owned(1) == 2_000
+    (epoch,) = {row.epoch for row in lan.ranges(1, BINDABLE)}
+    pool = (POOL_FIRST, POOL_FIRST + 5_999)
+    mine = spans(lan.ranges(1, BINDABLE))
+    last_first = [
+        address
+        for block in reversed(stock.blocks_in_order(pool, (1, 2), 1))
+        for first, last in ranges.intersect(mine, [block])
+        for address in range(first, last + 1)
+    ]
+    bound = sorted(last_first[:1_000])
+    lan.save(1, [make_binding(address, lan.now_s, epoch=epoch) for address in bound])
+    lan.run(3_000)
+    group = make_group((1, 2), generation=2)
+    heavy = tuple(replace(one, weight=9 if one.member == 2 else 1) for one in group.members)
+    for member in lan.nodes:
+        with lan.stores[member].write() as tx:
+            tx.put_group(replace(group, members=heavy))
+        lan.restart(member)
+    share = stock.high_mark(5_000, {1: 1, 2: 9}, 1)
+    lan.run(5_000)
+    kept = ranges.subtract(spans(lan.ranges(1, BINDABLE)), [(a, a) for a in bound])
+    assert ranges.size(kept) == share
+    with lan.stores[1].read() as tx:
+        version = tx.local().ownership_version
+    lan.run(10_000)
+    with lan.stores[1].read() as tx:
+        assert tx.local().ownership_version == version, "it came to rest"
+
+
 # --- what an answer rests on
 
 

@@ -10,16 +10,16 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import typer
 
 from agent.errors import ConfigError
 from agent.member_file import STORE_NAME
-from agent.model import Binding, BindingState, Transaction, parse_address
+from agent.model import parse_address
 from store import Store, open_store
 from tools.bench import rig
+from tools.bench.seed import seed_bindings
 from tools.credentials import Role, find_user, make_credentials, write_credentials
 from tools.errors import ManagerError, ToolError
 from tools.init import Founding, NewMember, make_member, read_identity
@@ -31,7 +31,6 @@ from tools.target import Target
 _LEASE_S = 86_400
 _WITHIN_S = 600
 _POLL_S = 0.02
-_BATCH = 1000
 _BINDINGS_MAX = 2_000_000
 
 
@@ -68,7 +67,8 @@ def _measure(place: Path, pair: rig.Pair, bindings: int) -> tuple[float, float, 
     two = NewMember(2, "m2", rig.CLIENT_ADDRESS, 161, ("eth0",))
     make_member(place / "m1", one, Founding("bench", _LEASE_S, _LEASE_S), users)
     make_member(place / "m2", two, None, users)
-    _fill(place / "m1", bindings)
+    first = parse_address(rig.POOL[0])
+    seed_bindings(place / "m1", ((first + number, 1) for number in range(bindings)), 1, _LEASE_S)
     sys.stderr.write(f"{bindings} bindings are in the first member's store\n")
     started = []
     try:
@@ -108,43 +108,6 @@ def _memory_kib(pid: int, field: str) -> int:
         if name == field:
             return int(value.split()[0])
     raise ToolError(f"/proc/{pid}/status has no {field}")
-
-
-def _fill(folder: Path, bindings: int) -> None:
-    store = open_store(folder / STORE_NAME)
-    try:
-        rows = list(_rows(bindings))
-        for at in range(0, len(rows), _BATCH):
-            with store.write() as tx:
-                tx.save_bindings(rows[at : at + _BATCH])
-    finally:
-        store.close()
-
-
-def _rows(bindings: int) -> Iterator[Binding]:
-    """Bindings as a campus has them: a hardware address, a client identifier, a host name."""
-    first, now = parse_address(rig.POOL[0]), int(time.time())
-    for number in range(bindings):
-        hardware_address = b"\x02\x00" + number.to_bytes(4, "big")
-        client_id = b"\x01" + hardware_address
-        yield Binding(
-            address=first + number,
-            client_key=b"\x01" + client_id,
-            client_id=client_id,
-            hardware_type=1,
-            hardware_address=hardware_address,
-            hostname=f"host-{number:07d}",
-            state=BindingState.BOUND,
-            epoch=1,
-            grant=1,
-            expires_at=now + _LEASE_S,
-            potential_expires_at=now + _LEASE_S * 3 // 2,
-            acknowledged_at=0,
-            transaction=Transaction.SELECTING,
-            transaction_at=now,
-            transaction_server=1,
-            options=bytes.fromhex("0104ff000000 330400015180".replace(" ", "")),
-        )
 
 
 def _watch(folder: Path, bindings: int) -> float:

@@ -12,10 +12,12 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from agent.model import parse_address
 from tools.apply.file import parse_file
 from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
 from tools.bench import rig
+from tools.bench.seed import seed_bindings
 from tools.credentials import find_user, make_credentials, write_credentials
 from tools.errors import ManagerError, ToolError
 from tools.init import Founding, NewMember, make_member
@@ -54,6 +56,10 @@ class Contestant(ABC):
     def resident_mb(self) -> float:
         """Memory of the process that answers clients."""
 
+    def count_bindings(self) -> int | None:
+        """How many leases it knows of, where it can be asked."""
+        return None
+
     def pause(self) -> None:
         """Keep off the processors while another one is measured."""
         self._signal(signal.SIGSTOP)
@@ -81,6 +87,11 @@ class DhcpSync(Contestant):
     durable = True
     program = sys.executable
 
+    def __init__(self, folder: Path, pair: rig.Pair, bindings: int = 0) -> None:
+        """`bindings`: how many are in its store before it starts."""
+        super().__init__(folder, pair)
+        self._bindings = bindings
+
     def start(self) -> None:
         users = self.folder / "users.env"
         self.folder.mkdir(parents=True)
@@ -92,6 +103,10 @@ class DhcpSync(Contestant):
         # As Kea and dhcpd here: no line of log for each lease.
         text = member_file.read_text(encoding="utf-8")
         member_file.write_text(text.replace("packets = true", "packets = false"), encoding="utf-8")
+        # From the pool's end, so that they are not in the way of the first addresses it owns.
+        last = parse_address(rig.POOL[1])
+        seeded = ((last - number, 1) for number in range(self._bindings))
+        seed_bindings(member, seeded, 1, LEASE_S)
         rig.start(self.folder, self.pair.server, sys.executable, "-m", "agent.serve", str(member))
         self._wait(users, 0)
         operator = self._target(users, "operator")
@@ -120,6 +135,9 @@ class DhcpSync(Contestant):
                 words = str(error)
             time.sleep(0.2)
         raise ToolError(f"the member is not ready after {_READY_WITHIN_S} s: {words}")
+
+    def count_bindings(self) -> int | None:
+        return read_status(self._target(self.folder / "users.env", "monitor")).bindings
 
     def resident_mb(self) -> float:
         supervisor = process.find(self.folder)

@@ -16,9 +16,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -36,12 +37,15 @@ _SLOWER = 0.95
 _GENTLE_RATE = 25
 _SETTLE_WITHIN_S = 60
 _ROUNDS_MAX = 20
+_BINDINGS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A server's medians: `rate` in complete exchanges a second, the rate of every round, delays
-    in ms from runs at that rate. `ratio`: how many times as fast as this one dhcpsync is."""
+    in ms from runs at that rate. `ratio`: how many times as fast as this one dhcpsync is.
+    `resident_mb`: of the process that answers clients, at its greatest; `bindings`: how many leases
+    it had then, where it can be asked."""
 
     server: str
     durable: bool
@@ -54,10 +58,17 @@ class Result:
     ack_p50_ms: float | None
     ack_p99_ms: float | None
     resident_mb: float
+    bindings: int | None
 
 
-def run_bench(seconds: int, rounds: int, against: Sequence[str], as_json: bool) -> None:
-    """Measure and print. ConfigError for an unknown name, ToolError for what is not installed."""
+Maker = Callable[[Path, rig.Pair], Contestant]
+
+
+def run_bench(
+    seconds: int, rounds: int, against: Sequence[str], bindings: int, as_json: bool
+) -> None:
+    """Measure and print; `bindings` are in dhcpsync's store before it starts. ConfigError for an
+    unknown name, ToolError for what is not installed."""
     for name in against:
         if name not in FOREIGN:
             raise ConfigError("--with", "", f"{name!r} is unknown", f"known: {', '.join(FOREIGN)}")
@@ -65,15 +76,17 @@ def run_bench(seconds: int, rounds: int, against: Sequence[str], as_json: bool) 
         raise ConfigError("--seconds", "", f"is {seconds}", "at least 2")
     if not 1 <= rounds <= _ROUNDS_MAX:
         raise ConfigError("--rounds", "", f"is {rounds}", f"1..{_ROUNDS_MAX}")
+    if not 0 <= bindings <= _BINDINGS_MAX:
+        raise ConfigError("--bindings", "", f"is {bindings}", f"0..{_BINDINGS_MAX}")
     if shutil.which("perfdhcp") is None:
         raise ToolError("perfdhcp is missing (package kea-admin)")
-    kinds: list[type[Contestant]] = [DhcpSync]
+    makers: list[Maker] = [partial(DhcpSync, bindings=bindings)]
     for name in against:
         if FOREIGN[name].is_installed():
-            kinds.append(FOREIGN[name])
+            makers.append(FOREIGN[name])
         else:
             _say(f"{FOREIGN[name].name} is not installed, and left out")
-    results = _measure(kinds, seconds, rounds)
+    results = _measure(makers, seconds, rounds)
     if as_json:
         rows = [asdict(one) for one in results]
         typer.echo(json.dumps({"seconds": seconds, "rounds": rounds, "results": rows}, indent=2))
@@ -85,13 +98,13 @@ def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def _measure(kinds: Sequence[type[Contestant]], seconds: int, rounds: int) -> list[Result]:
+def _measure(makers: Sequence[Maker], seconds: int, rounds: int) -> list[Result]:
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dhcpsync-bench-")))
         runners = []
-        for number, kind in enumerate(kinds, 1):
+        for number, make in enumerate(makers, 1):
             pair = stack.enter_context(rig.two_namespaces(number))
-            contestant = kind(place / f"server{number}", pair)
+            contestant = make(place / f"server{number}", pair)
             stack.callback(contestant.stop)
             contestant.start()
             contestant.pause()
@@ -136,6 +149,7 @@ class _Runner:
         self.rate = 0
         self.reports: list[perfdhcp.Report] = []
         self.resident_mb = 0.0
+        self.bindings: int | None = None
         self._seconds = seconds
 
     def step(self) -> None:
@@ -155,7 +169,10 @@ class _Runner:
         """Whether the rate held; if not it is lower the next time."""
         with self._awake():
             report = self._run(self.rate, self._seconds, timestamps=True)
-            self.resident_mb = max(self.resident_mb, self.contestant.resident_mb())
+            resident_mb = self.contestant.resident_mb()
+            if resident_mb > self.resident_mb:
+                self.resident_mb = resident_mb
+                self.bindings = self.contestant.count_bindings()
             if not report.is_served:
                 self._settle()
         if report.is_served:
@@ -202,6 +219,7 @@ def _result(runner: _Runner, ours: _Runner) -> Result:
         _median([one.acks.percentile_ms(50) for one in reports]),
         _median([one.acks.percentile_ms(99) for one in reports]),
         round(runner.resident_mb, 1),
+        runner.bindings,
     )
 
 
@@ -212,7 +230,15 @@ def _median(delays_ms: Sequence[float | None]) -> float | None:
 
 def _show(results: Sequence[Result]) -> None:
     table = Table("server", "durable before ACK", title="4-way exchanges at <= 2.5 % drops")
-    for name in ("rate/s", "drops", "offer p50/p99 ms", "ack p50/p99 ms", "MB", "dhcpsync is"):
+    for name in (
+        "rate/s",
+        "drops",
+        "offer p50/p99 ms",
+        "ack p50/p99 ms",
+        "MB",
+        "at leases",
+        "dhcpsync is",
+    ):
         table.add_column(name, justify="right")
     for one in results:
         table.add_row(
@@ -223,6 +249,7 @@ def _show(results: Sequence[Result]) -> None:
             f"{one.offer_p50_ms} / {one.offer_p99_ms}",
             f"{one.ack_p50_ms} / {one.ack_p99_ms}",
             f"{one.resident_mb:.0f}",
+            "" if one.bindings is None else str(one.bindings),
             "" if one is results[0] else f"{one.ratio} times as fast",
         )
     plain_console().print(table)

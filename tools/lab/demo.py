@@ -23,11 +23,12 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.snmp.columns import BINDING
-from agent.snmp.oid import Oid, format_oid
+from agent.snmp.oid import Oid
 from tools.console import plain_console
 from tools.errors import ToolError
 from tools.lab import lab, network, process
 from tools.lab.clients import enter_command
+from tools.lab.compare import describe, differences
 from tools.lab.layout import INTERFACE, LabState, Node, load_state
 from tools.manager import Row
 
@@ -288,29 +289,21 @@ def _equal_tables(state: LabState) -> int:
     while True:
         tables = {name: _bindings(state, Node.parse(name)) for name in state.members}
         (one, table), *others = tables.items()
-        different = [(name, other) for name, other in others if other != table]
-        if not different and table:
+        found = {name: differences(table, other) for name, other in others}
+        if table and not any(found.values()):
             return len(table)
         if time.monotonic() > until:
             break
         time.sleep(_POLL_S)
-    name, other = different[0] if different else (one, table)
-    rows = sorted(
-        index for index in table.keys() | other.keys() if table.get(index) != other.get(index)
-    )
-    where = format_oid(rows[0]) if rows else "no row at all"
-    raise ToolError(f"{one} and {name} differ in {len(rows)} bindings, first {where}")
+    if not table:
+        raise ToolError(f"{one} has no binding")
+    name, rows = next((name, rows) for name, rows in found.items() if rows)
+    raise ToolError(f"{one} and {name}: {describe(rows)}")
 
 
 def _bindings(state: LabState, node: Node) -> dict[Oid, Row]:
-    """The member's binding table, without what is derived from its own clock."""
     with lab.target(state, node, "monitor").open() as manager:
-        table = manager.table(BINDING)
-    for row in table.values():
-        row.pop("State", None)
-        row.pop("ExpiresAt", None)
-        row.pop("TransactionAt", None)
-    return table
+        return manager.table(BINDING)
 
 
 def own_command(program: str) -> str:

@@ -72,9 +72,11 @@ def up(
     say: Say,
     *,
     owns_root: bool = False,
+    configuration: str = CONFIGURATION,
 ) -> LabState:
-    """Build a lab; when this returns every member serves and has free addresses. `owns_root`: the
-    folder was made for it, and goes with it."""
+    """Build a lab; when this returns every member serves and has free addresses of each pool of the
+    configuration (as in a file for `dhcpsync apply`). `owns_root`: the folder was made for it, and
+    goes with it."""
     network.check_host()
     if POINTER.exists() or network.namespaces():
         raise ToolError("a lab is up already, or was left behind: `dhcpsync lab down` ends it")
@@ -93,7 +95,7 @@ def up(
     )
     save_state(state)
     try:
-        _build(state, say)
+        _build(state, say, configuration)
     except BaseException:
         # Nothing half built is left behind, but what the members said is shown.
         _show_logs(state, say)
@@ -102,7 +104,7 @@ def up(
     return state
 
 
-def _build(state: LabState, say: Say) -> None:
+def _build(state: LabState, say: Say, configuration: str) -> None:
     write_credentials(state.credentials, make_credentials())
     network.make_bridge()
     for node in state.nodes():
@@ -112,10 +114,10 @@ def _build(state: LabState, say: Say) -> None:
     members = [node for node in state.nodes() if node.is_member]
     for node in members:
         _make_member(state, node, founds=node is members[0])
-        _start(state, node)
+        start_process(state, node)
     first = members[0]
     _wait(state, first, "serve", lambda status: status.is_serving)
-    _configure(state, first)
+    configure(state, first, configuration)
     say(f"{first.name} has founded the group and serves {SUBNET}")
     for node in members[1:]:
         _join(state, node, first)
@@ -133,15 +135,17 @@ def _make_member(
     make_member(state.folder(node), new, founding, state.credentials)
 
 
-def _start(state: LabState, node: Node) -> None:
+def start_process(state: LabState, node: Node) -> None:
+    """Start the member; returns at once."""
     folder = state.folder(node)
     step = f"{LAB_STEP}={folder / CLOCK_STEP}"
     command = ["env", step, sys.executable, "-m", "agent.serve", str(folder)]
     process.start(folder, ["ip", "netns", "exec", node.namespace, *command])
 
 
-def _configure(state: LabState, node: Node) -> None:
-    wanted = parse_file("the lab's configuration", CONFIGURATION)
+def configure(state: LabState, node: Node, configuration: str) -> None:
+    """What `dhcpsync apply` does, at the member."""
+    wanted = parse_file("the lab's configuration", configuration)
     with target(state, node, "operator").open() as manager:
         remote = Remote(manager)
         remote.write(make_plan(remote.rows, wanted), lambda _step: None)
@@ -252,7 +256,7 @@ def start(name: str, say: Say) -> None:
     state, node = _find(name, member=True)
     if process.find(state.folder(node)) is not None:
         raise ToolError(f"{name} is running already")
-    _start(state, node)
+    start_process(state, node)
     status = _wait(state, node, "serve", lambda status: status.is_ready or status.is_out)
     say(f"{name} runs, and is out of the group" if status.is_out else f"{name} serves")
 
@@ -324,7 +328,7 @@ def join(name: str, say: Say, role: MemberRole = MemberRole.SERVER) -> None:
         network.add_node(node)
         _make_member(state, node, founds=False, role=role)
     if process.find(state.folder(node)) is None:
-        _start(state, node)
+        start_process(state, node)
     _join(state, node, contact)
     say(f"{name} has joined and {'serves' if role is MemberRole.SERVER else 'publishes'}")
 

@@ -35,7 +35,8 @@ _FRAME_MAX = 2048
 @dataclass
 class Books:
     """What the clients saw. `duplicates` and `lost` name addresses; `waited_max_s`: the longest
-    that a client without a lease waited for one."""
+    that a client without a lease waited for one; `leases`: for each client every address that it
+    was acknowledged and by which server, in order, renewals by the same server left out."""
 
     clients: int
     acks: int = 0
@@ -43,6 +44,7 @@ class Books:
     lost: list[str] = field(default_factory=list)
     bound: int = 0
     waited_max_s: float = 0.0
+    leases: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -129,13 +131,17 @@ class Population:
             # Given up by the client itself never happens here: it expired, or a NAK took it.
             holders.discard(client)
             self.books.lost.append(
-                f"{socket.inet_ntoa(address.to_bytes(4, 'big'))} {client.name}"
+                f"{_dotted(address)} {client.name}"
                 f" {client.state.value} after {(now_ms - self._began_ms) / 1000:.1f} s"
             )
             return
         self.books.acks += 1
+        lease = (_dotted(address), _dotted(client.lease.server))
+        leases = self.books.leases.setdefault(client.name, [])
+        if leases[-1:] != [lease]:
+            leases.append(lease)
         if any(other is not client and other.holds(now_ms) for other in holders):
-            self.books.duplicates.append(socket.inet_ntoa(address.to_bytes(4, "big")))
+            self.books.duplicates.append(_dotted(address))
         holders.add(client)
 
     # --- the wire
@@ -188,3 +194,7 @@ class Population:
             if waiting_since_ms >= 0 and client.waiting_since_ms < 0:
                 waited_s = (self._world.now_ms - waiting_since_ms) / 1000
                 self.books.waited_max_s = max(self.books.waited_max_s, round(waited_s, 2))
+
+
+def _dotted(address: int) -> str:
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
