@@ -112,6 +112,10 @@ class Evidence:
         self.owner_of: dict[tuple[int, int], int] = {}
         """Who was the owner of an address under an epoch."""
         self.generations: dict[int, Group] = {}
+        self.forced: set[int] = set()
+        """Generations that an operator made without a majority."""
+        self.forked = False
+        """Whether members hold two lineages of the group, and have not met since."""
         self.quarantine: dict[int, tuple[int, int]] = {}
         """Until when an address of a removed member must rest, and whose it was."""
         self.exposed: set[int] = set()
@@ -404,7 +408,11 @@ class Evidence:
         for address in range(new.first, new.last + 1):
             self.judged["I2"] += 1
             declined = shadow.rows.get(address)
-            if declined is not None and declined.state is BindingState.UNAVAILABLE:
+            if (
+                declined is not None
+                and declined.state is BindingState.UNAVAILABLE
+                and declined.epoch < new.epoch  # otherwise the row has used it up
+            ):
                 self._check_rest_after_decline(shadow, declined)
             if address in self.exposed:
                 continue
@@ -447,14 +455,20 @@ class Evidence:
 
     def _take_group(self, shadow: Shadow, group: Group) -> None:
         self.judged["I9"] += 1
+        former = shadow.group
+        if former is not None and group.forced > former.forced:
+            self.forced.add(group.generation)
         known = self.generations.setdefault(group.generation, group)
-        if known != group:
+        if known != group and not self._is_forked(group.generation):
             raise ViolationError(
                 f"I9: generation {group.generation} is {group} at {shadow.name} and {known} "
                 "elsewhere"
             )
-        former = shadow.group
-        if former is not None and group.generation < former.generation:
+        if known != group:
+            self.judged["exposed I9"] += 1
+            self.forked = True
+            self._expose_gone(group)
+        if former is not None and group.generation < former.generation and not self.forked:
             raise ViolationError(
                 f"I6: {shadow.name} goes back from generation {former.generation} to "
                 f"{group.generation}"
@@ -464,14 +478,23 @@ class Evidence:
         me = group.member(shadow.number)
         gone = me is None or me.state in _GONE
         shadow.removed_at_ms = self.now_ms() if gone else -1
+        if self.forked and all(other.group in (group, None) for other in self.shadows.values()):
+            self.forked = False
+            self.generations = {group.generation: group}
+            self.newest = 0
         if group.generation > self.newest:
-            self._take_newest(group)
+            self.newest = group.generation
+            self.out = {one.member for one in group.members if one.state in _GONE}
+            self._expose_gone(group)
 
-    def _take_newest(self, group: Group) -> None:
+    def _is_forked(self, generation: int) -> bool:
+        """Whether two values of a generation are the operators' doing: one of them was forced where
+        no majority could be asked, and those who hold the other one have not heard of it."""
+        return self.forked or generation in self.forced
+
+    def _expose_gone(self, group: Group) -> None:
         """Who is out from now on, and still runs and does not know it, was called dead falsely,
         or comes back where nobody can tell it: what it may bind meanwhile is exposed."""
-        self.newest = group.generation
-        self.out = {one.member for one in group.members if one.state in _GONE}
         gone = {one.member for one in group.members if one.state in _GONE and not one.clean}
         for number in gone - self.gone:
             shadow = self.shadows.get(number)
@@ -559,10 +582,10 @@ class Evidence:
         if row is None or row.state is not BindingState.UNAVAILABLE:
             return
         self.judged["I13 unavailable"] += 1
-        self._check_rest_after_decline(shadow, row)
         epoch = shadow.owns(address)
         if shadow.true_ms(row.transaction_at) + 1000 > decided_ms:
             return
+        self._check_rest_after_decline(shadow, row)
         if shadow.true_ms(row.expires_at) > self.now_ms() and epoch is None:
             raise ViolationError(
                 f"I13: {shadow.name} offers {format_address(address)}, which is UNAVAILABLE for "
