@@ -404,7 +404,7 @@ class Evidence:
         for address in range(new.first, new.last + 1):
             self.judged["I2"] += 1
             declined = shadow.rows.get(address)
-            if declined is not None and declined.state is BindingState.UNAVAILABLE:
+            if declined is not None and shadow.owns(address) is not None:
                 self._check_rest_after_decline(shadow, declined)
             if address in self.exposed:
                 continue
@@ -559,10 +559,10 @@ class Evidence:
         if row is None or row.state is not BindingState.UNAVAILABLE:
             return
         self.judged["I13 unavailable"] += 1
-        self._check_rest_after_decline(shadow, row)
         epoch = shadow.owns(address)
         if shadow.true_ms(row.transaction_at) + 1000 > decided_ms:
             return
+        self._check_rest_after_decline(shadow, row)
         if shadow.true_ms(row.expires_at) > self.now_ms() and epoch is None:
             raise ViolationError(
                 f"I13: {shadow.name} offers {format_address(address)}, which is UNAVAILABLE for "
