@@ -76,6 +76,9 @@ LIARS = replace(
     faults=("halves", "alone", "cut"),
 )  # fmt: skip
 HURRIED_CHURN = replace(CHURN, joiners=1, pool_size=16, faults=("crash", "cut", "alone"))
+RESERVED = replace(
+    CROWDED, members=2, seconds=800, pool_size=24, faults=("reserve", "halves", "one-way")
+)
 ROTTEN = replace(CHURN, faults=("lost-row",))
 DEAD_LINK = replace(CHURN, faults=("dead-link",))
 
@@ -265,12 +268,27 @@ _add(
 )  # fmt: skip
 _add(
     "what_was_declined_is_given_again", 6, "A declined address is still its client's.", LIARS,
-    Edit(claim.claim, ("and row.state is not BindingState.UNAVAILABLE\n", "\n")),
+    Edit(claim._is_own, ("row.state is BindingState.UNAVAILABLE", "False")),
 )  # fmt: skip
 
 _add(
     "a_declined_address_does_not_rest", 6, "A declined address may be polled for at once.", LIARS,
     Exchange(returns, "DECLINE_HOLD_S", 0), Exchange(verdict, "DECLINE_HOLD_S", 0),
+)  # fmt: skip
+
+_add(
+    "a_reservation_comes_before_a_promise", 6,
+    "A reserved address is bound although it was promised to another member.", RESERVED,
+    Edit(
+        claim.is_withheld,
+        ("row is None or not row.is_live(now)", "row is not None and not row.is_live(now)"),
+        ("row is None or owned.epoch > row.epoch", "row is not None and owned.epoch > row.epoch"),
+    ),
+)  # fmt: skip
+_add(
+    "a_reservation_ends_a_lease_unasked", 6,
+    "Where another client was, a reserved address is bound when that lease is over here.", RESERVED,
+    Edit(claim._reserved_claim, ("c.terms.alone and not c.tx.lost_stores()", "True")),
 )  # fmt: skip
 
 # --- 7. Durable before visible
@@ -341,7 +359,10 @@ _add(
 _add(
     "a_joiner_serves_at_once", 8,
     "A joining member serves before it has pulled from everybody.", HURRIED,
-    Edit(Membership._finish_joining, ("if not peer.told:\n            return", "continue")),
+    Edit(
+        Membership._finish_joining,
+        ("if not peer.told or not peer.confided:\n            return", "continue"),
+    ),
 )  # fmt: skip
 _add(
     "what_a_joiner_did_not_see_does_not_matter", 8,

@@ -215,6 +215,23 @@ def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
         doctor(make_evidence())
 
 
+def test_what_was_declined_under_the_same_epoch_is_no_stock_however_its_range_is_laid() -> None:
+    evidence = make_evidence()
+    commit(evidence, 1, moves=[([], [owned(1, 1)])])
+    declined = {"state": BindingState.UNAVAILABLE, "transaction": Transaction.DECLINE}
+    commit(evidence, 1, bindings=[lease(1, **declined, transaction_at=NOW_S - 90)])
+    wider = replace(owned(1, 1), last=ADDRESS + 1)
+    commit(evidence, 1, moves=[([owned(1, 1)], [wider])])
+    assert not evidence.shadows[1].owns(ADDRESS)
+
+
+def test_an_answer_to_a_message_before_the_decline_may_still_leave() -> None:
+    evidence = make_evidence()
+    declined = {"state": BindingState.UNAVAILABLE, "transaction": Transaction.DECLINE}
+    commit(evidence, 1, bindings=[lease(1, **declined, transaction_at=NOW_S)])
+    evidence.offered(evidence.shadows[1], ADDRESS, NOW_S * 1000)
+
+
 def test_a_lease_that_is_another_clients_now_is_no_reason_against_a_nak() -> None:
     held = Holding("b", ADDRESS, 2, (NOW_S + 60) * 1000)
     make_evidence().refused(make_evidence().shadows[1], "a", held, at_home=True)

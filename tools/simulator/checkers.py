@@ -408,11 +408,7 @@ class Evidence:
         for address in range(new.first, new.last + 1):
             self.judged["I2"] += 1
             declined = shadow.rows.get(address)
-            if (
-                declined is not None
-                and declined.state is BindingState.UNAVAILABLE
-                and declined.epoch < new.epoch  # otherwise the row has used it up
-            ):
+            if declined is not None and shadow.owns(address) is not None:
                 self._check_rest_after_decline(shadow, declined)
             if address in self.exposed:
                 continue

@@ -428,14 +428,15 @@ class Simulation:
 
     def operator_expels(self, contact: int, member: int, *, keeps_seat: bool) -> None:
         """An operator makes sure that the member is dead, and says so again and again until it is
-        out or runs again. He forces it only where no majority could ever be had."""
+        out or runs again. He forces it only where no majority could ever be had, and not at a
+        member that he has called dead before: that would be force on both sides."""
 
         def say(tries: int) -> object:
             group = self.evidence.shadows[contact].group
             known = group.member(member) if group is not None else None
             if group is None or known is None or not known.is_current:
                 return None
-            if self.member(member).running or not tries:
+            if self.member(member).running or not tries or contact in self.evidence.out:
                 return None
             force = len(group.current) == 2
             self.last_death_ms = self.world.now_ms
