@@ -22,6 +22,7 @@ from agent.model import (
     Binding,
     BindingState,
     Group,
+    Member,
     MemberState,
     StreamId,
     Transaction,
@@ -72,6 +73,11 @@ class Shadow:
                 row = self.rows.get(address)
                 return epoch if row is None or row.epoch < epoch else None
         return None
+
+    def knows_its_seat(self, listed: Member) -> bool:
+        """Whether it has heard of the decision by which it is in the group."""
+        own = self.group.member(self.number) if self.group is not None else None
+        return own is not None and own.since == listed.since
 
     def collect_owned(self) -> None:
         self.owned = sorted(
@@ -191,6 +197,8 @@ class Evidence:
         shadow.group = content.group
         shadow.serving = content.serving
         shadow.collect_owned()
+        if shadow.unseen_loss and shadow.serving:
+            self._expose_start(shadow)  # alone: there is nobody to wait for
 
     def _forget_lost(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again. Its leases
@@ -214,6 +222,10 @@ class Evidence:
         if "begin_incarnation" not in journal.others:
             shadow.had_applied = {}
             return
+        self._expose_start(shadow)
+
+    def _expose_start(self, shadow: Shadow) -> None:
+        shadow.unseen_loss = False
         self.judged["exposed start"] += 1
         for first, last, _ in shadow.owned:
             self.exposed.update(range(first, last + 1))
@@ -516,11 +528,20 @@ class Evidence:
             if after is not None and (after.state not in _GONE or after.clean):
                 continue
             for address, row in shadow.rows.items():
-                if row.transaction_server == member.member:
+                if row.transaction_server == member.member and not self._has_passed_on(row):
                     recorded = shadow.true_ms(row.potential_expires_at)
                     until = max(now_ms, recorded) + former.mul_s * 1000 - ROUNDING_MS
                     known = self.quarantine.get(address, (0, 0))
                     self.quarantine[address] = max(known, (until, member.member))
+
+    def _has_passed_on(self, row: Binding) -> bool:
+        """Whether a member has become the owner since: then who wrote the row had promised to
+        serve its client no more."""
+        return any(
+            first <= row.address <= last and epoch > row.epoch
+            for shadow in self.shadows.values()
+            for first, last, epoch in shadow.owned
+        )
 
     # --- what is said
 
@@ -623,7 +644,7 @@ class Evidence:
             other = self.shadows.get(listed.member)
             if other is None or other is shadow or not other.serving:
                 continue
-            if listed.state in _GONE:
+            if listed.state in _GONE or not other.knows_its_seat(listed):
                 continue
             if other.had_applied and self._lacks_what_it_had(other):
                 self.judged["exposed I4"] += 1
