@@ -188,6 +188,10 @@ class Evidence:
             shadow.unseen_loss |= unseen
             shadow.had_applied = dict(shadow.applied) if unseen else {}
             self._forget_lost(shadow)
+            if unseen and content.serving:
+                # Alone: there is nobody who could tell it, and it forgets what it gave.
+                self._expose_start(shadow)
+                self.exposed.update(shadow.rows)
         else:
             self.judged["I5 restart"] += 1
             self._check_content(shadow, content)
@@ -197,8 +201,6 @@ class Evidence:
         shadow.group = content.group
         shadow.serving = content.serving
         shadow.collect_owned()
-        if shadow.unseen_loss and shadow.serving:
-            self._expose_start(shadow)  # alone: there is nobody to wait for
 
     def _forget_lost(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again. Its leases
