@@ -55,8 +55,7 @@ CHURN = replace(
     faults=("client-side", "cut", "alone", "halves", "loss", "crash"),
 )  # fmt: skip
 DEATHS = replace(
-    CHURN, lease_s=60, mul_s=60, seconds=500,
-    faults=("remove", "partner-down", "halves", "cut", "alone"),
+    CHURN, lease_s=20, mul_s=120, pool_size=12, seconds=500, faults=("remove", "partner-down")
 )  # fmt: skip
 LOSSES = replace(
     CHURN, lease_s=60, mul_s=60, seconds=400,
@@ -75,7 +74,9 @@ LIARS = replace(
     CROWDED, lease_s=60, seconds=600, pool_size=24, clients=10, dishonest=6, stay_leases=30,
     faults=("halves", "alone", "cut"),
 )  # fmt: skip
-HURRIED_CHURN = replace(CHURN, joiners=1, pool_size=16, faults=("crash", "cut", "alone"))
+HURRIED_CHURN = replace(
+    CHURN, joiners=1, lease_s=10, clients=40, away_leases=6, faults=False,
+)  # fmt: skip
 ROTTEN = replace(CHURN, faults=("lost-row",))
 DEAD_LINK = replace(CHURN, faults=("dead-link",))
 
@@ -265,7 +266,7 @@ _add(
 )  # fmt: skip
 _add(
     "what_was_declined_is_given_again", 6, "A declined address is still its client's.", LIARS,
-    Edit(claim.claim, ("and row.state is not BindingState.UNAVAILABLE\n", "\n")),
+    Edit(claim._is_own, ("row.state is BindingState.UNAVAILABLE", "False")),
 )  # fmt: skip
 
 _add(
@@ -341,7 +342,7 @@ _add(
 _add(
     "a_joiner_serves_at_once", 8,
     "A joining member serves before it has pulled from everybody.", HURRIED,
-    Edit(Membership._finish_joining, ("if not peer.told:\n            return", "continue")),
+    Edit(Membership._finish_joining, ("if not peer.told or not peer.confided:\n            return", "continue")),
 )  # fmt: skip
 _add(
     "what_a_joiner_did_not_see_does_not_matter", 8,
