@@ -342,7 +342,10 @@ _add(
 _add(
     "a_joiner_serves_at_once", 8,
     "A joining member serves before it has pulled from everybody.", HURRIED,
-    Edit(Membership._finish_joining, ("if not peer.told or not peer.confided:\n            return", "continue")),
+    Edit(
+        Membership._finish_joining,
+        ("if not peer.told or not peer.confided:\n            return", "continue"),
+    ),
 )  # fmt: skip
 _add(
     "what_a_joiner_did_not_see_does_not_matter", 8,
