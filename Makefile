@@ -2,7 +2,7 @@
 # make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
 # make test      linters, strict types, every test
 # make model     every state of small models of the protocol, with each rule on and off
-# make seeds     300 seeds of four simulated hours, about ten minutes on two cores
+# make night     simulated days of groups of 2 to 16, for an hour
 # make mutants   take rules out of the code one by one; each must be noticed
 # make clean     takes away what the others made
 
@@ -19,7 +19,7 @@ export DHCPSYNC_MIB_BASE
 # `make demo --keep` reaches make as its own -k (--keep-going), and means the same as KEEP=1 here.
 KEEP ?= $(findstring k,$(firstword -$(filter-out --%,$(MAKEFLAGS))))
 
-.PHONY: help install packages demo model mutants seeds test lint types pytest clean
+.PHONY: help install packages demo model mutants night test lint types pytest clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -47,10 +47,8 @@ test: install
 model: install
 	$(BIN)/dhcpsync model
 
-seeds: install
-	$(BIN)/dhcpsync simulate --hours 4 --members 2 --seeds 1..130
-	$(BIN)/dhcpsync simulate --hours 4 --members 3 --seeds 1..120
-	$(BIN)/dhcpsync simulate --hours 4 --members 5 --seeds 1..50
+night: install
+	$(BIN)/dhcpsync simulate --members 2..16 --seeds 1..1000 --hours 24 --level auto --minutes 60
 
 mutants: install
 	$(BIN)/python -m tests.sim.mutate

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.limits import CHOOSE_BINDINGS_MAX, DEMAND_S, FREE_TOLD_MAX, POLL_RANGES_MAX
-from agent.model import MemberId, Nonce
+from agent.model import ChangeKind, MemberId, Nonce
 from agent.port import StoreTransaction
 from agent.sync import ranges
 from agent.sync.messages import Verdict
@@ -38,6 +38,8 @@ from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
+_GIVING = 16
+"""So many of my latest changes tell where my engine is in the pool."""
 _SURVEY_MS = 5_000
 _IDLE_MS = 60_000
 _SURPLUS_DIVISOR = 8
@@ -188,7 +190,7 @@ class Keeper:
                 return stock.count_again_ms
             self._count(tx, stock, applied, now_ms)
         if stock.is_surplus():
-            self._give_back(tx, stock, now_ms)
+            self._give_back(tx, stock, applied, now_ms)
         elif stock.free < stock.low:
             self._restock(tx, stock, now_ms)
             return stock.not_before_ms if stock.not_before_ms > now_ms else now_ms + _COUNT_MS
@@ -241,16 +243,21 @@ class Keeper:
 
     # --- giving back
 
-    def _give_back(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
+    def _give_back(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
         """A member more, or less that is left, has made every share smaller: let the others have
         the difference, of the blocks that the hash gives me last. Some ranges at a time: clients
-        wait for the store while this is written."""
+        wait for the store while this is written. Not of the blocks from which my engine has just
+        given: its offers are not in the store, and a client that takes one would get a NAK."""
         if not self._situation.pollers or not self._situation.all_reachable:
             stock.not_before_ms = now_ms + self._situation.settings.poll_retry_ms
             return
         excess = stock.free - stock.high
+        latest = tx.changes(self._situation.own_stream, applied - _GIVING, _GIVING)
+        giving = {one.key for one in latest if one.kind is ChangeKind.BINDING}
         given: list[Span] = []
         for block in reversed(stock.order):
+            if any(block[0] <= key <= block[1] for key in giving if isinstance(key, int)):
+                continue
             free = ranges.take(self._poll.free(tx, [block]), excess)
             given += free
             excess -= ranges.size(free)

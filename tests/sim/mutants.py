@@ -77,6 +77,9 @@ LIARS = replace(
 HURRIED_CHURN = replace(
     CHURN, joiners=1, lease_s=10, clients=40, away_leases=6, faults=False,
 )  # fmt: skip
+RESERVED = replace(
+    CROWDED, members=2, seconds=800, pool_size=24, faults=("reserve", "halves", "one-way")
+)
 ROTTEN = replace(CHURN, faults=("lost-row",))
 DEAD_LINK = replace(CHURN, faults=("dead-link",))
 
@@ -272,6 +275,21 @@ _add(
 _add(
     "a_declined_address_does_not_rest", 6, "A declined address may be polled for at once.", LIARS,
     Exchange(returns, "DECLINE_HOLD_S", 0), Exchange(verdict, "DECLINE_HOLD_S", 0),
+)  # fmt: skip
+
+_add(
+    "a_reservation_comes_before_a_promise", 6,
+    "A reserved address is bound although it was promised to another member.", RESERVED,
+    Edit(
+        claim.is_withheld,
+        ("row is None or not row.is_live(now)", "row is not None and not row.is_live(now)"),
+        ("row is None or owned.epoch > row.epoch", "row is not None and owned.epoch > row.epoch"),
+    ),
+)  # fmt: skip
+_add(
+    "a_reservation_ends_a_lease_unasked", 6,
+    "Where another client was, a reserved address is bound when that lease is over here.", RESERVED,
+    Edit(claim._reserved_claim, ("c.terms.alone and not c.tx.lost_stores()", "True")),
 )  # fmt: skip
 
 # --- 7. Durable before visible

@@ -116,7 +116,7 @@ def test_failure_is_shrunk_and_replays(
     monkeypatch.setattr(verdict, "is_dead", lambda *_: True)
     result = run(1, Parameters(members=3, seconds=400, pool_size=32, clients=20))
     assert result.violation
-    where = write_failure(result, 20.0, tmp_path)
+    where = write_failure(result, 90.0, tmp_path)
     told = json.loads(where.read_text())
     assert told["commit"]
     assert told["violation"].partition(":")[0] == result.violation.partition(":")[0]
@@ -136,9 +136,9 @@ def test_command_reports_and_exits_by_the_verdict(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--seeds", "x"], "expected A..B"),
+        (["--seeds", "x"], "--seeds x: expected a number or A..B"),
         (["--seeds", "3..1"], "first is after the last"),
-        (["--members", "17"], "must be 1..16"),
+        (["--members", "17"], "--members: must be within 1..16"),
         (["--hours", "0"], "greater than 0"),
         (["--faults", "flood"], "is not one of halves"),
         (["--replay", "/nowhere"], "No such file"),

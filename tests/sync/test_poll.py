@@ -325,12 +325,7 @@ def test_a_surplus_is_given_back_of_what_is_free_however_much_is_bound_beside_it
     bound = sorted(last_first[:1_000])
     lan.save(1, [make_binding(address, lan.now_s, epoch=epoch) for address in bound])
     lan.run(3_000)
-    group = make_group((1, 2), generation=2)
-    heavy = tuple(replace(one, weight=9 if one.member == 2 else 1) for one in group.members)
-    for member in lan.nodes:
-        with lan.stores[member].write() as tx:
-            tx.put_group(replace(group, members=heavy))
-        lan.restart(member)
+    give_weight(lan, 2, 9)
     share = stock.high_mark(5_000, {1: 1, 2: 9}, 1)
     lan.run(5_000)
     kept = ranges.subtract(spans(lan.ranges(1, BINDABLE)), [(a, a) for a in bound])
@@ -340,6 +335,37 @@ def test_a_surplus_is_given_back_of_what_is_free_however_much_is_bound_beside_it
     lan.run(10_000)
     with lan.stores[1].read() as tx:
         assert tx.local().ownership_version == version, "it came to rest"
+
+
+def test_a_surplus_is_not_given_back_from_where_clients_are_served() -> None:
+    """The engine's offers are not in the store: whoever took one would get a NAK."""
+    lan = make_lan(2, 6_000)
+    lan.run(4_000)
+    mine = spans(lan.ranges(1, BINDABLE))
+    (epoch,) = {row.epoch for row in lan.ranges(1, BINDABLE)}
+    pool = (POOL_FIRST, POOL_FIRST + 5_999)
+    order = stock.blocks_in_order(pool, (1, 2), 1)
+    first_given = next(block for block in reversed(order) if ranges.intersect(mine, [block]))
+    serving = ranges.intersect(mine, [first_given])
+    lan.save(1, [make_binding(serving[0][0], lan.now_s, epoch=epoch)])
+    lan.run(3_000)
+    give_weight(lan, 2, 9)
+    lan.run(5_000)
+    left = spans(lan.ranges(1, BINDABLE))
+    assert ranges.size(left) < ranges.size(mine) // 2, "nothing was given back"
+    assert ranges.intersect(left, serving) == serving
+
+
+def give_weight(lan: Lan, heavy: int, weight: int) -> None:
+    """A new generation of the group, in which every other member's weight is 1."""
+    group = make_group(lan.nodes, generation=2)
+    members = tuple(
+        replace(one, weight=weight if one.member == heavy else 1) for one in group.members
+    )
+    for member in lan.nodes:
+        with lan.stores[member].write() as tx:
+            tx.put_group(replace(group, members=members))
+        lan.restart(member)
 
 
 # --- what an answer rests on

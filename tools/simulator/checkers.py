@@ -22,6 +22,7 @@ from agent.model import (
     Binding,
     BindingState,
     Group,
+    Member,
     MemberState,
     StreamId,
     Transaction,
@@ -73,6 +74,11 @@ class Shadow:
                 return epoch if row is None or row.epoch < epoch else None
         return None
 
+    def knows_its_seat(self, listed: Member) -> bool:
+        """Whether it has heard of the decision by which it is in the group."""
+        own = self.group.member(self.number) if self.group is not None else None
+        return own is not None and own.since == listed.since
+
     def collect_owned(self) -> None:
         self.owned = sorted(
             (r.first, r.last, r.epoch)
@@ -112,6 +118,10 @@ class Evidence:
         self.owner_of: dict[tuple[int, int], int] = {}
         """Who was the owner of an address under an epoch."""
         self.generations: dict[int, Group] = {}
+        self.forced: set[int] = set()
+        """Generations that an operator made without a majority."""
+        self.forked = False
+        """Whether members hold two lineages of the group, and have not met since."""
         self.quarantine: dict[int, tuple[int, int]] = {}
         """Until when an address of a removed member must rest, and whose it was."""
         self.rests_for: dict[int, bytes] = {}
@@ -180,6 +190,10 @@ class Evidence:
             shadow.unseen_loss |= unseen
             shadow.had_applied = dict(shadow.applied) if unseen else {}
             self._forget_lost(shadow)
+            if unseen and content.serving:
+                # Alone: there is nobody who could tell it, and it forgets what it gave.
+                self._expose_start(shadow)
+                self.exposed.update(shadow.rows)
         else:
             self.judged["I5 restart"] += 1
             self._check_content(shadow, content)
@@ -212,6 +226,10 @@ class Evidence:
         if "begin_incarnation" not in journal.others:
             shadow.had_applied = {}
             return
+        self._expose_start(shadow)
+
+    def _expose_start(self, shadow: Shadow) -> None:
+        shadow.unseen_loss = False
         self.judged["exposed start"] += 1
         for first, last, _ in shadow.owned:
             self.exposed.update(range(first, last + 1))
@@ -450,14 +468,20 @@ class Evidence:
 
     def _take_group(self, shadow: Shadow, group: Group) -> None:
         self.judged["I9"] += 1
+        former = shadow.group
+        if former is not None and group.forced > former.forced:
+            self.forced.add(group.generation)
         known = self.generations.setdefault(group.generation, group)
-        if known != group:
+        if known != group and not self._is_forked(group.generation):
             raise ViolationError(
                 f"I9: generation {group.generation} is {group} at {shadow.name} and {known} "
                 "elsewhere"
             )
-        former = shadow.group
-        if former is not None and group.generation < former.generation:
+        if known != group:
+            self.judged["exposed I9"] += 1
+            self.forked = True
+            self._expose_gone(group)
+        if former is not None and group.generation < former.generation and not self.forked:
             raise ViolationError(
                 f"I6: {shadow.name} goes back from generation {former.generation} to "
                 f"{group.generation}"
@@ -467,14 +491,23 @@ class Evidence:
         me = group.member(shadow.number)
         gone = me is None or me.state in _GONE
         shadow.removed_at_ms = self.now_ms() if gone else -1
+        if self.forked and all(other.group in (group, None) for other in self.shadows.values()):
+            self.forked = False
+            self.generations = {group.generation: group}
+            self.newest = 0
         if group.generation > self.newest:
-            self._take_newest(group)
+            self.newest = group.generation
+            self.out = {one.member for one in group.members if one.state in _GONE}
+            self._expose_gone(group)
 
-    def _take_newest(self, group: Group) -> None:
+    def _is_forked(self, generation: int) -> bool:
+        """Whether two values of a generation are the operators' doing: one of them was forced where
+        no majority could be asked, and those who hold the other one have not heard of it."""
+        return self.forked or generation in self.forced
+
+    def _expose_gone(self, group: Group) -> None:
         """Who is out from now on, and still runs and does not know it, was called dead falsely,
         or comes back where nobody can tell it: what it may bind meanwhile is exposed."""
-        self.newest = group.generation
-        self.out = {one.member for one in group.members if one.state in _GONE}
         gone = {one.member for one in group.members if one.state in _GONE and not one.clean}
         for number in gone - self.gone:
             shadow = self.shadows.get(number)
@@ -500,7 +533,7 @@ class Evidence:
             if after is not None and (after.state not in _GONE or after.clean):
                 continue
             for address, row in shadow.rows.items():
-                if row.transaction_server == member.member:
+                if row.transaction_server == member.member and not self._has_passed_on(row):
                     recorded = shadow.true_ms(row.potential_expires_at)
                     until = max(now_ms, recorded) + former.mul_s * 1000 - ROUNDING_MS
                     known = self.quarantine.get(address, (0, 0))
@@ -516,6 +549,15 @@ class Evidence:
             return
         if self.rests_for[row.address] == row.client_key:
             del self.quarantine[row.address]
+
+    def _has_passed_on(self, row: Binding) -> bool:
+        """Whether a member has become the owner since: then who wrote the row had promised to
+        serve its client no more."""
+        return any(
+            first <= row.address <= last and epoch > row.epoch
+            for shadow in self.shadows.values()
+            for first, last, epoch in shadow.owned
+        )
 
     # --- what is said
 
@@ -618,7 +660,7 @@ class Evidence:
             other = self.shadows.get(listed.member)
             if other is None or other is shadow or not other.serving:
                 continue
-            if listed.state in _GONE:
+            if listed.state in _GONE or not other.knows_its_seat(listed):
                 continue
             if other.had_applied and self._lacks_what_it_had(other):
                 self.judged["exposed I4"] += 1
