@@ -55,8 +55,7 @@ CHURN = replace(
     faults=("client-side", "cut", "alone", "halves", "loss", "crash"),
 )  # fmt: skip
 DEATHS = replace(
-    CHURN, lease_s=60, mul_s=60, seconds=500,
-    faults=("remove", "partner-down", "halves", "cut", "alone"),
+    CHURN, lease_s=20, mul_s=120, pool_size=12, seconds=500, faults=("remove", "partner-down")
 )  # fmt: skip
 LOSSES = replace(
     CHURN, lease_s=60, mul_s=60, seconds=400,
@@ -75,7 +74,9 @@ LIARS = replace(
     CROWDED, lease_s=60, seconds=600, pool_size=24, clients=10, dishonest=6, stay_leases=30,
     faults=("halves", "alone", "cut"),
 )  # fmt: skip
-HURRIED_CHURN = replace(CHURN, joiners=1, pool_size=16, faults=("crash", "cut", "alone"))
+HURRIED_CHURN = replace(
+    CHURN, joiners=1, lease_s=10, clients=40, away_leases=6, faults=False,
+)  # fmt: skip
 RESERVED = replace(
     CROWDED, members=2, seconds=800, pool_size=24, faults=("reserve", "halves", "one-way")
 )

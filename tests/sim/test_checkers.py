@@ -151,10 +151,21 @@ def i10_removed_member_serves(e: Evidence) -> None:
 
 
 def i10_quarantine_is_not_kept(e: Evidence) -> None:
+    remove_the_third(e)
+    commit(e, 1, moves=[([], [owned(1, 5)])])
+
+
+def remove_the_third(e: Evidence) -> None:
+    """The last to bind the address to client 1, whose lease is over."""
     removed = make_group(2, 1, 2, 3)
     gone = replace(removed.members[2], state=MemberState.REMOVED)
     commit(e, 1, merged=[lease(1, transaction_server=3, expires_at=NOW_S - 9)])
     commit(e, 1, groups=[replace(removed, members=(*removed.members[:2], gone))])
+
+
+def i10_another_client_ends_no_quarantine(e: Evidence) -> None:
+    remove_the_third(e)
+    commit(e, 1, bindings=[lease(2, epoch=2, expires_at=NOW_S)])
     commit(e, 1, moves=[([], [owned(1, 5)])])
 
 
@@ -213,6 +224,13 @@ def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
     invariant = doctor.__name__.partition("_")[0].upper()
     with pytest.raises(ViolationError, match=f"^{invariant}:"):
         doctor(make_evidence())
+
+
+def test_a_quarantine_ends_when_a_living_member_has_served_its_client() -> None:
+    evidence = make_evidence()
+    remove_the_third(evidence)
+    commit(evidence, 2, bindings=[lease(1, grant=9, expires_at=NOW_S)])
+    commit(evidence, 1, moves=[([], [owned(1, 5)])])
 
 
 def test_what_was_declined_under_the_same_epoch_is_no_stock_however_its_range_is_laid() -> None:

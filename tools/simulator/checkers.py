@@ -124,6 +124,8 @@ class Evidence:
         """Whether members hold two lineages of the group, and have not met since."""
         self.quarantine: dict[int, tuple[int, int]] = {}
         """Until when an address of a removed member must rest, and whose it was."""
+        self.rests_for: dict[int, bytes] = {}
+        """The client that may have it there."""
         self.exposed: set[int] = set()
         """Addresses about which a client, or an operator who called a member dead, has lied."""
         self.gone: set[int] = set()
@@ -295,6 +297,7 @@ class Evidence:
             self._check_no_way_back(shadow, former, row)
         shadow.rows[row.address] = row
         if own:
+            self._end_quarantine(shadow, row)
             self._follow_grant(shadow, row)
 
     def _check_no_way_back(self, shadow: Shadow, former: Binding, row: Binding) -> None:
@@ -534,7 +537,18 @@ class Evidence:
                     recorded = shadow.true_ms(row.potential_expires_at)
                     until = max(now_ms, recorded) + former.mul_s * 1000 - ROUNDING_MS
                     known = self.quarantine.get(address, (0, 0))
-                    self.quarantine[address] = max(known, (until, member.member))
+                    if (until, member.member) > known:
+                        self.quarantine[address] = until, member.member
+                        self.rests_for[address] = row.client_key
+
+    def _end_quarantine(self, shadow: Shadow, row: Binding) -> None:
+        """A member that lives has seen the client since, and given it a lease that it knows: what
+        the dead one may have given the same client is over with that."""
+        rests = self.quarantine.get(row.address)
+        if rests is None or row.state is not BindingState.BOUND or rests[1] == shadow.number:
+            return
+        if self.rests_for[row.address] == row.client_key:
+            del self.quarantine[row.address]
 
     def _has_passed_on(self, row: Binding) -> bool:
         """Whether a member has become the owner since: then who wrote the row had promised to
