@@ -316,6 +316,18 @@ def member_leave(
     _operate(context, who, "leaving", folder, address, credentials)
 
 
+@member.command("end-wait")
+def member_end_wait(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Where every store is lost: serve at once, and try each address before it is given away."""
+    _operate(context, who, "end-wait", folder, address, credentials)
+
+
 @app.command("group")
 def group_set(
     context: typer.Context,
