@@ -226,6 +226,18 @@ def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
         doctor(make_evidence())
 
 
+@pytest.mark.parametrize(("members", "exposed"), [((1,), {ADDRESS}), ((1, 2, 3), set())])
+def test_a_start_after_an_unseen_loss_is_exposed_only_alone(
+    members: tuple[int, ...], exposed: set[int]
+) -> None:
+    """With others in the group a member that serves at once has asked nobody, which is judged."""
+    evidence = make_evidence()
+    commit(evidence, 1, bindings=[lease(1)])
+    back = Content({}, [], make_group(1, *members), True, 1, {}, 1 << 32 | 1, 0)
+    evidence.started(1, back, lost_disk=True, unseen=True)
+    assert evidence.exposed == exposed
+
+
 def test_a_quarantine_ends_when_a_living_member_has_served_its_client() -> None:
     evidence = make_evidence()
     remove_the_third(evidence)

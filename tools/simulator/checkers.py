@@ -190,8 +190,8 @@ class Evidence:
             shadow.unseen_loss |= unseen
             shadow.had_applied = dict(shadow.applied) if unseen else {}
             self._forget_lost(shadow)
-            if unseen and content.serving:
-                # Alone: there is nobody who could tell it, and it forgets what it gave.
+            if unseen and content.serving and is_alone(content.group):
+                # There is nobody who could tell it, and it forgets what it gave.
                 self._expose_start(shadow)
                 self.exposed.update(shadow.rows)
         else:
@@ -710,6 +710,10 @@ class Evidence:
     @staticmethod
     def _slack_ms(measured_s: int) -> int:
         return ROUNDING_MS + measured_s * 1000 // DRIFT_DIVISOR
+
+
+def is_alone(group: Group | None) -> bool:
+    return group is not None and len(group.current) == 1
 
 
 _GONE = (MemberState.REMOVED, MemberState.DOWN)
