@@ -81,6 +81,7 @@ async def run_agent(
                 repair_conflict=cluster.repair_conflict,
                 decide=cluster.decide,
                 serve=cluster.set_service,
+                end_wait=cluster.end_wait,
                 peers=lambda: _peers(cluster),
                 pending=lambda: _pending(cluster),
                 on_change=cluster.notice_store_change,

@@ -95,6 +95,10 @@ class Cluster:
         """An operator's wish for this member; raises PeerError where it cannot be."""
         await self._order(said, lambda node, tx, now_ms: node.set_service(tx, service, now_ms))
 
+    async def end_wait(self, said: Said) -> None:
+        """An operator's word to this member; raises PeerError where it cannot be."""
+        await self._order(said, lambda node, tx, now_ms: node.end_wait(tx, now_ms))
+
     async def repair_conflict(self, address: int, said: Said) -> None:
         """An operator's word; raises PeerError where it cannot be."""
         await self._order(said, lambda node, tx, now_ms: node.repair_conflict(tx, address, now_ms))

@@ -455,7 +455,9 @@ class Local:
     it cannot know who owns an address whose lease had ended by then.
     `unconfirmed`: started, and not yet told by every member that it remembers nothing newer of this
     store. `recovery`: why this member recovers, "" if it does not; after a recovery it asks for no
-    addresses before `holds_until` (agent/sync/recover.py)."""
+    addresses before `holds_until` (agent/sync/recover.py). `tries_until`: an operator has ended the
+    wait for leases that no store knows of any more; up to then each address is tried on the wire
+    before it is given away."""
 
     member: MemberId
     incarnation: int
@@ -470,6 +472,7 @@ class Local:
     unconfirmed: bool = False
     recovery: str = ""
     holds_until: int = 0
+    tries_until: int = 0
 
     @property
     def mark(self) -> StoreMark:

@@ -69,6 +69,7 @@ _LOCAL_FIELDS = (
     LOCAL.c.unconfirmed,
     LOCAL.c.recovery,
     LOCAL.c.holds_until,
+    LOCAL.c.tries_until,
 )
 _SERVING = _LOCAL_FIELDS.index(LOCAL.c.serving)
 _UNCONFIRMED = _LOCAL_FIELDS.index(LOCAL.c.unconfirmed)
@@ -97,9 +98,14 @@ _SET_UNCONFIRMED = compile_statement(
     update(LOCAL).values(unconfirmed=bindparam("unconfirmed")), "unconfirmed"
 )
 _SET_RECOVERY = compile_statement(
-    update(LOCAL).values(recovery=bindparam("reason"), holds_until=bindparam("until")),
+    update(LOCAL).values(
+        recovery=bindparam("reason"),
+        holds_until=bindparam("holds"),
+        tries_until=bindparam("tries"),
+    ),
     "reason",
-    "until",
+    "holds",
+    "tries",
 )
 _ADVANCE_CLOCK = compile_statement(
     update(LOCAL)
@@ -182,6 +188,7 @@ class LocalRow(StreamRows):
             0,
             "",
             0,
+            0,
             "",
             None,
             None,
@@ -198,8 +205,10 @@ class LocalRow(StreamRows):
     def set_unconfirmed(self, unconfirmed: bool) -> None:
         self.change(_SET_UNCONFIRMED, (+unconfirmed,))
 
-    def set_recovery(self, reason: str, holds_until: int) -> None:
-        self.change(_SET_RECOVERY, (reason, holds_until))
+    def set_recovery(self, reason: str, holds_until: int, tries_until: int) -> None:
+        """Also a change of the configuration: `tries_until` rules what the engine gives away."""
+        self.change(_SET_RECOVERY, (reason, holds_until, tries_until))
+        self.configuration_changed()
 
     def next_poll_counter(self) -> int:
         self.change(_NEXT_POLL)

@@ -322,6 +322,7 @@ LOCAL = _table(
         _integer("unconfirmed"),
         _text("recovery"),
         _integer("holds_until"),
+        _integer("tries_until"),
         _text("token"),
         _text("boot_id", nullable=True),
         _optional_integer("offset_ms"),
@@ -332,7 +333,7 @@ LOCAL = _table(
     engine_boots="engine_boots BETWEEN 0 AND 2147483647",
     counters="poll_counter >= 0 AND configuration_version >= 0 AND ownership_version >= 0",
     serving="serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
-    recovery="unconfirmed IN (0, 1) AND holds_until >= 0",
+    recovery="unconfirmed IN (0, 1) AND holds_until >= 0 AND tries_until >= 0",
     anchor="(boot_id IS NULL) = (offset_ms IS NULL)",
 )
 """After `id`, columns in the order of the fields of `agent.model.Local`, then the token of the

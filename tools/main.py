@@ -316,6 +316,18 @@ def member_leave(
     _operate(context, who, "leaving", folder, address, credentials)
 
 
+@member.command("end-wait")
+def member_end_wait(
+    context: typer.Context,
+    who: Who,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """Where every store is lost: serve at once, and try each address before it is given away."""
+    _operate(context, who, "end-wait", folder, address, credentials)
+
+
 @app.command("group")
 def group_set(
     context: typer.Context,
@@ -421,7 +433,15 @@ def bench_align(
     run_bench(bindings, json)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+_OWN_OPTIONS = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+"""For commands that read their options themselves, `--help` among them."""
+
+
+@app.command(context_settings=_OWN_OPTIONS)
 def simulate(context: typer.Context) -> None:
     """Seeded simulation of a cluster, judged by invariants; `simulate --help` tells more."""
     from tools.simulator.main import main as run
@@ -429,7 +449,7 @@ def simulate(context: typer.Context) -> None:
     raise typer.Exit(run(list(context.args)))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=_OWN_OPTIONS)
 def model(context: typer.Context) -> None:
     """Search small models of the protocol exhaustively; `model --help` tells more."""
     from tools.model.main import main as run

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from agent.errors import ConfigError
 from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
-from agent.snmp.orders import FORCE, PARTNER_DOWN, SERVICES
+from agent.snmp.orders import END_WAIT, FORCE, PARTNER_DOWN, SERVICES
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.manager import Assignment, Session, Value
@@ -22,6 +22,7 @@ from tools.target import Place, Target
 _SET_TIMEOUT_S = 10.0
 
 OPERATIONS = {service.name.lower(): number for number, service in SERVICES.items()}
+OPERATIONS["end-wait"] = END_WAIT
 """Orders to the member itself, by what it is to be: paused, running, shutdown, leaving."""
 
 _REFUSALS = ("inconsistentValue", "inconsistentName", "wrongValue", "resourceUnavailable")

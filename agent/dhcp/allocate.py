@@ -144,10 +144,12 @@ class _PoolStock:
 
 class Tried(NamedTuple):
     """How doubtful addresses are tried: `look` tells who answered (None: not known yet). A client
-    that had its address within `recent_s` may be using it still."""
+    that had its address within `recent_s` may be using it still; before `all_until` any address
+    may be in use, for the store that knew of it is lost."""
 
     look: Callable[[int], frozenset[bytes] | None]
     recent_s: int
+    all_until: int = 0
 
 
 class FreeStock:
@@ -236,14 +238,17 @@ class FreeStock:
             for row in rows
             if may_be_in_use(row, now, self._tried.recent_s) and not self._is_kept(row.address)
         }
-        for address in sorted(doubtful):
+        self._doubt(stock, doubtful)
+        return doubtful
+
+    def _doubt(self, stock: _PoolStock, addresses: Iterable[int]) -> None:
+        for address in sorted(addresses):
             if self._offers.is_offered(address):
                 continue
             if len(stock.doubtful) >= DOUBTFUL_MAX:
                 stock.left_out = True
                 break
             stock.doubtful[address] = None
-        return doubtful
 
     def _read_on(self, tx: StoreTransaction, stock: _PoolStock, now: int) -> None:
         pool, start = stock.pool, stock.cursor
@@ -272,10 +277,16 @@ class FreeStock:
             taken = current | {row.address for row in rows if keeps_address(row, now)}
             if self._tried is not None:
                 taken = {*taken, *self._note_doubtful(stock, rows, now)}
-        for address in range(first, last + 1):
+        free = [
             # An offered address is not read: if its offer lapses it is given back.
-            if not (address in taken or self._is_kept(address) or self._offers.is_offered(address)):
-                stock.free[address] = None
+            address
+            for address in range(first, last + 1)
+            if not (address in taken or self._is_kept(address) or self._offers.is_offered(address))
+        ]
+        if self._tried is not None and now < self._tried.all_until:
+            self._doubt(stock, free)
+        else:
+            stock.free.update(dict.fromkeys(free))
 
 
 def keeps_address(row: Binding, now: int) -> bool:

@@ -421,7 +421,7 @@ class DhcpServer:
             self._ownership,
             self._offers,
             lambda address: address in kept or configuration.reservation_of(address) is not None,
-            self._tried(configuration, group.lease_s) if self._probing else None,
+            self._tried(configuration, group.lease_s, local.tries_until) if self._probing else None,
         )
         pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
         return _Derived(
@@ -436,7 +436,7 @@ class DhcpServer:
             stock,
         )
 
-    def _tried(self, configuration: Configuration, lease_s: int) -> Tried:
+    def _tried(self, configuration: Configuration, lease_s: int, all_until: int) -> Tried:
         """Addresses of a link of our own are tried on it, others by route."""
         links: dict[int, int] = {}
         for subnet in configuration.subnets:
@@ -451,7 +451,7 @@ class DhcpServer:
             return self.probes.look(address, link, self._now_ms)
 
         longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
-        return Tried(look, longest_s)
+        return Tried(look, longest_s, all_until)
 
     def _collect_own_addresses(self) -> frozenset[int]:
         own = {a for interface in self._interfaces.values() for a in interface.addresses}

@@ -35,7 +35,7 @@ from agent.snmp.session import Session, Target
 from agent.snmp.status import ErrorStatus, RequestError
 from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes
 from agent.snmp.view import Role
-from agent.snmp.writing import Decide, Handle, Orders, RepairConflict, Serve, Writer
+from agent.snmp.writing import Decide, EndWait, Handle, Orders, RepairConflict, Serve, Writer
 from agent.sync.version import membership_hash
 
 log = logging.getLogger("dhcpsync.snmp")
@@ -68,13 +68,14 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentHooks:
-    """What the agent calls: `handle`, `decide`, `serve` and `repair_conflict` are the cluster,
+    """What the agent calls: the first five are the cluster,
     `peers` and `pending` its live state for the tables, `on_change` hears of committed
     configuration."""
 
     handle: Handle
     decide: Decide
     serve: Serve
+    end_wait: EndWait
     repair_conflict: RepairConflict
     peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
     pending: Callable[[], Sequence[PendingChange]] = tuple
@@ -123,7 +124,7 @@ class SnmpAgent:
             store,
             executor,
             clock,
-            Orders(hooks.handle, hooks.decide, hooks.serve),
+            Orders(hooks.handle, hooks.decide, hooks.serve, hooks.end_wait),
             {
                 columns.POLL.name: exchanges.polls,
                 columns.TRANSFER.name: exchanges.transfers,

@@ -282,7 +282,7 @@ MEMBER = _table(
     ("Backlog", _GAUGE, RO),
     ("RowStatus", _ROW_STATUS, RC),
     ("EndpointState", _ENDPOINT, RO),
-    ("Operation", _enumeration("none partnerDown pause resume shutdown leave"), RC),
+    ("Operation", _enumeration("none partnerDown pause resume shutdown leave endWait"), RC),
     ("Force", _enumeration("no yes"), RC),
 )
 

@@ -28,6 +28,9 @@ SERVICES = {
 }
 """dhcpSyncMemberOperation: orders to the member itself."""
 
+END_WAIT = 7
+"""dhcpSyncMemberOperation: to the member itself too, but once, not for good."""
+
 FORCE = 2
 _IDENTITY = ("Name", "Address", "Port", "EngineId", "Role", "Weight")
 
@@ -45,11 +48,12 @@ def status_of_refusal(reason: str) -> ErrorStatus:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """To the group, or to this member itself (`service`)."""
+    """To the group, or to this member itself (`service`, `ends_wait`)."""
 
     change: GroupChange | None = None
     service: Service | None = None
     force: bool = False
+    ends_wait: bool = False
 
 
 def group_order(row: RowAssignment) -> Order:
@@ -81,7 +85,7 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
     if operation == PARTNER_DOWN:
         return Order(Expel(member, keeps_seat=True), force=force)
     service = SERVICES.get(operation)
-    if service is None:
+    if service is None and operation != END_WAIT:
         raise RequestError(
             ErrorStatus.INCONSISTENT_VALUE,
             row.number,
@@ -94,7 +98,7 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
             row.values["Operation"].number,
             f"this is member {me}; member {member} takes that order itself",
         )
-    return Order(service=service)
+    return Order(service=service, ends_wait=operation == END_WAIT)
 
 
 def _refuse_others(row: RowAssignment, shorts: tuple[str, ...]) -> None:

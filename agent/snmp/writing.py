@@ -50,6 +50,9 @@ Serve = Callable[[Service, Said], Awaitable[None]]
 """An order to this member itself, durable and audited when it returns. Raises PeerError,
 StoreError."""
 
+EndWait = Callable[[Said], Awaitable[None]]
+"""Ends this member's wait after a loss, durably and audited. Raises PeerError, StoreError."""
+
 RepairConflict = Callable[[int, Said], Awaitable[None]]
 """Ends the conflict about an address, durably and audited. Raises PeerError, StoreError."""
 
@@ -60,6 +63,7 @@ class Orders(NamedTuple):
     handle: Handle
     decide: Decide
     serve: Serve
+    end_wait: EndWait
 
 
 class Writer:
@@ -188,6 +192,8 @@ class Writer:
                 await self._orders.decide(order.change, order.force, said)
             if order.service is not None:
                 await self._orders.serve(order.service, said)
+            if order.ends_wait:
+                await self._orders.end_wait(said)
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
             raise RequestError(status, row.number, str(error)) from error

@@ -547,6 +547,13 @@ class Node:
         situation.count("conflicts_repaired")
         self._wake(now_ms)
 
+    def end_wait(self, tx: StoreTransaction, now_ms: int) -> None:
+        """An operator's word that the leases of a lost store are not waited for any more."""
+        self._load(tx)
+        self._recovery.end_wait(tx, now_ms)
+        self._keeper.reset()
+        self._wake(now_ms)
+
     def set_service(self, tx: StoreTransaction, service: Service, now_ms: int) -> None:
         """An operator's word about this member itself; PeerError tells why that cannot be."""
         self._load(tx)

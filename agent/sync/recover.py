@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from agent.errors import PeerError
 from agent.model import (
     INFINITE_S,
     NEVER,
@@ -67,7 +68,7 @@ def begin_recovery(
             leave(tx, event, (row.first, row.last), row.state, row.member, row.nonce)
     tx.set_serving(False, 0)
     tx.set_unconfirmed(False)
-    tx.set_recovery(reason, now + (group.longest_mul_s if group else 0))
+    tx.set_recovery(reason, now + (group.longest_mul_s if group else 0), 0)
     note_lost(tx, local.member, old, now)
     tx.add_counters({"cluster_recoveries": 1})
     return old + 1
@@ -161,6 +162,13 @@ def longest_lease(tx: StoreTransaction) -> int:
         if isinstance(record.row, Subnet)
     ]
     return max([group.lease_s if group else 0, *found])
+
+
+def leases_end(tx: StoreTransaction) -> int:
+    """When every lease is over that the lost store of this member may have given and told nobody;
+    NEVER where leases are infinite."""
+    lost, lease_s = tx.lost_stores()[tx.local().member], longest_lease(tx)
+    return NEVER if lease_s >= INFINITE_S else lost.at + lease_s
 
 
 # --- the member itself -------------------------------------------------------------------------
@@ -264,13 +272,29 @@ class Recovery:
         if not situation.recovering or any(p.intact for p in situation.peers.values()):
             return True
         local = tx.local()
-        lost, lease_s = tx.lost_stores()[local.member], longest_lease(tx)
-        until = NEVER if lease_s >= INFINITE_S else lost.at + lease_s
+        if local.tries_until:
+            return True
+        until = leases_end(tx)
         if local.holds_until < until:
-            tx.set_recovery(local.recovery, until)
+            tx.set_recovery(local.recovery, until, 0)
         return now_ms // 1000 >= local.holds_until and local.holds_until >= until
+
+    def end_wait(self, tx: StoreTransaction, now_ms: int) -> None:
+        """An operator's word that this member shall serve new clients although leases of the lost
+        store may be about that nobody knows (protocol.md 10). What he takes on himself is made
+        smaller by trying each address before it is given away, for as long as the wait would
+        have been. What is to be pulled from the others is pulled all the same. PeerError where
+        the member waits for nothing."""
+        local, now = tx.local(), now_ms // 1000
+        waits = bool(local.recovery) or local.holds_until > now
+        if not waits or local.tries_until:
+            raise PeerError("not_waiting", "this member waits for no leases of a lost store")
+        tx.set_recovery(local.recovery, now, max(local.holds_until, leases_end(tx)))
+        self._situation.load(tx, keep_peers=True)
+        self._situation.count("waits_ended")
 
     def finish(self, tx: StoreTransaction) -> None:
         """The member serves again."""
-        tx.set_recovery("", tx.local().holds_until)
+        local = tx.local()
+        tx.set_recovery("", local.holds_until, local.tries_until)
         self._situation.load(tx, keep_peers=True)

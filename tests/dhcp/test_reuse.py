@@ -47,6 +47,19 @@ def test_a_fresh_address_is_offered_at_once_and_before_the_used_ones() -> None:
     assert not world.server.probes.is_busy
 
 
+def test_every_address_is_tried_while_an_operator_has_ended_the_wait_for_lost_leases() -> None:
+    world = used_world(used=0, fresh=5)
+    with world.store.write() as tx:
+        tx.set_recovery("", 0, NOW + LEASE)
+    client = Client(1)
+    world.silent(client.discover(), "no_free_address")
+    world.probe()
+    assert world.one(client.discover()).address == FIRST
+    with world.store.write() as tx:
+        tx.set_recovery("", 0, NOW)
+    assert world.one(Client(2).discover()).kind is OFFER
+
+
 def test_a_used_one_is_offered_when_nobody_answered_for_it() -> None:
     world = used_world()
     client = Client(1)

@@ -19,7 +19,7 @@ from agent.sync.endpoint import Endpoint
 from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
 from tests.snmp.world import Outcome, World, make_group, net_snmp, running
 
-PARTNER_DOWN, PAUSE, RESUME, SHUTDOWN, LEAVE = "2", "3", "4", "5", "6"
+PARTNER_DOWN, PAUSE, RESUME, SHUTDOWN, LEAVE, END_WAIT = "2", "3", "4", "5", "6", "7"
 FORCE = "2"
 
 
@@ -93,10 +93,22 @@ def test_orders_to_the_member_itself(value: str, service: Service) -> None:
     asyncio.run(check())
 
 
+def test_a_wait_is_ended_at_the_member_itself() -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = await set_as(world, *operation(1, END_WAIT))
+            assert out.code == 0, out.err
+            assert (world.waits_ended, world.services, world.decisions) == (1, [], [])
+            assert "dhcpSyncMemberOperation.1" in audited(world)[0][2]
+
+    asyncio.run(check())
+
+
 @pytest.mark.parametrize(
     ("varbinds", "word"),
     [
         (operation(2, PAUSE), "inconsistentName"),
+        (operation(2, END_WAIT), "inconsistentName"),
         (operation(1, "1"), "inconsistentValue"),
         (operation(1, "9"), "wrongValue"),
         (force(2), "inconsistentValue"),

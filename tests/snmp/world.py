@@ -90,6 +90,7 @@ class World:
     services: list[Service] = field(default_factory=list)
     pending: list[PendingChange] = field(default_factory=list)
     repairs: list[int] = field(default_factory=list)
+    waits_ended: int = 0
     changes: int = 0
     answer: Callable[[m.Request], Awaitable[m.Response]] | None = None
     refusal: Exception | None = None
@@ -172,6 +173,9 @@ async def running(
     async def serve(service: Service, said: Said) -> None:
         obey(said).services.append(service)
 
+    async def end_wait(said: Said) -> None:
+        obey(said).waits_ended += 1
+
     async def repair(address: int, said: Said) -> None:
         obey(said).repairs.append(address)
 
@@ -201,7 +205,7 @@ async def running(
         notify_targets=notify_targets,
     )
     hooks = AgentHooks(
-        handle, decide, serve, repair, peers, lambda: worlds[0].pending, on_change=changed
+        handle, decide, serve, end_wait, repair, peers, lambda: worlds[0].pending, on_change=changed
     )
     agent = SnmpAgent(settings, store, hooks, lambda: NOW_MS, executor)
     host, port = await agent.start()

@@ -478,6 +478,54 @@ def test_all_restored_at_once_serve_after_the_longest_lease() -> None:
     assert_owned_once(lan)
 
 
+def end_wait(lan: Lan, member: int) -> None:
+    with lan.stores[member].write() as tx:
+        lan.nodes[member].end_wait(tx, lan.now_ms)
+
+
+def test_an_operator_ends_the_wait_and_addresses_are_tried_for_as_long() -> None:
+    lan = make_lan(2)
+    lost_at = lan.now_s
+    with lan.stores[1].write() as one, lan.stores[2].write() as two:
+        recover.begin_recovery(one, lan.now_s, "restored")
+        recover.begin_recovery(two, lan.now_s, "restored")
+    lan.restart(1)
+    lan.restart(2)
+    lan.run(5_000)
+    end_wait(lan, 1)
+    end_wait(lan, 2)
+    lan.run(5_000)
+    assert lan.serving(1)
+    assert lan.serving(2)
+    assert local(lan, 1).tries_until == lost_at + LEASE_S
+    with pytest.raises(PeerError, match="waits for no leases"):
+        end_wait(lan, 1)
+    lan.run(MUL_S * 1_000 + 10_000)  # what the lost stores had promised each other is held
+    assert lan.owned(1) > 0
+    assert_owned_once(lan)
+    with lan.stores[1].write() as tx:
+        recover.begin_recovery(tx, lan.now_s, "lost again")
+        assert tx.local().tries_until == 0, "the operator has spoken of one loss"
+
+
+def test_a_wait_that_is_none_cannot_be_ended() -> None:
+    lan = make_lan(2)
+    with pytest.raises(PeerError, match="waits for no leases"):
+        end_wait(lan, 1)
+
+
+def test_an_ended_wait_still_pulls_from_everybody() -> None:
+    lan = make_lan(2)
+    lan.passes = lambda *_: False
+    with lan.stores[1].write() as tx:
+        recover.begin_recovery(tx, lan.now_s, "restored")
+    lan.restart(1)
+    lan.run(1_000)
+    end_wait(lan, 1)
+    lan.run(60_000)
+    assert not lan.serving(1)
+
+
 # --- what the others hold
 
 

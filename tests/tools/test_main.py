@@ -50,6 +50,11 @@ def test_the_lab_offers_the_whole_contract() -> None:
         assert option in dhcpsync("lab", "up", "--help").stdout
 
 
+@pytest.mark.parametrize(("command", "option"), [("simulate", "--seeds"), ("model", "--only")])
+def test_commands_with_options_of_their_own_tell_them(command: str, option: str) -> None:
+    assert option in dhcpsync(command, "--help").stdout
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, tools.main as m\n"

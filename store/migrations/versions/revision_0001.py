@@ -365,6 +365,7 @@ def own() -> None:
             integer("unconfirmed"),
             text("recovery"),
             integer("holds_until"),
+            integer("tries_until"),
             text("token"),
             text("boot_id", nullable=True),
             integer("offset_ms", nullable=True),
@@ -378,7 +379,7 @@ def own() -> None:
             "counters": "poll_counter >= 0 AND configuration_version >= 0"
             " AND ownership_version >= 0",
             "serving": "serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
-            "recovery": "unconfirmed IN (0, 1) AND holds_until >= 0",
+            "recovery": "unconfirmed IN (0, 1) AND holds_until >= 0 AND tries_until >= 0",
             "anchor": "(boot_id IS NULL) = (offset_ms IS NULL)",
         },
     )
