@@ -190,7 +190,7 @@ class Evidence:
             shadow.unseen_loss |= unseen
             shadow.had_applied = dict(shadow.applied) if unseen else {}
             self._forget_lost(shadow)
-            if unseen and content.serving and is_alone(content.group):
+            if unseen and is_alone(content.group):
                 # There is nobody who could tell it, and it forgets what it gave.
                 self._expose_start(shadow)
                 self.exposed.update(shadow.rows)
