@@ -29,11 +29,15 @@ from tests.store.samples import BASE, binding
 ROOT = Path(__file__).parent.parent.parent
 
 
-def schema(store: Store) -> dict[str, str]:
+def schema(database: sqlite3.Connection | sqlite3.Cursor) -> dict[str, str]:
     """SQL of every table and index, without the space that only tells who wrote it."""
+    rows = database.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {name: re.sub(r"\s+", " ", sql) for name, sql in rows}
+
+
+def schema_of_store(store: Store) -> dict[str, str]:
     with store._cursor() as cursor:
-        rows = cursor.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-        return {name: re.sub(r"\s+", " ", sql) for name, sql in rows}
+        return schema(cursor)
 
 
 def test_migrations_make_the_tables(file_store: Store) -> None:
@@ -43,7 +47,7 @@ def test_migrations_make_the_tables(file_store: Store) -> None:
 
 def test_migrations_make_the_constraints(file_store: Store) -> None:
     """Alembic compares no CHECK, so the SQL itself is compared."""
-    migrated, declared = schema(file_store), schema(Store.in_memory())
+    migrated, declared = schema_of_store(file_store), schema_of_store(Store.in_memory())
     assert migrated.keys() == declared.keys() >= METADATA.tables.keys()
     for name in METADATA.tables:
         assert migrated[name] == declared[name]
@@ -109,20 +113,22 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     create_store(path, member=1, engine_id=ENGINE_ID).close()
     set_revision(path, "0099")
     with pytest.raises(
-        StoreVersionError, match=r"0099.* up to 0001; install the dhcpsync"
+        StoreVersionError, match=rf"0099.* up to {NEWEST}; install the dhcpsync"
     ) as caught:
         open_store(path)
     assert str(path) in str(caught.value)
 
 
-NEXT = """
+NEWEST = REVISIONS[-1]
+AFTER_IT = f"{int(NEWEST) + 1:04}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "{AFTER_IT}"
+down_revision = "{NEWEST}"
 def upgrade():
     op.add_column("local", sa.Column("colour", sa.Text(), nullable=True))
-    op.execute({statement!r})
+    op.execute({{statement!r}})
 """
 
 
@@ -132,17 +138,16 @@ def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scripts = tmp_path / "migrations"
     shutil.copytree(ROOT / "store" / "migrations", scripts)
     monkeypatch.setattr(schema_module, "_MIGRATIONS", scripts)
-    monkeypatch.setattr(schema_module, "REVISIONS", ("0001", "0002"))
-    return scripts / "versions" / "revision_0002.py"
+    monkeypatch.setattr(schema_module, "REVISIONS", (*REVISIONS, AFTER_IT))
+    return scripts / "versions" / f"revision_{AFTER_IT}.py"
 
 
 def make_old_store(path: Path) -> None:
-    """A store of revision 0001 with one binding."""
+    """A store of the newest revision, which `next_revision` makes an old one, with one binding."""
     store = create_store(path, member=1, engine_id=ENGINE_ID)
     with store.write() as tx:
         tx.save_bindings([binding(BASE)])
     store.close()
-    set_revision(path, "0001")
 
 
 def test_an_older_store_is_migrated_when_opened(tmp_path: Path, next_revision: Path) -> None:
@@ -153,7 +158,7 @@ def test_an_older_store_is_migrated_when_opened(tmp_path: Path, next_revision: P
         store = open_store(path)
         with store._cursor() as cursor:
             assert cursor.execute("SELECT colour FROM local").fetchall() == [("red",)]
-            assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [("0002",)]
+            assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [(AFTER_IT,)]
         with store.read() as tx:
             assert BASE in tx.bindings_by_address([BASE])
         store.close()
@@ -162,14 +167,14 @@ def test_an_older_store_is_migrated_when_opened(tmp_path: Path, next_revision: P
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, next_revision: Path) -> None:
     path = tmp_path / "store.db"
     make_old_store(path)
-    before = schema(open_read_only(path))
+    before = schema_of_store(open_read_only(path))
     next_revision.write_text(NEXT.format(statement="UPDATE local SET serving = 7"))
     with pytest.raises(StoreError, match="ck_local_serving"):
         open_store(path)
     after = open_read_only(path)
-    assert schema(after) == before
+    assert schema_of_store(after) == before
     with after._cursor() as cursor:
-        assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [("0001",)]
+        assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [(NEWEST,)]
     after.close()
 
 

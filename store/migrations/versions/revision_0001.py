@@ -81,7 +81,7 @@ def replicated() -> None:
             "versions": 'epoch >= 0 AND "grant" >= 0',
             "expiry": "expires_at >= 0 AND potential_expires_at >= expires_at"
             " AND acknowledged_at >= 0",
-            "transaction": '"transaction" BETWEEN 0 AND 10 AND transaction_at >= 0',
+            "transaction": '"transaction" BETWEEN 0 AND 7 AND transaction_at >= 0',
             "server": "transaction_server BETWEEN 0 AND 2147483647",
             "change": "stream > 0 AND seq > 0",
         },
@@ -126,8 +126,6 @@ def replicated() -> None:
             integer("lease_s"),
             text("interface"),
             text("name"),
-            integer("claims"),
-            integer("offer_delay_s"),
             integer("active"),
             integer("deleted"),
             integer("version_counter"),
@@ -140,7 +138,6 @@ def replicated() -> None:
             "prefix": "network BETWEEN 0 AND 4294967295 AND prefix_length BETWEEN 0 AND 32",
             "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
             "lease": "lease_s BETWEEN 0 AND 4294967295",
-            "offers": "claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
             "flags": "active IN (0, 1) AND deleted IN (0, 1)",
             "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
             "change": "stream > 0 AND seq > 0",
@@ -224,15 +221,11 @@ def replicated() -> None:
             integer("generation"),
             integer("mul_s"),
             integer("lease_s"),
-            integer("safe_period_s"),
-            integer("past_mul_s"),
-            integer("forced"),
         ],
         ["id"],
         {
             "single_row": "id = 1",
-            "parameters": "generation >= 0 AND mul_s > 0 AND lease_s > 0 AND safe_period_s >= 0",
-            "history": "past_mul_s >= 0 AND forced >= 0",
+            "parameters": "generation >= 0 AND mul_s > 0 AND lease_s > 0",
         },
     )
     create(
@@ -246,50 +239,21 @@ def replicated() -> None:
             integer("state"),
             integer("role"),
             integer("weight"),
-            integer("since"),
-            integer("clean"),
         ],
         ["member"],
         {
             "member": "member BETWEEN 1 AND 2147483647",
             "transport": "address BETWEEN 0 AND 4294967295 AND port BETWEEN 1 AND 65535",
-            "state": "state BETWEEN 1 AND 4",
+            "state": "state BETWEEN 1 AND 3",
             "role": "role BETWEEN 1 AND 2",
             "weight": "weight >= 0",
-            "history": "since >= 0 AND clean IN (0, 1)",
         },
     )
     create(
         "silent_member",
-        [integer("member"), integer("heard")],
+        [integer("member")],
         ["member"],
-        {"member": "member BETWEEN 1 AND 2147483647", "heard": "heard IN (0, 1)"},
-    )
-    create(
-        "enquiry",
-        [
-            integer("address"),
-            integer("asked_ms"),
-            integer("answered_ms"),
-            integer("free"),
-            integer("complete"),
-            integer("epoch"),
-        ],
-        ["address"],
-        {
-            "address": "address BETWEEN 0 AND 4294967295",
-            "times": "asked_ms >= 0 AND answered_ms >= 0 AND epoch >= 0",
-            "flags": "free IN (0, 1) AND complete IN (0, 1)",
-        },
-    )
-    create(
-        "lost_store",
-        [integer("member"), integer("incarnation"), integer("at")],
-        ["member"],
-        {
-            "member": "member BETWEEN 1 AND 2147483647",
-            "lost": 'incarnation BETWEEN 1 AND 4294967295 AND "at" >= 0',
-        },
+        {"member": "member BETWEEN 1 AND 2147483647"},
     )
 
 
@@ -315,21 +279,6 @@ def own() -> None:
             " AND generation >= 0",
             "member": "member BETWEEN 1 AND 2147483647",
         },
-    )
-    create(
-        "remembered_store",
-        [integer("member"), integer("incarnation"), integer("ownership_version")],
-        ["member"],
-        {
-            "member": "member BETWEEN 1 AND 2147483647",
-            "mark": "incarnation BETWEEN 0 AND 4294967295 AND ownership_version >= 0",
-        },
-    )
-    create(
-        "quarantine",
-        [integer("generation"), integer("at"), integer("mul_s")],
-        ["generation"],
-        {"quarantine": 'generation >= 0 AND "at" >= 0 AND mul_s >= 0'},
     )
     create(
         "proposal",
@@ -361,12 +310,6 @@ def own() -> None:
             integer("ownership_version"),
             integer("serving"),
             integer("serving_since"),
-            integer("service"),
-            integer("unconfirmed"),
-            text("recovery"),
-            integer("holds_until"),
-            integer("tries_until"),
-            text("token"),
             text("boot_id", nullable=True),
             integer("offset_ms", nullable=True),
         ],
@@ -378,8 +321,7 @@ def own() -> None:
             "engine_boots": "engine_boots BETWEEN 0 AND 2147483647",
             "counters": "poll_counter >= 0 AND configuration_version >= 0"
             " AND ownership_version >= 0",
-            "serving": "serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
-            "recovery": "unconfirmed IN (0, 1) AND holds_until >= 0 AND tries_until >= 0",
+            "serving": "serving IN (0, 1) AND serving_since >= 0",
             "anchor": "(boot_id IS NULL) = (offset_ms IS NULL)",
         },
     )
