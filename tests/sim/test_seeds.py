@@ -60,5 +60,5 @@ RULES = (
     "void_answers", "wishes_decided",
 )  # fmt: skip
 """Counters of the rules themselves, as an NMS reads them: a rule that was never needed was never
-tried. Three are too rare for these seeds, and have tests of their own: clock_moved_s, transfers_lost
-and void_transfers."""
+tried. Three are too rare for these seeds, and have tests of their own: clock_moved_s,
+transfers_lost and void_transfers."""
