@@ -51,11 +51,14 @@ ETHERNET_KEY = b"\x00\x01"
 
 # --- bindings
 
+EXPIRED = 4
+"""dhcpSyncBindingState of a BOUND record whose expiry has passed: derived, never stored."""
+
 
 def _binding_state(scope: Scope, row: tuple[Any, ...]) -> int:
     _, state, expires_at = row
     if state == BindingState.BOUND and expires_at <= scope.now:
-        return 4
+        return EXPIRED
     return int(state)
 
 

@@ -24,7 +24,7 @@ ROW: Row = {
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("State", 4),
+        ("State", 2),
         ("HardwareAddress", b"\x02\0\0\0\0\2"),
         ("Grant", 4),
         ("ExpiresAt", date_and_time(NOW + 63)),
@@ -39,6 +39,14 @@ def test_one_column_makes_a_difference(column: str, value: int | bytes) -> None:
 @pytest.mark.parametrize("apart_s", [-2, 0, 2])
 def test_dates_may_be_two_seconds_apart(apart_s: int) -> None:
     assert unlike(ROW, ROW | {"ExpiresAt": date_and_time(NOW + 60 + apart_s)}) == set()
+
+
+def test_a_lease_that_expired_between_the_two_looks_is_the_same_record() -> None:
+    later = ROW | {"State": 4}
+    assert unlike(ROW, later) == unlike(later, ROW) == set()
+    assert unlike(ROW, later | {"ExpiresAt": date_and_time(NOW + 63)}) == {"State", "ExpiresAt"}
+    assert unlike(ROW | {"State": 2}, later) == {"State"}
+    assert unlike(ROW, {name: later[name] for name in later if name != "State"}) == {"State"}
 
 
 def test_a_row_that_one_table_lacks_differs_in_every_column() -> None:

@@ -1,7 +1,9 @@
 """Two members' binding tables, compared row by row: pure.
 
 Every column has to be equal. The two dates may be apart by a little, because a member tells them
-on its own clock, and a clock is known to its peers to some milliseconds only.
+on its own clock, and a clock is known to its peers to some milliseconds only. And two tables are
+never read at one instant: whether a lease has expired follows from ExpiresAt and the time of the
+look, so that bound and expired are the same record where ExpiresAt is.
 """
 
 from __future__ import annotations
@@ -9,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
+from agent.model import BindingState
+from agent.snmp.lease_tables import EXPIRED
 from agent.snmp.oid import Oid
 from tools.manager import Row, Value
 
 DATES = ("ExpiresAt", "TransactionAt")
 DATES_APART_MAX_S = 2
 """Members of a lab share one clock: a second for rounding, one for the error of its estimate."""
+
+_BOUND_OR_EXPIRED = frozenset((int(BindingState.BOUND), EXPIRED))
 
 
 def parse_date(value: Value) -> datetime:
@@ -37,7 +43,10 @@ def unlike(one: Row, other: Row) -> set[str]:
         for name in found.intersection(DATES)
         if name in one and name in other and _are_close(one[name], other[name])
     }
-    return found - close
+    differing = found - close
+    if {one.get("State"), other.get("State")} == _BOUND_OR_EXPIRED and "ExpiresAt" not in differing:
+        differing.discard("State")
+    return differing
 
 
 def _are_close(one: Value, other: Value) -> bool:
