@@ -428,7 +428,7 @@ class Ballot:
 class Quarantine:
     """What begins when this member learns that others are out of the group without having told
     everything: at `at`, under `generation`, with the greatest MUL that they may have used
-    (agent/sync/quarantine.py)."""
+    (agent/sync/expulsion.py)."""
 
     generation: int
     at: int

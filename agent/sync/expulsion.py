@@ -3,10 +3,11 @@
 **Others.** A member that is gone may have given leases that it told nobody, up to MUL beyond what
 everybody had recorded (protocol.md 3), on addresses that it owned and on those of any lease that
 it knew, since every member renews every lease. `agent.sync.recover` holds both back, by binding and
-by promise. Promises cover what it owned only where somebody took part in all of its polls: a
-member that joined later has promised nothing. So where no member is left that was there before it
-(or its store has lost what it promised), every poll waits MUL, as the draft (5.1) has it for each
-removal.
+by promise. Promises cover what it owned only where somebody has made them and still keeps them: a
+member that joined later has promised nothing, and promises to a member that went before have
+ended, although TRANSFER may have carried its addresses on to the one that is gone now. Where
+nobody is left who took part in all polls there ever were, or somebody else went or lost its store
+before, every poll waits MUL, as the draft (5.1) has it for each removal.
 
 **Itself.** It stops serving at once, durably, owns nothing any more and begins a new incarnation.
 A member that missed the decision and finds itself in the group again, since another generation,
@@ -55,8 +56,9 @@ def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, no
     for member in gone:
         after = new.member(member.member)
         if member.role is MemberRole.SERVER and (after is None or not after.clean):
+            vouched = _is_vouched_for(tx, member, new)
             _hold_back(tx, member.member, now)
-            if not _is_vouched_for(tx, member, new):
+            if not vouched:
                 begin_quarantine(tx, new.generation, now, max(old.longest_mul_s, new.longest_mul_s))
         elif member.role is MemberRole.SERVER:
             _end_promises(tx, member.member, now)
@@ -108,12 +110,20 @@ def known_incarnation(tx: StoreTransaction, member: MemberId) -> int:
 
 
 def _is_vouched_for(tx: StoreTransaction, gone: Member, new: Group) -> bool:
-    """Whether a member is left that has promised everything which `gone` ever owned."""
+    """Whether a member is left that has promised everything which `gone` may have owned, and has
+    ended no promise since. What `gone` got by TRANSFER was polled for by others, perhaps before it
+    joined, and handed on at any remove: so only who has been there from the first generation has
+    promised all of it. And whenever a member goes, or loses its store, the promises to it end,
+    while what it gave away lives on: its lost store is noted for good, its seat is kept as not
+    current."""
     lost = tx.lost_stores()
-    return any(
-        one.since <= gone.since and one.role is MemberRole.SERVER and one.member not in lost
-        for one in new.current
-    )
+    servers = [
+        one for one in new.members if one.member != gone.member and one.role is MemberRole.SERVER
+    ]
+    if any(one.member in lost or not one.is_current for one in servers):
+        return False
+    first = min((one.since for one in new.members), default=0)
+    return any(one.since == first for one in servers)
 
 
 def begin_quarantine(tx: StoreTransaction, generation: int, now: int, mul_s: int) -> None:

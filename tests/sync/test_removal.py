@@ -10,11 +10,12 @@ from agent.errors import PeerError
 from agent.limits import WISHES_MAX
 from agent.model import AddressState, Group, MemberState, Nonce, Service
 from agent.sync import messages as m
-from agent.sync import recover
+from agent.sync import ranges, recover
 from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
 from agent.sync.endpoint import Endpoint
 from agent.sync.version import membership_hash
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group, make_member
+from tests.sync.test_recover import wipe
 
 MUL_S = 60
 GRACE_S = 60
@@ -574,6 +575,51 @@ def test_the_founder_vouches_so_that_others_are_restocked_at_once() -> None:
     with lan.stores[1].read() as tx:
         assert tx.quarantines() == []
     assert lan.owned(1) + lan.owned(2) >= before
+
+
+@pytest.mark.parametrize("how", ["leaves", "loses its store"])
+def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> None:
+    """3 polls for an address, which 1 promises, and gives it to 2. Then 3 goes, so that the promise
+    to it ends; 2 leases the address to a client, tells nobody and dies. 1 was there all the time
+    and knows of nothing: it must not have the address for MUL."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    of_3 = owned_by(lan, 3)
+
+    def handed_on() -> list[int]:
+        mine = ranges.intersect(owned_by(lan, 2), of_3)
+        known = {row.address for row in lan.rows(2)}
+        return [a for first, last in mine for a in range(first, last + 1) if a not in known]
+
+    while not handed_on():  # first they poll for what is nobody's
+        for member in (1, 2):
+            bind_all(lan, member)
+        lan.run(10_000, until=lambda: bool(handed_on()))
+    address = handed_on()[0]
+    if how == "leaves":
+        serve(lan, 3, Service.LEAVING)
+        lan.run(60_000, until=lambda: state_of(lan, 3, at=1) is MemberState.REMOVED)
+    else:
+        wipe(lan, 3)
+        lan.run((MUL_S + GRACE_S) * 1000)
+    with lan.stores[1].read() as tx:
+        assert not tx.address_ranges(address, address), "the promise has ended"
+    assert address in handed_on()
+    for member in {2, 3} & lan.nodes.keys():
+        die(lan, member)
+    lan.run(5_000)
+    for one in group_of(lan, 1).current:
+        if one.member != 1:
+            propose(lan, 1, Expel(one.member), force=True)
+    removed = lan.now_s
+
+    def mine() -> bool:
+        return bool(ranges.intersect(owned_by(lan, 1), [(address, address)]))
+
+    while not mine() and lan.now_s - removed < 2 * MUL_S + GRACE_S:
+        bind_all(lan, 1)  # so that it wants all there are
+        lan.run(2_000, until=mine)
+    assert MUL_S <= lan.now_s - removed <= MUL_S + GRACE_S
 
 
 def test_the_greater_mul_of_the_past_counts() -> None:
