@@ -95,7 +95,8 @@ def run_engine(
         busy = server.probes.is_busy
         if busy:
             _send_probes(server, sockets, clock())
-        ready = {fd for fd, _ in poller.poll(PROBE_RESEND_MS if busy else COUNTER_FLUSH_MS)}
+        soon = busy or server.is_holding
+        ready = {fd for fd, _ in poller.poll(PROBE_RESEND_MS if soon else COUNTER_FLUSH_MS)}
         if clock() >= flush_at:
             follow_clock()
         if sockets.monitor.fileno() in ready:
@@ -105,6 +106,8 @@ def run_engine(
             server.note_probe_answers(sockets.probe.receive())
         if sockets.udp.fileno() in ready:
             _serve_batch(server, sockets, wake, clock())
+        if server.is_holding:
+            _answer(server, sockets, wake, lambda: _handle_held(server, clock()))
         if clock() >= flush_at:
             server.flush_counters()
             committed = server.committed
@@ -130,8 +133,15 @@ def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, n
         server.count("dropped_too_long", drained.too_long)
     if not drained.datagrams:
         return
+    _answer(server, sockets, wake, lambda: _handle(server, drained.datagrams, now_ms))
+
+
+def _answer(
+    server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, handle: Callable[[], list[Reply]]
+) -> None:
+    """Send what `handle` has to say, and tell the agent and the log what came of it."""
     committed = server.committed
-    for reply in _handle(server, drained.datagrams, now_ms):
+    for reply in handle():
         try:
             sockets.send(reply)
         except OSError as error:
@@ -147,7 +157,7 @@ def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, n
 
 def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> list[Reply]:
     """A bug that one datagram brings to light must not silence the others: they are handled
-    one by one then. This is the engine's only net for errors that nobody expected."""
+    one by one then. With `_handle_held` the engine's only net for errors that nobody expected."""
     try:
         return server.handle_batch(datagrams, now_ms)
     except Exception:
@@ -156,3 +166,13 @@ def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> l
     if len(datagrams) == 1:
         return []
     return [reply for one in datagrams for reply in _handle(server, (one,), now_ms)]
+
+
+def _handle_held(server: DhcpServer, now_ms: int) -> list[Reply]:
+    """They are not kept then: their clients ask again."""
+    try:
+        return server.handle_held(now_ms)
+    except Exception:
+        server.count("internal_errors")
+        log.exception("messages that had waited failed")
+        return []

@@ -168,6 +168,16 @@ waits 1 to 2 s)."""
 PROBE_FRESH_MS = 90_000
 """How long the result of a probe serves, as ENQUIRY_FRESH_MS: the client tries again within it."""
 
+HELD_WAIT_MS = PROBE_RESEND_MS * (PROBE_SENDS - 1) + PROBE_WAIT_MS + 100
+"""After so long a message is handled anew whose answer was being found out: a probe is over by
+then, and the members, asked at the same time, answer sooner."""
+
+HELD_TRIES = 3
+"""How often it is: an enquiry waits up to POLL_ANSWER_MAX_AGE_S for a member that may be dead."""
+
+HELD_MAX = ENQUIRIES_MAX
+"""Messages kept for that at one time: each is about an address that the members are asked about."""
+
 PROBES_MAX = 8_192
 """Probes remembered at one time, about 2 MB: DOUBTFUL_MAX addresses are tried in 1.4 s, and each is
 remembered for PROBE_FRESH_MS, so that a pool without fresh addresses serves 45 clients a second."""

@@ -20,6 +20,7 @@ from agent.dhcp.balance import share_buckets
 from agent.dhcp.classify import Classifier, Message, MessageKind
 from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
+from agent.dhcp.held import Held
 from agent.dhcp.lease import Terms, group_terms
 from agent.dhcp.packet import (
     Interface,
@@ -38,7 +39,7 @@ from agent.dhcp.reply import (
     can_be_answered,
 )
 from agent.dhcp.rules import HANDLERS
-from agent.dhcp.unrecorded import found_in_use
+from agent.dhcp.unrecorded import CLAIM_ASKED, found_in_use
 from agent.errors import PacketError, StoreError
 from agent.model import (
     AddressState,
@@ -130,6 +131,7 @@ class DhcpServer:
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
+        self._held = Held()
         self.probes = Probes()
         self._ownership: Ownership | None = None
         self._ownership_version = -1
@@ -237,6 +239,19 @@ class DhcpServer:
             return []
         for kind, number in Counter(packet.kind for packet, _ in packets).items():
             self.count(_COUNTED_MESSAGES[kind], number)
+        return self._serve(packets, now_ms)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether messages wait to be handled anew (`handle_held`)."""
+        return len(self._held) > 0
+
+    def handle_held(self, now_ms: int) -> list[Reply]:
+        """Handle anew, as a batch of their own, messages whose answers were being found out."""
+        due = self._held.take_due(now_ms)
+        return self._serve(due, now_ms) if due else []
+
+    def _serve(self, packets: list[tuple[Packet, Received]], now_ms: int) -> list[Reply]:
         writing = any(self._may_write(packet) for packet, _ in packets)
         try:
             with self._store.write() if writing else self._store.read() as tx:
@@ -369,6 +384,10 @@ class DhcpServer:
                     return_offer(context, offer)
         replies = []
         for message, answer in handled.answers:
+            if answer.reason == CLAIM_ASKED:
+                self._held.keep(message.packet, message.received, self._now_ms)
+            elif self._held:
+                self._held.forget(message.packet)
             if answer.kind is not None:
                 replies.append(self._reply(message, answer, answer.kind))
             elif answer.reason:

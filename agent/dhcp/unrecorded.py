@@ -8,7 +8,8 @@ between the ACK and the push, or lost its store. In order:
 - where the address is promised to a member of which nothing is heard, that member must be the one,
   and the client is believed at once (`believed_claim`);
 - the other members are asked (`agent.sync.enquiry`), and the address is tried on a link of our
-  own, while the client hears nothing; when it tries again the answers are there;
+  own, while the client hears nothing; when its message is handled anew the answers are there
+  (`agent.dhcp.held`);
 - an answer from another machine means silence. Where every member has said that it knows of
   nobody there, it makes the address UNAVAILABLE, under the caps of a DECLINE: otherwise any host
   that answers ARP would beat the lease of an owner, whose epoch may be lower. Through a relay
@@ -36,6 +37,9 @@ from agent.model import (
     Transaction,
 )
 from agent.sync.verdict import is_dead
+
+CLAIM_ASKED = "claim_asked"
+"""It is being found out: the message is handled anew in a moment (agent.dhcp.held)."""
 
 
 def enquire(c: Context, address: int) -> Enquiry | None:
@@ -109,7 +113,7 @@ def _claim_after_asking(c: Context, m: Message, row: Binding | None) -> Claim | 
     said = enquire(c, m.address)
     heard = _probe(c, m)
     if said is None or heard is None:
-        return "claim_asked"
+        return CLAIM_ASKED
     if not said.free:
         return "known_elsewhere"
     epoch = c.next_epoch(max(said.epoch, row.epoch if row else 0))
@@ -121,7 +125,7 @@ def _claim_after_asking(c: Context, m: Message, row: Binding | None) -> Claim | 
         return "answered_by_other"
     if not said.complete:
         if not c.silent_members():
-            return "claim_asked"
+            return CLAIM_ASKED
         if row is not None and _may_have_been_extended(c, row):
             return "bound_to_other"
     return Claim(epoch, 1, None)

@@ -1,7 +1,8 @@
 """Asking the other members about single addresses on the engine's behalf (draft 6.3 to 6.5).
 
-The engine must not ask anybody between a REQUEST and its answer. It writes down what it wants to
-know, says nothing to the client, and finds the answer when the client tries again. What is asked
+The engine must not wait for anybody between a REQUEST and its answer. It writes down what it wants
+to know, says nothing to the client, and finds the answer when the message comes again, from the
+client or from those that it keeps (agent.dhcp.held). What is asked
 is the first round of a complete poll, which is read-only at the other side: each member says
 whether it could agree that this one took the address, which is no wherever somebody owns it,
 polls for it, has promised it, or knows a lease of it that is not over. Those are asked that a

@@ -14,6 +14,9 @@ from agent.limits import (
     DECLINES_PER_CLIENT_MAX,
     ENQUIRIES_MAX,
     ENQUIRY_FRESH_MS,
+    HELD_MAX,
+    HELD_TRIES,
+    HELD_WAIT_MS,
     PROBE_SENDS,
     RELEASE_HOLD_S,
 )
@@ -75,6 +78,92 @@ def test_the_first_is_silent_while_the_members_are_asked_and_the_address_is_trie
     world.wait(10)
     assert world.one(client.renew(NOBODYS)).kind is ACK
     assert world.known(NOBODYS).transaction is Transaction.RENEWING
+
+
+@pytest.mark.parametrize("relayed", [False, True])
+def test_what_was_being_found_out_is_answered_without_another_try(relayed: bool) -> None:
+    world = world_with()
+    client = Client(1) if relayed else attached()
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    assert world.again() == []
+    world.answer(NOBODYS)
+    if not relayed:
+        world.probe(own=client.hardware_address)
+    else:
+        world.now_ms += HELD_WAIT_MS - 1
+        assert world.again() == []
+        world.now_ms += 1
+    (ack,) = world.again()
+    assert (ack.kind, ack.address) == (ACK, NOBODYS)
+    assert ack.reply.data[4:8] == client.transaction_id.to_bytes(4, "big")
+    assert world.known(NOBODYS).transaction is Transaction.CLAIM
+    assert not world.server.is_holding
+    world.wait(60)
+    assert world.again() == []
+    counted = world.server.counters()
+    assert (counted["requests"], counted["acks"]) == (1, 1)
+
+
+def test_it_is_handled_anew_only_so_often_and_then_the_client_asks_again() -> None:
+    world = world_with()
+    client = Client(1)
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    for _ in range(HELD_TRIES):
+        assert world.server.is_holding
+        world.now_ms += HELD_WAIT_MS
+        assert world.again() == []
+    assert world.server.counters()["dropped_claim_asked"] == 1 + HELD_TRIES
+    world.now_ms += HELD_WAIT_MS
+    assert world.again() == []
+    assert not world.server.is_holding
+    world.answer(NOBODYS)
+    assert world.one(client.rebind(NOBODYS)).kind is ACK
+
+
+def test_a_client_that_asks_again_meanwhile_is_answered_once() -> None:
+    world = world_with()
+    client = Client(1)
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.answer(NOBODYS)
+    assert world.one(client.rebind(NOBODYS)).kind is ACK
+    world.now_ms += HELD_WAIT_MS
+    assert world.again() == []
+    assert world.known(NOBODYS).grant == 1
+
+
+def test_a_no_that_is_found_out_ends_the_waiting() -> None:
+    world = world_with()
+    world.silent(Client(1).rebind(NOBODYS), "claim_asked")
+    world.answer(NOBODYS, free=False)
+    world.now_ms += HELD_WAIT_MS
+    assert world.again() == []
+    assert world.server.counters()["dropped_known_elsewhere"] == 1
+    assert not world.server.is_holding
+
+
+def test_no_more_wait_than_may_be_asked_about() -> None:
+    world = world_with()
+    rebinding = [Client(n).rebind(NOBODYS + n % 8) for n in range(HELD_MAX + 5)]
+    assert world.say(*rebinding) == []
+    for address in range(NOBODYS, NOBODYS + 8):
+        world.answer(address)
+    world.now_ms += HELD_WAIT_MS
+    assert len(world.again()) == 8, "one client an address"
+    assert world.server.counters()["dropped_claim_asked"] == HELD_MAX + 5
+
+
+def test_a_store_that_fails_leaves_it_to_the_client() -> None:
+    world = world_with()
+    client = Client(1)
+    world.silent(client.rebind(NOBODYS), "claim_asked")
+    world.answer(NOBODYS)
+    world.failing.failing = True
+    world.now_ms += HELD_WAIT_MS
+    assert world.again() == []
+    assert world.binding(NOBODYS) is None
+    world.failing.failing = False
+    assert world.one(client.rebind(NOBODYS)).kind is ACK
 
 
 def test_the_engine_wakes_the_agent_when_it_asks() -> None:

@@ -124,6 +124,10 @@ class World:
     def say(self, *datagrams: Received) -> list[Said]:
         return [Said.parse(r) for r in self.server.handle_batch(datagrams, self.now_ms)]
 
+    def again(self) -> list[Said]:
+        """What the shell does a moment later with messages that were met with silence."""
+        return [Said.parse(r) for r in self.server.handle_held(self.now_ms)]
+
     def one(self, datagram: Received) -> Said:
         said = self.say(datagram)
         assert len(said) == 1, (said, self.server.counters())

@@ -242,8 +242,8 @@ def test_every_client_of_a_member_that_crashes_keeps_its_address_through_another
 ) -> None:
     """In mid-load: half of them have their leases, the others come while perfdhcp's clients do.
     Whom m1 acknowledged in its last instant, before it had told anybody, is heard in REBINDING for
-    the first time: the others ask and try the address first, and the client's next try is granted
-    (docs/architecture.md). So REBINDING has to be long enough for two tries."""
+    the first time: the others ask and try the address first, about two seconds, and then answer
+    (docs/architecture.md). So REBINDING has to be longer than that."""
     need("perfdhcp")
     need("snmpset")
     set_lease(lab, LONGER_LEASE_S)

@@ -18,7 +18,7 @@ from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
 from agent.dhcp.probes import ProbeWish
 from agent.errors import PacketError, PeerError, StoreError
-from agent.limits import PROBE_RESEND_MS, STORE_RETRY_S
+from agent.limits import HELD_WAIT_MS, PROBE_RESEND_MS, STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import StoreTransaction
 from agent.sync import codec
@@ -97,6 +97,7 @@ class SimulatedMember:
         self._paused = False
         self._held: list[Act] = []
         self._inbox: list[Received] = []
+        self._held_life = -1
         self._timer_at_ms = -1
         self._clock = (world.now_ms, world.now_ms, 0)
         """True time and the member's clock at some instant, and the drift since, in ppm."""
@@ -436,10 +437,22 @@ class SimulatedMember:
         if life != self._life or not self._inbox:
             return False
         batch, self._inbox = self._inbox, []
+        return self._answer(life, lambda: self._server.handle_batch(batch, self.now_ms()))
+
+    def _serve_held(self, life: int) -> object:
+        """What the engine's loop does with messages whose answers were being found out."""
+        if life != self._life:
+            return False
+        if self._hold(lambda: self._serve_held(life)):
+            return None
+        self._held_life = -1
+        return self._answer(life, lambda: self._server.handle_held(self.now_ms()))
+
+    def _answer(self, life: int, handle: Callable[[], list[Reply]]) -> object:
         before = self.disk.commits
         try:
             self.disk.torn = self.crash_point == "before commit"
-            replies = self._server.handle_batch(batch, self.now_ms())
+            replies = handle()
         except CrashError:
             self.crash()
             return None
@@ -454,6 +467,9 @@ class SimulatedMember:
             return None
         if self._server.probes.is_busy:
             self._send_probes(life)
+        if self._server.is_holding and self._held_life != life:
+            self._held_life = life
+            self._world.after(HELD_WAIT_MS, lambda: self._serve_held(life))
         decided_ms = self._world.now_ms
         for reply in replies:
             self._leave(functools.partial(self._say, reply, decided_ms))
