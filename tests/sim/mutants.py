@@ -305,7 +305,7 @@ _add(
 _add(
     "a_full_disk_does_not_matter", 7, "An ACK leaves although its commit has failed.", FULL,
     Edit(
-        DhcpServer.handle_batch,
+        DhcpServer._serve,
         (
             "self._tell_store_state(error)\n        return []",
             "self._tell_store_state(error)\n        return self._finish(handled)",
