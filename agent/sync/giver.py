@@ -99,8 +99,8 @@ class Giver:
 
     def _give(self, tx: StoreTransaction, ask: m.TransferAsk, now_ms: int) -> list[AddressRange]:
         """At most half of what is free here (draft 5.4), and less where the taker is not empty
-        (`allowance`); of the blocks that the hash gives me last, and of each its end, where the
-        engine comes last: what it has on offer to a client lies at the beginning."""
+        (`allowance`); of the blocks that the hash gives me last, those that my engine gives from
+        last of all, and of each its end: what is on offer to a client lies at the beginning."""
         situation, pool = self._situation, (ask.first, ask.last)
         stock = self._keeper.stock_of(tx, pool, now_ms) if ask.wanted else None
         if stock is None:
@@ -112,7 +112,10 @@ class Giver:
         owned = [row for row in tx.address_ranges(*pool) if row.state is AddressState.BINDABLE]
         given: list[AddressRange] = []
         budget = TRANSFER_BINDINGS_MAX
-        for block in reversed(stock.order):
+        own = tx.streams().get(situation.own_stream)
+        in_hand = self._keeper.blocks_in_hand(tx, stock, own.applied if own else 0)
+        last_first = reversed(stock.order)
+        for block in sorted(last_first, key=in_hand.__contains__):
             for row in owned:
                 inside = ranges.intersect([(row.first, row.last)], [block])
                 if not inside or amount <= 0 or budget <= 0:

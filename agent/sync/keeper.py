@@ -11,10 +11,17 @@ Choosing walks the pool's blocks in my order and reads a bounded number of bindi
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from agent.limits import CHOOSE_BINDINGS_MAX, DEMAND_S, FREE_TOLD_MAX, POLL_RANGES_MAX
-from agent.model import ChangeKind, MemberId, Nonce
+from agent.limits import (
+    CHOOSE_BINDINGS_MAX,
+    DEMAND_S,
+    FREE_CHUNK,
+    FREE_TOLD_MAX,
+    POLL_RANGES_MAX,
+)
+from agent.model import MemberId, Nonce, Transaction
 from agent.port import StoreTransaction
 from agent.sync import ranges
 from agent.sync.messages import Verdict
@@ -38,8 +45,10 @@ from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
-_GIVING = 16
-"""So many of my latest changes tell where my engine is in the pool."""
+_LATEST = 256
+"""So many of my latest changes tell where my engine is in the pool: most may be renewals."""
+_AHEAD_BLOCKS = 8
+"""So many blocks at most are looked at for what my engine comes to next."""
 _SURVEY_MS = 5_000
 _IDLE_MS = 60_000
 _SURPLUS_DIVISOR = 8
@@ -243,20 +252,50 @@ class Keeper:
 
     # --- giving back
 
+    def blocks_in_hand(self, tx: StoreTransaction, stock: Stock, applied: int) -> set[Span]:
+        """The blocks from which my engine has given lately, and what it comes to next: its offers
+        are not in the store, and a client that takes one which is another member's by then gets a
+        NAK. It goes through a pool in the order of addresses, and faster than it gives: of several
+        members that offer, one is chosen."""
+        latest = tx.changes(self._situation.own_stream, applied - _LATEST, _LATEST)
+        keys = [one.key for one in latest if isinstance(one.key, int)]
+        rows = tx.bindings_by_address(keys)
+        first, last = stock.pool
+        given = [
+            key
+            for key in keys
+            if first <= key <= last
+            and (row := rows.get(key)) is not None
+            and (row.grant, row.transaction) == (1, Transaction.SELECTING)
+        ]
+        if not given:
+            return set()
+        by_address = sorted(stock.order)
+        places = [bisect_right(by_address, (key, last)) - 1 for key in given]
+        in_hand = {by_address[place] for place in places}
+        ahead = min(FREE_CHUNK, stock.high // 2)
+        following = [*by_address[places[-1] + 1 :], *by_address[: places[-1]]]
+        for block in [one for one in following if not stock.leased.is_full(one)][:_AHEAD_BLOCKS]:
+            if ahead <= 0:
+                break
+            free = ranges.size(self._poll.free(tx, [block]))
+            if free:
+                in_hand.add(block)
+                ahead -= free
+        return in_hand
+
     def _give_back(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
         """A member more, or less that is left, has made every share smaller: let the others have
         the difference, of the blocks that the hash gives me last. Some ranges at a time: clients
-        wait for the store while this is written. Not of the blocks from which my engine has just
-        given: its offers are not in the store, and a client that takes one would get a NAK."""
+        wait for the store while this is written."""
         if not self._situation.pollers or not self._situation.all_reachable:
             stock.not_before_ms = now_ms + self._situation.settings.poll_retry_ms
             return
         excess = stock.free - stock.high
-        latest = tx.changes(self._situation.own_stream, applied - _GIVING, _GIVING)
-        giving = {one.key for one in latest if one.kind is ChangeKind.BINDING}
+        in_hand = self.blocks_in_hand(tx, stock, applied)
         given: list[Span] = []
         for block in reversed(stock.order):
-            if any(block[0] <= key <= block[1] for key in giving if isinstance(key, int)):
+            if block in in_hand:
                 continue
             free = ranges.take(self._poll.free(tx, [block]), excess)
             given += free

@@ -338,7 +338,8 @@ def test_a_surplus_is_given_back_of_what_is_free_however_much_is_bound_beside_it
 
 
 def test_a_surplus_is_not_given_back_from_where_clients_are_served() -> None:
-    """The engine's offers are not in the store: whoever took one would get a NAK."""
+    """The engine's offers are not in the store: whoever took one would get a NAK. It had just
+    come to the next block when that was given back, in the lab."""
     lan = make_lan(2, 6_000)
     lan.run(4_000)
     mine = spans(lan.ranges(1, BINDABLE))
@@ -346,8 +347,16 @@ def test_a_surplus_is_not_given_back_from_where_clients_are_served() -> None:
     pool = (POOL_FIRST, POOL_FIRST + 5_999)
     order = stock.blocks_in_order(pool, (1, 2), 1)
     first_given = next(block for block in reversed(order) if ranges.intersect(mine, [block]))
-    serving = ranges.intersect(mine, [first_given])
-    lan.save(1, [make_binding(serving[0][0], lan.now_s, epoch=epoch)])
+    own_blocks = [block for block in sorted(order) if ranges.intersect(mine, [block])]
+    following = own_blocks[(own_blocks.index(first_given) + 1) % len(own_blocks)]
+    serving = ranges.union(ranges.intersect(mine, sorted([first_given, following])))
+    last = ranges.intersect(mine, [first_given])[-1][1]
+    theirs = spans(lan.ranges(2, BINDABLE))[0][0]
+    renewals = [
+        make_binding(address, lan.now_s, grant=2, transaction=Transaction.RENEWING)
+        for address in range(theirs, theirs + 60)
+    ]
+    lan.save(1, [make_binding(last, lan.now_s, epoch=epoch), *renewals])
     lan.run(3_000)
     give_weight(lan, 2, 9)
     lan.run(5_000)

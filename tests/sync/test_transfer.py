@@ -20,7 +20,7 @@ from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync import ranges
 from agent.sync.giver import Giver
-from agent.sync.stock import allowance
+from agent.sync.stock import allowance, blocks_in_order
 from agent.sync.transfer import Taker
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 
@@ -109,6 +109,27 @@ def test_a_member_without_addresses_gets_half_of_anothers_while_a_third_is_silen
     assert not any(isinstance(r, m.PollAsk) for _, _, r, _ in lan.log)
     assert_one_owner(lan)
     assert lan.ranges(2, TRANSFERRING) == []
+
+
+def test_what_the_givers_engine_comes_to_next_is_given_last() -> None:
+    """Its offers are not in the store: a client that took one would get a NAK."""
+    lan = divided(size=6_000)
+    lan.cut(3)
+    lan.run(5_000)
+    order = blocks_in_order((POOL_FIRST, POOL_FIRST + 5_999), (1, 2, 3), 2)
+    mine = spans(lan.ranges(2, BINDABLE))
+    given_first = next(block for block in reversed(order) if ranges.intersect(mine, [block]))
+    own_blocks = [block for block in sorted(order) if ranges.intersect(mine, [block])]
+    following = own_blocks[(own_blocks.index(given_first) + 1) % len(own_blocks)]
+    last = ranges.intersect(mine, [given_first])[-1][1]
+    (epoch,) = {row.epoch for row in lan.ranges(2, BINDABLE)}
+    lan.save(2, [make_binding(last, lan.now_s, 2, epoch=epoch)])
+    starve(lan)
+    lan.run(8_000)
+    assert len(free(lan, 1)) > 500
+    kept = spans(lan.ranges(2, BINDABLE))
+    for block in (given_first, following):
+        assert ranges.intersect(kept, [block]) == ranges.intersect(mine, [block])
 
 
 def test_the_giver_names_the_new_owner_and_epoch_afterwards() -> None:
