@@ -17,7 +17,7 @@ from agent.snmp.assignment import RowAssignment
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.sync.change import Expel, GroupChange, Join, Parameters
+from agent.sync.change import Expel, GroupChange, Join, Parameters, Reweigh
 
 PARTNER_DOWN = 2
 SERVICES = {
@@ -32,7 +32,7 @@ END_WAIT = 7
 """dhcpSyncMemberOperation: to the member itself too, but once, not for good."""
 
 FORCE = 2
-_IDENTITY = ("Name", "Address", "Port", "EngineId", "Role", "Weight")
+_IDENTITY = ("Name", "Address", "Port", "EngineId", "Role")
 
 _STATUS = {
     "unknown_member": ErrorStatus.INCONSISTENT_NAME,
@@ -73,8 +73,11 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
         _refuse_others(row, ("Operation", "Force"))
         return Order(Join(_new_member(row)))
     _refuse_others(row, _IDENTITY)
+    if "Weight" in row.values and row.status is None:
+        _refuse_others(row, ("Operation", "Force"))
+        return Order(Reweigh(member, row.integer("Weight", 1)))
     if row.status is RowStatus.DESTROY:
-        _refuse_others(row, ("Operation",))
+        _refuse_others(row, ("Operation", "Weight"))
         return Order(Expel(member), force=force)
     if row.status is not None:
         raise RequestError(
@@ -89,7 +92,7 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
         raise RequestError(
             ErrorStatus.INCONSISTENT_VALUE,
             row.number,
-            "an operation, or a RowStatus of createAndGo or destroy, is needed",
+            "an operation, a weight, or a RowStatus of createAndGo or destroy, is needed",
         )
     _refuse_others(row, ("Force",))
     if member != me:

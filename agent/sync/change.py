@@ -19,6 +19,7 @@ from agent.limits import (
     SAFE_PERIOD_MIN_S,
 )
 from agent.model import INFINITE_S, Group, Member, MemberId, MemberState
+from agent.sync.stock import sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,17 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class Reweigh:
+    """A member's share of free addresses, and of the clients, becomes another."""
+
+    member: MemberId
+    weight: int
+
+    def __str__(self) -> str:
+        return f"weight {self.weight} of member {self.member}"
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """Group parameters; None leaves one as it is."""
 
@@ -77,7 +89,7 @@ class ForgetPastMul:
         return "end of the former MUL"
 
 
-GroupChange = Join | Expel | Return | Parameters | ForgetPastMul
+GroupChange = Join | Expel | Return | Reweigh | Parameters | ForgetPastMul
 
 
 def apply(change: GroupChange, group: Group) -> Group | None:
@@ -95,6 +107,8 @@ def _apply(change: GroupChange, group: Group) -> Group | None:
         return _expel(change, group)
     if isinstance(change, Return):
         return _return(change, group)
+    if isinstance(change, Reweigh):
+        return _reweigh(change, group)
     if isinstance(change, Parameters):
         return _set_parameters(change, group)
     return replace(group, past_mul_s=0)
@@ -156,6 +170,19 @@ def _return(change: Return, group: Group) -> Group | None:
         raise PeerError("removed", f"member {change.member} was removed; it must join again")
     back = replace(member, state=MemberState.ACTIVE, since=group.generation + 1, clean=False)
     return replace(group, members=_in_place(group, back))
+
+
+def _reweigh(change: Reweigh, group: Group) -> Group:
+    """A member that is down takes its seat again with that weight."""
+    member = _known(change.member, group)
+    if member.state is MemberState.REMOVED:
+        raise PeerError(
+            "removed", f"member {change.member} was removed; it may join again with that weight"
+        )
+    following = replace(group, members=_in_place(group, replace(member, weight=change.weight)))
+    if sharing(group) and not sharing(following):
+        raise PeerError("parameter", "no member that serves clients would have a weight")
+    return following
 
 
 def _known(member: MemberId, group: Group) -> Member:

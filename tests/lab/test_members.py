@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from agent.snmp.columns import AUDIT, GROUP, MEMBER
+from agent.snmp.columns import AUDIT, GROUP, MEMBER, POOL
 from agent.snmp.oid import format_oid
 from tests.lab.conftest import need
 from tests.lab.rig import CLIENT_ADDRESS, Lab, RelayedClient, wait_until
@@ -40,6 +40,15 @@ def column(lab: Lab, at: str, short: str) -> dict[int, str]:
 def shown(lab: Lab, at: str, short: str, member: int) -> str:
     word = MEMBER[short].syntax.names
     return word.get(int(column(lab, at, short).get(member, "0")), "")
+
+
+def part_of_pool(lab: Lab, at: str) -> float:
+    """What is free at the member of the one pool."""
+    oid = format_oid(POOL["Free"].oid)
+    cell, free = lab.snmp("snmpwalk", "monitor", at, "-Oqn", oid).stdout.split()
+    octets = bytes(int(part) for part in cell.split(".")[-8:])
+    first, last = (int.from_bytes(half, "big") for half in (octets[:4], octets[4:]))
+    return int(free) / (last - first + 1)
 
 
 def audited(lab: Lab, at: str) -> str:
@@ -148,3 +157,11 @@ def test_mul_and_lease_time_are_set_at_any_member(lab: Lab) -> None:
         )
     status = json.loads(lab.run("lab", "status", "--json").stdout)["group"]
     assert (status["lease_s"], status["mul_s"]) == (700, 50)
+
+
+def test_a_weight_is_set_at_any_member_and_the_shares_follow(lab: Lab) -> None:
+    """What is above the new share is given back, what is below half of it is asked for."""
+    lab.snmp("snmpset", "operator", "m3", name("Weight", 1), "u", "5")
+    wait_until(lambda: part_of_pool(lab, "m1") > 0.5 and part_of_pool(lab, "m2") < 0.13, 60)
+    lab.snmp("snmpset", "operator", "m2", name("Weight", 1), "u", "1")
+    wait_until(lambda: part_of_pool(lab, "m1") < 0.29 and part_of_pool(lab, "m2") > 0.12, 60)

@@ -14,7 +14,7 @@ from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.sync import recover
-from agent.sync.change import Expel, GroupChange, Parameters
+from agent.sync.change import Expel, GroupChange, Parameters, Reweigh
 from agent.sync.endpoint import Endpoint
 from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
 from tests.snmp.world import Outcome, World, make_group, net_snmp, running
@@ -40,6 +40,10 @@ def force(member: int, value: str = FORCE) -> tuple[str, ...]:
     return name(columns.MEMBER, "Force", member), "i", value
 
 
+def weight(member: int, value: str) -> tuple[str, ...]:
+    return name(columns.MEMBER, "Weight", member), "u", value
+
+
 def parameter(short: str, value: str) -> tuple[str, ...]:
     return name(columns.GROUP, short, 1), "u", value
 
@@ -52,6 +56,7 @@ def parameter(short: str, value: str) -> tuple[str, ...]:
         ((*force(3, "1"), *status(3, DESTROY)), (Expel(3), False)),
         (operation(2, PARTNER_DOWN), (Expel(2, keeps_seat=True), False)),
         ((*force(2), *operation(2, PARTNER_DOWN)), (Expel(2, keeps_seat=True), True)),
+        (weight(2, "3"), (Reweigh(2, 3), False)),
         (parameter("MaxUnpushedLeaseTime", "900"), (Parameters(mul_s=900), False)),
         (
             (*parameter("LeaseTime", "7200"), *parameter("SafePeriod", "3600")),
@@ -116,6 +121,11 @@ def test_a_wait_is_ended_at_the_member_itself() -> None:
         (status(2, ACTIVE), "inconsistentValue"),
         (status(2, NOT_IN_SERVICE), "inconsistentValue"),
         ((*status(2, DESTROY), *operation(2, PARTNER_DOWN)), "inconsistentValue"),
+        (weight(2, "1001"), "wrongValue"),
+        ((*weight(2, "3"), *force(2)), "inconsistentValue"),
+        ((*weight(2, "3"), *operation(2, PARTNER_DOWN)), "inconsistentValue"),
+        ((*weight(2, "3"), *status(2, DESTROY)), "inconsistentValue"),
+        ((*weight(2, "3"), *status(2, ACTIVE)), "inconsistentValue"),
         ((*MEMBER, *force(4)), "inconsistentValue"),
         ((*status(2, DESTROY), name(columns.MEMBER, "Name", 2), "s", "x"), "inconsistentValue"),
         ((*status(2, DESTROY), *status(3, DESTROY)), "inconsistentName"),

@@ -16,6 +16,7 @@ from agent.sync.change import (
     Join,
     Parameters,
     Return,
+    Reweigh,
     apply,
 )
 from agent.sync.lineage import descends, stands_over
@@ -73,6 +74,7 @@ def test_down_may_still_be_removed_and_what_was_clean_stays_so() -> None:
         (Return(9), "unknown_member"),
         (Join(replace(make_member(3), engine_id=b"123456")), "member_taken"),
         (Join(replace(make_member(9), engine_id=make_member(3).engine_id)), "member_taken"),
+        (Reweigh(9, 2), "unknown_member"),
         (Parameters(mul_s=0), "parameter"),
         (Parameters(mul_s=MUL_MAX_S + 1), "parameter"),
         (Parameters(lease_s=0), "parameter"),
@@ -87,7 +89,15 @@ def test_what_cannot_be(change: GroupChange, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [Join(make_member(2)), Return(2), Parameters(), Parameters(mul_s=60), ForgetPastMul()]
+    "change",
+    [
+        Join(make_member(2)),
+        Return(2),
+        Reweigh(2, 1),
+        Parameters(),
+        Parameters(mul_s=60),
+        ForgetPastMul(),
+    ],
 )
 def test_what_is_so_already(change: GroupChange) -> None:
     assert apply(change, GROUP) is None
@@ -99,6 +109,20 @@ def test_a_removed_member_does_not_return_by_itself_and_the_last_one_stays() -> 
         apply(Return(2), gone)
     with pytest.raises(PeerError, match="no member left"):
         apply(Expel(1), gone)
+
+
+def test_a_weight_changes_alone_and_comes_back_with_a_member_that_was_down() -> None:
+    heavy = after(GROUP, Reweigh(2, 3))
+    assert [one.weight for one in heavy.members] == [1, 3, 1]
+    assert [one.since for one in heavy.members] == [one.since for one in GROUP.members]
+    back = after(GROUP, Expel(2, keeps_seat=True), Reweigh(2, 5), Return(2)).member(2)
+    assert back is not None
+    assert back.weight == 5
+    with pytest.raises(PeerError, match="may join again with that weight"):
+        apply(Reweigh(2, 3), after(GROUP, Expel(2)))
+    lonely = after(GROUP, Reweigh(1, 0), Reweigh(2, 0))
+    with pytest.raises(PeerError, match="no member that serves clients would have a weight"):
+        apply(Reweigh(3, 0), lonely)
 
 
 def test_a_full_group_and_a_full_memory() -> None:
