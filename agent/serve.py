@@ -1,8 +1,8 @@
 """Composition: builds the objects of one member and starts them.
 
-`python -m agent.serve DIR` supervises two children, `--only engine` and `--only agent`; either can
-be run alone, so that the engine may hold raw-socket rights and the agent none. Each child imports
-only its own half: the engine never loads pysnmp, asyncio or the command line.
+`python -m agent.serve DIR` supervises two children, engine and agent; with `--only` either is run
+alone, so that the engine may hold raw-socket rights and the agent none. Each imports only its own
+half: the engine never loads pysnmp or asyncio.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from agent.clock import BootClock
@@ -21,7 +22,7 @@ from agent.limits import GC_THRESHOLDS
 from agent.member_file import LEVELS, STORE_NAME, MemberFile, load_member_file
 from agent.model import MemberRole
 from agent.standing import Standing
-from agent.supervise import EXIT_USAGE, Supervisor, child_command
+from agent.supervise import EXIT_USAGE, Supervisor
 from store import Store, open_store
 
 ENGINE_SOCKET = "engine.sock"
@@ -116,6 +117,22 @@ def run_agent_process(folder: Path) -> int:
     return code
 
 
+_PROCESSES = {"engine": run_engine_process, "agent": run_agent_process}
+
+
+def _run_process(name: str, folder: Path) -> int:
+    try:
+        return _PROCESSES[name](folder)
+    except DhcpSyncError as error:
+        return _tell(error)
+
+
+def _tell(error: DhcpSyncError) -> int:
+    """Say what was wrong; returns the exit code that says whether trying again may help."""
+    print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
+    return EXIT_USAGE if isinstance(error, ConfigError) else 1
+
+
 class LineFormatter(logging.Formatter):
     """Gives each line of a message its own prefix: the engine logs a whole batch at once."""
 
@@ -137,32 +154,24 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 stopped as asked, 1 failed, 2 the configuration is unusable."""
     parser = argparse.ArgumentParser(prog="agent.serve", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=("engine", "agent"))
+    parser.add_argument("--only", choices=tuple(_PROCESSES))
     parser.add_argument("--log-level", choices=LEVELS)
     options = parser.parse_args(arguments)
     try:
         level = options.log_level or load_member_file(options.folder).log_level
         configure_logging(level)
-        if options.only == "engine":
-            return run_engine_process(options.folder)
-        if options.only == "agent":
-            return run_agent_process(options.folder)
+        if options.only is not None:
+            return _run_process(options.only, options.folder)
         member, store, _, standing = open_member(options.folder)
         store.close()
-        has_engine = member.role is MemberRole.SERVER
-        commands = {
-            only: [*child_command(str(options.folder), only), "--log-level", level]
-            for only in (("engine", "agent") if has_engine else ("agent",))
-        }
-        code = Supervisor(commands).run()
+        names = tuple(_PROCESSES) if member.role is MemberRole.SERVER else ("agent",)
+        code = Supervisor(
+            {name: partial(_run_process, name, options.folder) for name in names}
+        ).run()
         standing.close()
         return code
-    except ConfigError as error:
-        print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE
     except DhcpSyncError as error:
-        print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _tell(error)
 
 
 if __name__ == "__main__":

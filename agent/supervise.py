@@ -1,5 +1,7 @@
 """Keeps engine and agent running: starts both, restarts the one that dies, stops both together.
 
+A child is a fork, so that what both need is loaded once. It is single-threaded here until then.
+
 A child that ends with EXIT_USAGE found its configuration unusable; starting it again would not
 help, so everything stops and the operator sees the reason once. That holds for a child that never
 worked: one that did, and cannot have its address or port on a restart, meets a passing state of
@@ -9,64 +11,68 @@ the machine (an interface that is down), and the other child goes on serving mea
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkProcess
 
 from agent.limits import RESTART_DELAY_MAX_S
 
 log = logging.getLogger("dhcpsync.supervisor")
 EXIT_USAGE = 2
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 _HEALTHY_AFTER_S = 10
 _STOP_S = 10
 
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, however that comes about."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+Work = Callable[[], int]
+"""What a child does; returns its exit code."""
 
 
 @dataclass
 class _Child:
-    name: str
-    command: Sequence[str]
-    process: subprocess.Popen[bytes]
+    process: ForkProcess
+    work: Work
     started_at: float = field(default_factory=time.monotonic)
     failures: int = 0
     has_worked: bool = False
 
+    @property
+    def name(self) -> str:
+        return self.process.name
+
 
 class Supervisor:
-    """Runs `commands` by name until SIGTERM or SIGINT, or until one cannot be configured. A child
-    that has run for `healthy_after_s` works."""
+    """Runs `children` by name until SIGTERM or SIGINT, or until one cannot be configured. A child
+    that has run for `healthy_after_s` works. `ps -o comm` shows them by process_name()."""
 
     def __init__(
-        self, commands: Mapping[str, Sequence[str]], healthy_after_s: float = _HEALTHY_AFTER_S
+        self, children: Mapping[str, Work], healthy_after_s: float = _HEALTHY_AFTER_S
     ) -> None:
-        self._commands = commands
+        self._children = children
         self._healthy_after_s = healthy_after_s
         self._stopping = False
 
     def run(self) -> int:
         """Returns the exit code of the whole service."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        running = [self._start(name, command) for name, command in self._commands.items()]
+        gc.freeze()  # a collection in a child would copy every page that it shares with this one
+        running = [self._start(name, work) for name, work in self._children.items()]
         waiting: list[tuple[float, _Child]] = []
         while not self._stopping:
             self._wait_for_signal(min((at for at, _ in waiting), default=None))
-            for child in [c for c in running if c.process.poll() is not None]:
+            for child in [c for c in running if c.process.exitcode is not None]:
                 running.remove(child)
                 child.has_worked |= self._is_healthy(child)
-                if child.process.returncode == EXIT_USAGE and not child.has_worked:
+                if child.process.exitcode == EXIT_USAGE and not child.has_worked:
                     return self._stop(running, EXIT_USAGE)
-                waiting.append((self._due_at(child, child.process.returncode), child))
+                waiting.append((self._due_at(child, child.process.exitcode or 0), child))
             for at, child in [w for w in waiting if w[0] <= time.monotonic()]:
                 waiting.remove((at, child))
                 running.append(self._start_again(child))
@@ -76,12 +82,11 @@ class Supervisor:
         for child in running:
             child.process.terminate()
         for child in running:
-            try:
-                child.process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
+            child.process.join(_STOP_S)
+            if child.process.exitcode is None:
                 log.error("%s did not stop within %d s, killed", child.name, _STOP_S)
                 child.process.kill()
-                child.process.wait()
+                child.process.join()
         return code
 
     def _wait_for_signal(self, until: float | None) -> None:
@@ -91,14 +96,15 @@ class Supervisor:
             log.info("stopping")
             self._stopping = True
 
-    def _start(self, name: str, command: Sequence[str]) -> _Child:
-        parent = os.getpid()
-        process = subprocess.Popen(command, preexec_fn=lambda: _prepare_child(parent))
+    def _start(self, name: str, work: Work) -> _Child:
+        context = multiprocessing.get_context("fork")
+        process = context.Process(target=_run, args=(name, work, os.getpid()), name=name)
+        process.start()
         log.info("%s started, pid %d", name, process.pid)
-        return _Child(name, command, process)
+        return _Child(process, work)
 
     def _start_again(self, child: _Child) -> _Child:
-        new = self._start(child.name, child.command)
+        new = self._start(child.name, child.work)
         new.failures, new.has_worked = child.failures, child.has_worked
         return new
 
@@ -114,13 +120,17 @@ class Supervisor:
         return float(time.monotonic() + delay_s)
 
 
-def _prepare_child(parent: int) -> None:
-    """Runs in the child between fork and exec."""
+def process_name(child: str) -> str:
+    """What process listings call a child; the kernel keeps 15 octets."""
+    return f"dhcpsync-{child}"
+
+
+def _run(name: str, work: Work, parent: int) -> None:
+    """The whole life of a child."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NAME, process_name(name).encode())
+    # The kernel is to end this process when its parent ends, however that comes about.
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    die_with_parent()
-    if os.getppid() != parent:  # the parent ended before the kernel knew our wish
-        os._exit(1)
-
-
-def child_command(folder: str, only: str) -> list[str]:
-    return [sys.executable, "-m", "agent.serve", folder, "--only", only]
+    if os.getppid() == parent:  # else the parent ended before the kernel knew our wish
+        sys.exit(work())

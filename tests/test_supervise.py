@@ -11,8 +11,9 @@ from pathlib import Path
 SUPERVISE = """
 import sys
 from agent.supervise import Supervisor
-command = [sys.executable, "-c", sys.argv[2], *sys.argv[3:]]
-sys.exit(Supervisor({"one": command}, healthy_after_s=float(sys.argv[1])).run())
+healthy_after_s, child, *sys.argv[1:] = sys.argv[1:]
+children = {"one": lambda: exec(child, {})}
+sys.exit(Supervisor(children, healthy_after_s=float(healthy_after_s)).run())
 """
 
 
@@ -30,6 +31,7 @@ def test_a_child_that_dies_is_started_again_and_all_stop_together() -> None:
     with supervise(child) as supervisor:
         assert supervisor.stdout
         first = int(supervisor.stdout.readline())
+        assert Path(f"/proc/{first}/comm").read_text() == "dhcpsync-one\n"
         os.kill(first, signal.SIGKILL)
         second = int(supervisor.stdout.readline())
         assert second != first

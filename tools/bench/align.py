@@ -17,6 +17,7 @@ import typer
 from agent.errors import ConfigError
 from agent.member_file import STORE_NAME
 from agent.model import parse_address
+from agent.supervise import process_name
 from store import Store, open_store
 from tools.bench import rig
 from tools.bench.seed import seed_bindings
@@ -95,10 +96,10 @@ def _measure(place: Path, pair: rig.Pair, bindings: int) -> tuple[float, float, 
 
 def _agent_of(supervisor: process.Process) -> int:
     """The process id of the member's agent."""
-    for one in supervisor.session():
-        if b"agent" in Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0"):
-            return one.pid
-    raise ToolError("the member runs no agent")
+    agent = supervisor.find_child(process_name("agent"))
+    if agent is None:
+        raise ToolError("the member runs no agent")
+    return agent.pid
 
 
 def _memory_kib(pid: int, field: str) -> int:

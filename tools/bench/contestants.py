@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from agent.model import parse_address
+from agent.supervise import process_name
 from tools.apply.file import parse_file
 from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
@@ -143,11 +144,10 @@ class DhcpSync(Contestant):
         supervisor = process.find(self.folder)
         if supervisor is None:
             raise ToolError(f"the member has ended; see {self.folder / 'log'}")
-        for one in supervisor.session():
-            command = Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0")
-            if b"--only" in command and command[command.index(b"--only") + 1] == b"engine":
-                return rig.resident_mb(one.pid)
-        raise ToolError("the member's engine is not running")
+        engine = supervisor.find_child(process_name("engine"))
+        if engine is None:
+            raise ToolError("the member's engine is not running")
+        return rig.resident_mb(engine.pid)
 
 
 class _Foreign(Contestant):

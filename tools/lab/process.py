@@ -57,6 +57,14 @@ class Process:
                 found.append(Process(int(entry), int(fields[19])))
         return found
 
+    def find_child(self, name: str) -> Process | None:
+        """The process of the session that process listings call `name`."""
+        for one in self.session():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if Path(f"/proc/{one.pid}/comm").read_text(encoding="utf-8").strip() == name:
+                    return one
+        return None
+
 
 def _stat(pid: int) -> list[str] | None:
     """Fields of /proc/PID/stat from the third (state) on; the second may hold any character."""
