@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.model import AddressState, Binding, BindingState, format_address
+from agent.model import (
+    AddressState,
+    Binding,
+    BindingState,
+    MemberRole,
+    MemberState,
+    format_address,
+)
 from tools.simulator.checkers import Shadow, ViolationError
 from tools.simulator.clients import State
 from tools.simulator.disk import Content
@@ -284,17 +291,30 @@ def judge_stock(sim: Simulation) -> None:
             if row is not None and _ends_ms(shadow, row, rest_ms) + REST_MS > now_ms:
                 taken.add(address)
                 leased.add(address)
-    share = (p.pool_size - len(leased)) // (len(serving) + 1)
+    shares = {one.name: _share(one, p.pool_size - len(leased)) for one in serving}
     waiting = {member.name for member in sim.members if member.holds()}
     for name, free in stock.items():
         if name in waiting:
             continue  # after a loss: it asks for nothing yet
         sim.evidence.judged["L4"] += 1
+        share = shares[name]
         if share >= 4 and free * 4 < share and len(pool) - len(taken) > share:
             raise ViolationError(
                 f"L4: {name} has {free} free addresses, its share is {share}, and "
                 f"{len(pool) - len(taken)} of the pool are nobody's"
             )
+
+
+def _share(shadow: Shadow, left: int) -> int:
+    """By weight, and as if there were one member of average weight more."""
+    members = shadow.group.members if shadow.group is not None else ()
+    weights = {
+        one.member: one.weight
+        for one in members
+        if one.state is MemberState.ACTIVE and one.role is MemberRole.SERVER
+    }
+    total, count = sum(weights.values()), len(weights)
+    return left * weights.get(shadow.number, 0) * count // (total * (count + 1)) if total else 0
 
 
 def _rest_after_death_ms(sim: Simulation) -> int | None:

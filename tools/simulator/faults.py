@@ -382,6 +382,15 @@ def _begin_parameters(sim: Simulation, what: What) -> None:
     sim.operator_sets_mul(what["contact"], what["mul_s"])
 
 
+def _draw_weight(r: random.Random, s: Scope) -> What:
+    contact, member = r.choice(s.members), r.choice(s.members)
+    return {"contact": contact, "member": member, "weight": r.choice([1, 2, 5])}
+
+
+def _begin_weight(sim: Simulation, what: What) -> None:
+    sim.operator_reweighs(what["contact"], what["member"], what["weight"])
+
+
 def _draw_rivals(r: random.Random, s: Scope) -> What:
     mul_s = s.mul_ms // 1000
     return {"contacts": r.sample(s.members, 2), "mul_s": [mul_s + n for n in range(16)]}
@@ -538,6 +547,7 @@ KINDS: dict[str, Kind] = {
             least_members=2,
         ),
         Kind("mul", _draw_parameters, _begin_parameters, share=_SELDOM),
+        Kind("weight", _draw_weight, _begin_weight, share=_SELDOM, least_members=2),
         Kind("rivals", _draw_rivals, _begin_rivals, share=_SELDOM, least_members=2),
         Kind("dead-link", _draw_dead_link, _begin_dead_link, weight=0, least_members=3),
         Kind("lost-row", _draw_lost_row, _begin_lost_row, weight=0, least_members=2),

@@ -24,7 +24,7 @@ from agent.limits import GC_THRESHOLDS, MEMBERS_MAX
 from agent.model import Group, Member, MemberState, Pool, Reservation, Service, Subnet, Transaction
 from agent.port import StoreTransaction
 from agent.sync import messages as m
-from agent.sync.change import Expel
+from agent.sync.change import Expel, Reweigh
 from agent.sync.change import Parameters as GroupParameters
 from agent.sync.node import Node, Settings
 from tools.simulator import checkers_liveness, clients
@@ -471,6 +471,13 @@ class Simulation:
         self.member(contact).ask_operator(
             lambda node, tx, now_ms: node.propose(
                 tx, GroupParameters(mul_s=mul_s), "operator", False, now_ms
+            )
+        )
+
+    def operator_reweighs(self, contact: int, member: int, weight: int) -> None:
+        self.member(contact).ask_operator(
+            lambda node, tx, now_ms: node.propose(
+                tx, Reweigh(member, weight), "operator", False, now_ms
             )
         )
 
