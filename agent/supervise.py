@@ -98,7 +98,10 @@ class Supervisor:
 
     def _start(self, name: str, work: Work) -> _Child:
         context = multiprocessing.get_context("fork")
-        process = context.Process(target=_run, args=(name, work, os.getpid()), name=name)
+        # daemon: what ends this process unforeseen must not wait for the children, but end them.
+        process = context.Process(
+            target=_run, args=(name, work, os.getpid()), name=name, daemon=True
+        )
         process.start()
         log.info("%s started, pid %d", name, process.pid)
         return _Child(process, work)

@@ -77,3 +77,39 @@ def test_children_do_not_outlive_a_killed_supervisor() -> None:
         supervisor.wait(timeout=20)
         assert supervisor.stdout.read() == "", "the pipe closes when the last holder is gone"
         os.close(child_fd)
+
+
+FAIL = """
+import os, signal
+from agent.supervise import Supervisor
+
+class Failing(Supervisor):
+    def _due_at(self, child, status):
+        raise RuntimeError("a bug")
+
+stays, told = os.pipe()
+
+def stay():
+    print(os.getpid(), flush=True)
+    os.write(told, b"x")
+    signal.pause()
+
+def end():
+    os.read(stays, 1)
+    return 1
+
+Failing({"stays": stay, "ends": end}).run()
+"""
+
+
+def test_a_supervisor_that_fails_ends_its_children_and_does_not_wait_for_them() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FAIL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as supervisor:
+        words, errors = supervisor.communicate(timeout=20)
+    assert "RuntimeError: a bug" in errors
+    assert supervisor.returncode == 1
+    assert not Path(f"/proc/{int(words)}").exists()
