@@ -17,7 +17,7 @@ from agent.model import AddressState, Service, StreamHead, StreamId
 from agent.port import StoreTransaction
 from agent.sync import ranges
 from agent.sync.change import Expel
-from agent.sync.expulsion import is_sole_witness
+from agent.sync.expulsion import holds_for_absent, is_sole_witness
 from agent.sync.group import Membership
 from agent.sync.poll import Poll
 from agent.sync.ranges import Span
@@ -106,4 +106,5 @@ class Departure:
             and not self._free(tx)
             and situation.group is not None
             and not is_sole_witness(tx, situation.me, situation.group)
+            and not holds_for_absent(tx, situation.group)
         )

@@ -28,6 +28,8 @@ from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import ADDRESS_MAX
 from agent.sync.recover import begin_recovery, highest_incarnation, note_lost
 
+_FOUNDED = 0
+"""`since` of a member of the first generation that has never been out."""
 _TO_ANOTHER = (AddressState.PROMISED, AddressState.TRANSFERRING)
 
 
@@ -112,18 +114,17 @@ def known_incarnation(tx: StoreTransaction, member: MemberId) -> int:
 def _is_vouched_for(tx: StoreTransaction, gone: Member, new: Group) -> bool:
     """Whether a member is left that has promised everything which `gone` may have owned, and has
     ended no promise since. What `gone` got by TRANSFER was polled for by others, perhaps before it
-    joined, and handed on at any remove: so only who has been there from the first generation has
-    promised all of it. And whenever a member goes, or loses its store, the promises to it end,
-    while what it gave away lives on: its lost store is noted for good, its seat is kept as not
-    current."""
+    joined, and handed on at any remove: so only who has been there since the group was founded has
+    promised all of it (a member that returns or joins again has another `since`). And whenever a
+    member goes, or loses its store, the promises to it end, while what it gave away lives on: its
+    lost store is noted for good, its seat is kept as not current."""
     lost = tx.lost_stores()
     servers = [
         one for one in new.members if one.member != gone.member and one.role is MemberRole.SERVER
     ]
     if any(one.member in lost or not one.is_current for one in servers):
         return False
-    first = min((one.since for one in new.members), default=0)
-    return any(one.since == first for one in servers)
+    return any(one.since == _FOUNDED for one in servers)
 
 
 def begin_quarantine(tx: StoreTransaction, generation: int, now: int, mul_s: int) -> None:
@@ -131,6 +132,13 @@ def begin_quarantine(tx: StoreTransaction, generation: int, now: int, mul_s: int
         if one.at + one.mul_s <= now + mul_s:
             tx.delete_quarantine(one.generation)
     tx.put_quarantine(Quarantine(generation, now, mul_s))
+
+
+def holds_for_absent(tx: StoreTransaction, group: Group) -> bool:
+    """Whether this member holds a promise to one that is out. It may have given that one the
+    addresses by TRANSFER, and the others' promises for them are to itself, so they would end."""
+    current = {one.member for one in group.current}
+    return any(row.member not in current for row in tx.address_ranges_in(AddressState.PROMISED))
 
 
 def is_sole_witness(tx: StoreTransaction, me: MemberId, group: Group) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import PeerError
 from agent.limits import WISHES_MAX
-from agent.model import AddressState, Group, MemberState, Nonce, Service
+from agent.model import AddressState, Group, MemberId, MemberState, Nonce, Service
 from agent.sync import messages as m
 from agent.sync import ranges, recover
 from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
@@ -561,6 +561,37 @@ def test_who_joined_later_does_not_vouch_for_what_a_dead_member_owned() -> None:
     assert MUL_S <= lan.now_s - removed <= MUL_S + GRACE_S
 
 
+def test_nobody_vouches_for_what_the_founder_took_alone() -> None:
+    """1 was alone and asked nobody for its addresses; 2 and 3 joined later and have promised
+    none of them. 1 leases one to a client, tells nobody and dies."""
+    lan = make_lan(1, pool_size=9)
+    lan.run(20_000)
+    for member in (2, 3):
+        lan.add(member)
+        propose(lan, 1, Join(make_member(member)))
+        lan.run(20_000, until=lambda member=member: lan.generation(member) > 0)
+        lan.run(5_000)
+    kept = [a for first, last in owned_by(lan, 1) for a in range(first, last + 1)]
+    for member in (2, 3):
+        with lan.stores[member].read() as tx:
+            assert all(tx.address_ranges(address, address) == [] for address in kept)
+    die(lan, 1)
+    lan.run(5_000)
+    propose(lan, 2, Expel(1))
+    lan.run(10_000, until=lambda: state_of(lan, 1, at=3) is MemberState.REMOVED)
+    removed = lan.now_s
+
+    def taken() -> bool:
+        owned = [*owned_by(lan, 2), *owned_by(lan, 3)]
+        return bool(ranges.intersect(ranges.union(owned), ranges.union((a, a) for a in kept)))
+
+    while not taken() and lan.now_s - removed < 2 * MUL_S + GRACE_S:
+        bind_all(lan, 2)
+        bind_all(lan, 3)
+        lan.run(2_000, until=taken)
+    assert MUL_S <= lan.now_s - removed <= MUL_S + GRACE_S
+
+
 def test_the_founder_vouches_so_that_others_are_restocked_at_once() -> None:
     lan = make_lan(2, pool_size=64)
     lan.run(20_000)
@@ -577,6 +608,35 @@ def test_the_founder_vouches_so_that_others_are_restocked_at_once() -> None:
     assert lan.owned(1) + lan.owned(2) >= before
 
 
+def handed_on(lan: Lan, giver: MemberId, taker: MemberId) -> int:
+    """An address that `giver` polled for and gave to `taker` by TRANSFER, and nobody has leased."""
+    given = owned_by(lan, giver)
+
+    def found() -> list[int]:
+        mine = ranges.intersect(owned_by(lan, taker), given)
+        known = {row.address for row in lan.rows(taker)}
+        return [a for first, last in mine for a in range(first, last + 1) if a not in known]
+
+    while not found():  # first they poll for what is nobody's
+        for member in lan.nodes:
+            if member != giver:
+                bind_all(lan, member)
+        lan.run(10_000, until=lambda: bool(found()))
+    return found()[0]
+
+
+def assert_rests(lan: Lan, member: MemberId, address: int, since_s: int) -> None:
+    """`member` gets the address, but not before MUL has passed since then."""
+
+    def mine() -> bool:
+        return bool(ranges.intersect(owned_by(lan, member), [(address, address)]))
+
+    while not mine() and lan.now_s - since_s < 2 * MUL_S + GRACE_S:
+        bind_all(lan, member)  # so that it wants all there are
+        lan.run(2_000, until=mine)
+    assert MUL_S <= lan.now_s - since_s <= MUL_S + GRACE_S
+
+
 @pytest.mark.parametrize("how", ["leaves", "loses its store"])
 def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> None:
     """3 polls for an address, which 1 promises, and gives it to 2. Then 3 goes, so that the promise
@@ -584,18 +644,7 @@ def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> N
     and knows of nothing: it must not have the address for MUL."""
     lan = make_lan(3, pool_size=90)
     lan.run(20_000)
-    of_3 = owned_by(lan, 3)
-
-    def handed_on() -> list[int]:
-        mine = ranges.intersect(owned_by(lan, 2), of_3)
-        known = {row.address for row in lan.rows(2)}
-        return [a for first, last in mine for a in range(first, last + 1) if a not in known]
-
-    while not handed_on():  # first they poll for what is nobody's
-        for member in (1, 2):
-            bind_all(lan, member)
-        lan.run(10_000, until=lambda: bool(handed_on()))
-    address = handed_on()[0]
+    address = handed_on(lan, giver=3, taker=2)
     if how == "leaves":
         serve(lan, 3, Service.LEAVING)
         lan.run(60_000, until=lambda: state_of(lan, 3, at=1) is MemberState.REMOVED)
@@ -604,22 +653,14 @@ def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> N
         lan.run((MUL_S + GRACE_S) * 1000)
     with lan.stores[1].read() as tx:
         assert not tx.address_ranges(address, address), "the promise has ended"
-    assert address in handed_on()
+    assert ranges.intersect(owned_by(lan, 2), [(address, address)])
     for member in {2, 3} & lan.nodes.keys():
         die(lan, member)
     lan.run(5_000)
     for one in group_of(lan, 1).current:
         if one.member != 1:
             propose(lan, 1, Expel(one.member), force=True)
-    removed = lan.now_s
-
-    def mine() -> bool:
-        return bool(ranges.intersect(owned_by(lan, 1), [(address, address)]))
-
-    while not mine() and lan.now_s - removed < 2 * MUL_S + GRACE_S:
-        bind_all(lan, 1)  # so that it wants all there are
-        lan.run(2_000, until=mine)
-    assert MUL_S <= lan.now_s - removed <= MUL_S + GRACE_S
+    assert_rests(lan, 1, address, lan.now_s)
 
 
 def test_the_greater_mul_of_the_past_counts() -> None:
@@ -852,6 +893,24 @@ def test_the_last_witness_of_a_death_does_not_leave_cleanly() -> None:
     left = group_of(lan, 4).member(1)
     assert left is not None
     assert not left.clean
+
+
+def test_who_gave_a_dead_member_addresses_does_not_leave_cleanly() -> None:
+    """3 polls for an address, which 1 promises, and gives it to 2, which leases it to a client,
+    tells nobody, and dies. 1 has promised it to 3 alone: if 3 left cleanly, 1 would have it."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    address = handed_on(lan, giver=3, taker=2)
+    die(lan, 2)
+    lan.run(5_000)
+    propose(lan, 1, Expel(2))
+    lan.run(10_000, until=lambda: state_of(lan, 2, at=3) is MemberState.REMOVED)
+    removed = lan.now_s
+    with lan.stores[1].read() as tx:
+        assert [row.member for row in tx.address_ranges(address, address)] == [3]
+        assert tx.quarantines() == []
+    serve(lan, 3, Service.LEAVING)
+    assert_rests(lan, 1, address, removed)
 
 
 # --- safe period
