@@ -169,7 +169,8 @@ def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> l
 
 
 def _handle_held(server: DhcpServer, now_ms: int) -> list[Reply]:
-    """They are not kept then: their clients ask again."""
+    """What an error leaves unanswered is left to the messages' next turn, and their clients' next
+    try."""
     try:
         return server.handle_held(now_ms)
     except Exception:

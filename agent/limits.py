@@ -56,6 +56,10 @@ UPDATE_RECORDS_MAX = 500
 CHANGE_LOG_MAX = 2_000_000
 """Changes kept for members that are away; past it they pull by address (about 60 MB)."""
 
+OWN_CHANGES_KEPT = 256
+"""The latest changes of a member's own stream, kept when everybody has them: they tell where its
+engine is in a pool. Most may be renewals."""
+
 BLOCK_ADDRESSES = 16
 """Addresses of one row of the binding block table: about 1,400 octets of records, so that one row
 fits an Ethernet frame."""

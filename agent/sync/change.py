@@ -19,7 +19,6 @@ from agent.limits import (
     SAFE_PERIOD_MIN_S,
 )
 from agent.model import INFINITE_S, Group, Member, MemberId, MemberState
-from agent.sync.stock import sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +178,7 @@ def _reweigh(change: Reweigh, group: Group) -> Group:
         raise PeerError(
             "removed", f"member {change.member} was removed; it may join again with that weight"
         )
-    following = replace(group, members=_in_place(group, replace(member, weight=change.weight)))
-    if sharing(group) and not sharing(following):
-        raise PeerError("parameter", "no member that serves clients would have a weight")
-    return following
+    return replace(group, members=_in_place(group, replace(member, weight=change.weight)))
 
 
 def _known(member: MemberId, group: Group) -> Member:

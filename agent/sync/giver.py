@@ -109,23 +109,24 @@ class Giver:
         pair = weights.get(situation.me, 0), weights.get(ask.header.sender, 0)
         amount = allowance(stock.free, stock.low, ask.free, ask.wanted, pair)
         reserved = load_served(tx).reserved
-        owned = [row for row in tx.address_ranges(*pool) if row.state is AddressState.BINDABLE]
         given: list[AddressRange] = []
         budget = TRANSFER_BINDINGS_MAX
-        own = tx.streams().get(situation.own_stream)
-        in_hand = self._keeper.blocks_in_hand(tx, stock, own.applied if own else 0)
+        in_hand = self._keeper.blocks_in_hand(tx, stock, now_ms)
         last_first = reversed(stock.order)
-        for block in sorted(last_first, key=in_hand.__contains__):
-            for row in owned:
-                inside = ranges.intersect([(row.first, row.last)], [block])
-                if not inside or amount <= 0 or budget <= 0:
-                    continue
-                free_spans, read = _truly_free(tx, inside[0], row.epoch, now_ms // 1000, budget)
-                budget -= read
-                spans = ranges.take_last(ranges.subtract(free_spans, reserved), amount)
-                for span in spans[: POLL_RANGES_MAX - len(given)]:
-                    given.append(self._give_span(tx, span, row.epoch + 1, ask))
-                    amount -= ranges.size([span])
+        parts = (
+            part
+            for block in sorted(last_first, key=in_hand.__contains__)
+            for part in reversed(list(stock.counter.unused(tx, block)))
+        )
+        for unused, epoch in parts:
+            if amount <= 0 or budget <= 0 or len(given) >= POLL_RANGES_MAX:
+                break
+            free_spans, read = _truly_free(tx, unused, epoch, now_ms // 1000, budget)
+            budget -= read
+            spans = ranges.take_last(ranges.subtract(free_spans, reserved), amount)
+            for span in spans[: POLL_RANGES_MAX - len(given)]:
+                given.append(self._give_span(tx, span, epoch + 1, ask))
+                amount -= ranges.size([span])
         stock.counted_at = -1
         situation.count("transfers_given", 1 if given else 0)
         situation.count("addresses_transferred", ranges.size((r.first, r.last) for r in given))

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from agent.limits import (
     CHOOSE_BINDINGS_MAX,
     DEMAND_S,
     FREE_CHUNK,
     FREE_TOLD_MAX,
+    OFFER_HOLD_S,
+    OWN_CHANGES_KEPT,
     POLL_RANGES_MAX,
 )
 from agent.model import MemberId, Nonce, Transaction
@@ -45,10 +48,8 @@ from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
-_LATEST = 256
-"""So many of my latest changes tell where my engine is in the pool: most may be renewals."""
-_AHEAD_BLOCKS = 8
-"""So many blocks at most are looked at for what my engine comes to next."""
+_AHEAD_SPANS, _AHEAD_READ = 32, 1024
+"""So many spans, and addresses of each, are looked at for what my engine comes to next."""
 _SURVEY_MS = 5_000
 _IDLE_MS = 60_000
 _SURPLUS_DIVISOR = 8
@@ -199,7 +200,7 @@ class Keeper:
                 return stock.count_again_ms
             self._count(tx, stock, applied, now_ms)
         if stock.is_surplus():
-            self._give_back(tx, stock, applied, now_ms)
+            self._give_back(tx, stock, now_ms)
         elif stock.free < stock.low:
             self._restock(tx, stock, now_ms)
             return stock.not_before_ms if stock.not_before_ms > now_ms else now_ms + _COUNT_MS
@@ -252,39 +253,49 @@ class Keeper:
 
     # --- giving back
 
-    def blocks_in_hand(self, tx: StoreTransaction, stock: Stock, applied: int) -> set[Span]:
-        """The blocks from which my engine has given lately, and what it comes to next: its offers
+    def blocks_in_hand(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> set[Span]:
+        """The blocks from which my engine has just given, and what it comes to next: its offers
         are not in the store, and a client that takes one which is another member's by then gets a
         NAK. It goes through a pool in the order of addresses, and faster than it gives: of several
         members that offer, one is chosen."""
-        latest = tx.changes(self._situation.own_stream, applied - _LATEST, _LATEST)
-        keys = [one.key for one in latest if isinstance(one.key, int)]
-        rows = tx.bindings_by_address(keys)
-        first, last = stock.pool
-        given = [
-            key
-            for key in keys
-            if first <= key <= last
-            and (row := rows.get(key)) is not None
-            and (row.grant, row.transaction) == (1, Transaction.SELECTING)
-        ]
+        given = self._lately_given(tx, stock.pool, now_ms)
         if not given:
             return set()
-        by_address = sorted(stock.order)
-        places = [bisect_right(by_address, (key, last)) - 1 for key in given]
-        in_hand = {by_address[place] for place in places}
-        ahead = min(FREE_CHUNK, stock.high // 2)
-        following = [*by_address[places[-1] + 1 :], *by_address[: places[-1]]]
-        for block in [one for one in following if not stock.leased.is_full(one)][:_AHEAD_BLOCKS]:
-            if ahead <= 0:
+        (first, last), at = stock.pool, given[-1]
+        ahead = chain(
+            stock.counter.unused(tx, (at, last)),
+            stock.counter.unused(tx, (first, max(first, at - 1))),
+        )
+        places = list(given)
+        wanted = min(FREE_CHUNK, stock.high // 2)
+        for span, _ in islice(ahead, _AHEAD_SPANS):
+            if wanted <= 0:
                 break
-            free = ranges.size(self._poll.free(tx, [block]))
-            if free:
-                in_hand.add(block)
-                ahead -= free
-        return in_hand
+            free = ranges.take(self._poll.free(tx, ranges.take([span], _AHEAD_READ)), wanted)
+            wanted -= ranges.size(free)
+            places += [end for one in free for end in one]
+        by_address = sorted(stock.order)
+        return {by_address[bisect_right(by_address, (place, last)) - 1] for place in places}
 
-    def _give_back(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
+    def _lately_given(self, tx: StoreTransaction, pool: Span, now_ms: int) -> list[int]:
+        """Free addresses that my engine gave to clients while its offers may still stand, the
+        latest last."""
+        own = self._situation.own_stream
+        head = tx.streams().get(own)
+        latest = tx.changes(own, head.applied - OWN_CHANGES_KEPT, OWN_CHANGES_KEPT) if head else []
+        keys = [one.key for one in latest if isinstance(one.key, int)]
+        rows = tx.bindings_by_address(keys)
+        since = now_ms // 1000 - 2 * OFFER_HOLD_S
+        return [
+            key
+            for key in keys
+            if pool[0] <= key <= pool[1]
+            and (row := rows.get(key)) is not None
+            and (row.grant, row.transaction) == (1, Transaction.SELECTING)
+            and row.transaction_at >= since
+        ]
+
+    def _give_back(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
         """A member more, or less that is left, has made every share smaller: let the others have
         the difference, of the blocks that the hash gives me last. Some ranges at a time: clients
         wait for the store while this is written."""
@@ -292,16 +303,20 @@ class Keeper:
             stock.not_before_ms = now_ms + self._situation.settings.poll_retry_ms
             return
         excess = stock.free - stock.high
-        in_hand = self.blocks_in_hand(tx, stock, applied)
+        in_hand = self.blocks_in_hand(tx, stock, now_ms)
         given: list[Span] = []
         for block in reversed(stock.order):
             if block in in_hand:
                 continue
-            free = ranges.take(self._poll.free(tx, [block]), excess)
+            unused = [span for span, _ in stock.counter.unused(tx, block)]
+            free = ranges.take(self._poll.free(tx, unused), excess)
             given += free
             excess -= ranges.size(free)
             if not excess or len(given) >= POLL_RANGES_MAX:
                 break
+        if not given:  # all of it is in hand
+            stock.not_before_ms = now_ms + _SURVEY_MS
+            return
         self._poll.give_back(tx, ranges.union(given[:POLL_RANGES_MAX]))
         stock.counted_at = -1
         stock.not_before_ms = now_ms + _COUNT_MS

@@ -56,14 +56,16 @@ def load_served(tx: StoreTransaction) -> Served:
 
 def sharing(group: Group | None) -> dict[MemberId, int]:
     """The weights of the members that have stock: servers, in the order of their numbers. What
-    takes no part in the group or serves no clients has none, nor has a member of weight 0."""
+    takes no part in the group or serves no clients has none, nor has a member of weight 0; but
+    where only those are left, they share alike, or no client would be served."""
     if group is None:
         return {}
-    return {
+    weights = {
         m.member: m.weight
         for m in sorted(group.members, key=lambda m: m.member)
-        if m.is_current and m.role is MemberRole.SERVER and m.weight
+        if m.is_current and m.role is MemberRole.SERVER
     }
+    return {m: w for m, w in weights.items() if w} or dict.fromkeys(weights, 1)
 
 
 def high_mark(left: int, weights: Mapping[MemberId, int], me: MemberId) -> int:

@@ -24,6 +24,7 @@ from agent.limits import (
     BLOCK_ADDRESSES,
     CHANGE_LOG_MAX,
     GRANT_MAX,
+    OWN_CHANGES_KEPT,
     PUSH_BEHIND_MAX,
     UPDATE_RECORDS_MAX,
     VERSION_MAX,
@@ -348,5 +349,7 @@ class Push:
         for stream, head in heads.items():
             held = [peer.holds(stream) for peer in self._situation.peers.values()]
             through = max(min(held, default=head.applied), head.applied - CHANGE_LOG_MAX)
+            if stream == self._situation.own_stream:
+                through = min(through, head.applied - OWN_CHANGES_KEPT)
             if head.log_from < through <= head.applied:
                 tx.trim_changes(stream, through)

@@ -9,6 +9,8 @@ and what was counted a few seconds ago is good enough for a share.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from agent.limits import COUNT_RUN, SURVEY_BINDINGS_MAX, USED_UP_MAX
 from agent.model import AddressState
 from agent.port import StoreTransaction
@@ -23,22 +25,25 @@ class FreeCount:
         self._used_up: dict[int, list[Span]] = {}
 
     def count(self, tx: StoreTransaction, pool: Span) -> int:
-        free = 0
-        for row in tx.address_ranges(*pool):
+        return sum(self._free(tx, *span, epoch) for span, epoch in self.unused(tx, pool))
+
+    def unused(self, tx: StoreTransaction, span: Span) -> Iterator[tuple[Span, int]]:
+        """What is BINDABLE here of `span`, and its epoch, less the runs that are known to be used
+        up: where free addresses are to be looked for."""
+        for row in tx.address_ranges(*span):
             if row.state is AddressState.BINDABLE:
-                free += self._free(tx, max(row.first, pool[0]), min(row.last, pool[1]), row.epoch)
-        return free
+                mine = [(max(row.first, span[0]), min(row.last, span[1]))]
+                for part in ranges.subtract(mine, self._used_up.get(row.epoch, [])):
+                    yield part, row.epoch
 
     def _free(self, tx: StoreTransaction, first: int, last: int, epoch: int) -> int:
-        free = 0
+        free = last - first + 1
         used_up: list[Span] = []
-        for span in ranges.subtract([(first, last)], self._used_up.get(epoch, [])):
-            free += ranges.size([span])
-            for run, bound in tx.bound_counts(*span, epoch):
-                free -= bound
-                whole = max(run, span[0]), min(run + COUNT_RUN - 1, span[1])
-                if bound == ranges.size([whole]):
-                    used_up.append(whole)
+        for run, bound in tx.bound_counts(first, last, epoch):
+            free -= bound
+            whole = max(run, first), min(run + COUNT_RUN - 1, last)
+            if bound == ranges.size([whole]):
+                used_up.append(whole)
         if used_up:
             self._remember(epoch, used_up)
         return free

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.limits import DECLINE_HOLD_S, EXPIRY_GRACE_S, RELEASE_HOLD_S
+from agent.limits import DECLINE_HOLD_S, EXPIRY_GRACE_S, OFFER_HOLD_S, RELEASE_HOLD_S
 from agent.model import (
     AddressRange,
     AddressState,
@@ -337,9 +337,10 @@ def test_a_surplus_is_given_back_of_what_is_free_however_much_is_bound_beside_it
         assert tx.local().ownership_version == version, "it came to rest"
 
 
-def test_a_surplus_is_not_given_back_from_where_clients_are_served() -> None:
+@pytest.mark.parametrize("since_s", [3, 70])
+def test_a_surplus_is_not_given_back_from_where_clients_are_served(since_s: int) -> None:
     """The engine's offers are not in the store: whoever took one would get a NAK. It had just
-    come to the next block when that was given back, in the lab."""
+    come to the next block when that was given back, in the lab. But no offer is for ever."""
     lan = make_lan(2, 6_000)
     lan.run(4_000)
     mine = spans(lan.ranges(1, BINDABLE))
@@ -357,12 +358,22 @@ def test_a_surplus_is_not_given_back_from_where_clients_are_served() -> None:
         for address in range(theirs, theirs + 60)
     ]
     lan.save(1, [make_binding(last, lan.now_s, epoch=epoch), *renewals])
-    lan.run(3_000)
+    lan.run(since_s * 1_000)
     give_weight(lan, 2, 9)
     lan.run(5_000)
     left = spans(lan.ranges(1, BINDABLE))
     assert ranges.size(left) < ranges.size(mine) // 2, "nothing was given back"
-    assert ranges.intersect(left, serving) == serving
+    assert (ranges.intersect(left, serving) == serving) is (since_s < OFFER_HOLD_S)
+
+
+def test_where_nobody_has_a_weight_all_have_the_same() -> None:
+    group = make_group([1, 2, 3])
+    weightless = replace(
+        group, members=tuple(replace(member, weight=0) for member in group.members)
+    )
+    assert stock.sharing(weightless) == {1: 1, 2: 1, 3: 1}
+    mixed = (replace(group.members[0], weight=3), *weightless.members[1:])
+    assert stock.sharing(replace(group, members=mixed)) == {1: 3}
 
 
 def give_weight(lan: Lan, heavy: int, weight: int) -> None:

@@ -132,6 +132,26 @@ def test_what_the_givers_engine_comes_to_next_is_given_last() -> None:
         assert ranges.intersect(kept, [block]) == ranges.intersect(mine, [block])
 
 
+def test_what_is_used_up_is_not_read_again_to_find_what_can_be_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that is free lies where the giver's engine gives from, behind its used-up blocks: a
+    giver that read those first had nothing to give, at every request."""
+    monkeypatch.setattr("agent.sync.giver.TRANSFER_BINDINGS_MAX", 300)
+    lan = divided(size=6_000)
+    lan.cut(3)
+    lan.run(5_000)
+    rows = lan.ranges(2, BINDABLE)
+    addresses = sorted((a, row.epoch) for row in rows for a in range(row.first, row.last + 1))
+    assert len(addresses) > 1_000
+    until = {"expires_at": lan.now_s + 86_400, "potential_expires_at": lan.now_s + 90_000}
+    used = [make_binding(a, lan.now_s, 2, epoch=epoch, **until) for a, epoch in addresses[:-200]]
+    lan.save(2, used)
+    starve(lan)
+    lan.run(12_000)
+    assert len(free(lan, 1)) >= 50
+
+
 def test_the_giver_names_the_new_owner_and_epoch_afterwards() -> None:
     lan = starved()
     epochs = {row.epoch for row in lan.ranges(2, BINDABLE)}

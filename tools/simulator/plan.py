@@ -129,7 +129,7 @@ def settle_parameters(seed: int, p: Parameters) -> Parameters:
     clients = r.choice([6, 9, 12])
     pool_size = r.choice([24, 32, 48, 96])
     hello_ms = r.choice([20_000, 30_000] if p.members < 8 else [30_000])
-    joiners = r.choice([0, 0, 1])
+    joiners = r.choice([0, 0, 1, p.members - 1])
     links = r.choice([0, 1, 2])
     dishonest = r.choice([0, 0, 1, 2])
     readmits = r.choice([0, 1, 1])
