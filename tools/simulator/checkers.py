@@ -203,6 +203,9 @@ class Evidence:
         shadow.group = content.group
         shadow.serving = content.serving
         shadow.collect_owned()
+        own = content.group.member(number) if content.group is not None else None
+        if own is None or own.state not in _GONE:
+            shadow.removed_at_ms = -1  # set back to before its removal, it does not know of it
 
     def _forget_lost(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again. Its leases
