@@ -3,7 +3,10 @@
 A binding is a point of a semilattice: merging is commutative, associative and idempotent in
 content, so the order, the repetition and the route of delivery never matter.
 
-- A higher epoch wins plainly: its owner had every member's agreement.
+- A higher epoch wins: its owner had every member's agreement. Only a claim (REBINDING without a
+  record) has an epoch that nobody agreed to, while the owner may go on serving the same client
+  under the one before; so for one client a lease that ends later is kept over epochs too. Which
+  instants come of that may depend on the order; what comes of it is told to all, and stays.
 - Within an epoch and for one client the record with the greater (grant, state, transaction server)
   wins, and the expiries are the maximum of both: a merge never shortens a lease. A
   RELEASE therefore beats the grant that it names and no later one.
@@ -50,9 +53,10 @@ def merge(local: Binding | None, remote: Binding) -> Outcome:
     if (local.stream, local.seq) == (remote.stream, remote.seq):
         return Outcome(Choice.KEEP, local)
     if local.epoch != remote.epoch:
-        if local.epoch > remote.epoch:
-            return Outcome(Choice.KEEP, local)
-        return Outcome(Choice.TAKE, remote)
+        winner, loser = (local, remote) if local.epoch > remote.epoch else (remote, local)
+        if _leased_longer(winner, loser):
+            return Outcome(Choice.MIX, _longer(winner, loser))
+        return Outcome(Choice.KEEP if winner is local else Choice.TAKE, winner)
     joined = _join(local, remote)
     local_suffices, remote_suffices = _suffices(local, joined), _suffices(remote, joined)
     if not local_suffices and not remote_suffices:
@@ -128,6 +132,23 @@ def _join(a: Binding, b: Binding) -> Binding:
         expires_at=max(a.expires_at, b.expires_at),
         potential_expires_at=max(a.potential_expires_at, b.potential_expires_at),
         acknowledged_at=max(a.acknowledged_at, b.acknowledged_at) if same_client else 0,
+    )
+
+
+def _leased_longer(winner: Binding, loser: Binding) -> bool:
+    """Whether the record of an older epoch is of a lease of the same client that ends later."""
+    return (
+        loser.state is BindingState.BOUND
+        and winner.state in (BindingState.BOUND, BindingState.RELEASED)
+        and winner.client_key == loser.client_key
+        and loser.expires_at - winner.expires_at > EXPIRY_SLACK_S
+    )
+
+
+def _longer(winner: Binding, loser: Binding) -> Binding:
+    return winner._replace(
+        expires_at=loser.expires_at,
+        potential_expires_at=max(winner.potential_expires_at, loser.potential_expires_at),
     )
 
 

@@ -60,6 +60,8 @@ class Shadow:
     """Its store was put back in a way that only other members can tell it."""
     had_applied: dict[StreamId, int] = field(default_factory=dict)
     """What it had taken in before such a loss, while it serves without having been told."""
+    declined_ms: dict[int, int] = field(default_factory=dict)
+    """When it learned that an address is UNAVAILABLE."""
     removed_at_ms: int = -1
     """When it learned that it is no member any more."""
 
@@ -299,6 +301,10 @@ class Evidence:
         if former is not None:
             self._check_no_way_back(shadow, former, row)
         shadow.rows[row.address] = row
+        if row.state is BindingState.UNAVAILABLE:
+            shadow.declined_ms.setdefault(row.address, self.now_ms())
+        else:
+            shadow.declined_ms.pop(row.address, None)
         if own:
             self._end_quarantine(shadow, row)
             self._follow_grant(shadow, row)
@@ -619,7 +625,7 @@ class Evidence:
             return
         self.judged["I13 unavailable"] += 1
         epoch = shadow.owns(address)
-        if shadow.true_ms(row.transaction_at) + 1000 > decided_ms:
+        if shadow.declined_ms.get(address, 0) >= decided_ms:
             return
         self._check_rest_after_decline(shadow, row)
         if shadow.true_ms(row.expires_at) > self.now_ms() and epoch is None:

@@ -42,6 +42,7 @@ __all__ = ["Parameters", "Result", "Simulation", "drawn", "run", "run_plan"]
 
 _COUNTED = (Transaction.DECLINE, Transaction.CLAIM, Transaction.PROBE, Transaction.CONFLICT)
 _READMITTED_MS = 30_000
+_AGAIN_MS = 10_000
 _SETTLE_S = 20
 PACKETS_EVERY = 100
 """At level "auto" one seed in so many runs in packets."""
@@ -511,7 +512,12 @@ class Simulation:
             tx.save_configuration([(row, deleted)])
             node.notice_store_change()
 
-        self.member(contact).ask_operator(reserve)
+        refused = self.member(contact).ask_operator(reserve)
+        if deleted and refused:  # a full disk, a member that does not run: it is tried again
+            self.world.after(
+                _AGAIN_MS,
+                lambda: self.operator_reserves(contact, client, offset, deleted=True),
+            )
 
     def lose_row(self, number: int, which: int) -> None:
         """A row that another member wrote is gone from a disk, and nothing tells it: what its
