@@ -372,6 +372,10 @@ def test_the_side_with_less_force_stands() -> None:
     lan.heal()
     lan.run(40_000)
     assert [answers_clients(lan, member) for member in (1, 2, 3, 4, 5)] == [True] * 3 + [False] * 2
+    lan.run(60_000)  # counters are written now and then
+    for member in (4, 5):
+        with lan.stores[member].read() as tx:
+            assert tx.counters()["cluster_lineages_left"] == 1
 
 
 def test_who_joined_a_side_that_does_not_stand_gives_up_too() -> None:
