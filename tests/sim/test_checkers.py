@@ -204,7 +204,7 @@ def i14_a_release_that_was_not_sent(e: Evidence) -> None:
 def i13_unavailable_is_offered(e: Evidence) -> None:
     row = lease(1, state=BindingState.UNAVAILABLE, transaction_at=NOW_S - 100)
     commit(e, 1, bindings=[row])
-    e.offered(e.shadows[1], ADDRESS, NOW_S * 1000)
+    e.offered(e.shadows[1], ADDRESS, NOW_S * 1000 + 1)
 
 
 def i14_stranger_changes_something(e: Evidence) -> None:
