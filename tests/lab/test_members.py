@@ -91,7 +91,7 @@ def test_a_member_is_added_and_removed_live_by_one_snmpset_each(lab: Lab) -> Non
     assert shown(lab, "m4", "State", 4) == "active"
     lab.run("lab", "kill", "m4", "--hard")
     wait_until(lambda: shown(lab, "m1", "EndpointState", 4) == "communicationsInterrupted", 15)
-    remove_the_dead(lab, 4)
+    set_on_the_dead(lab, name("RowStatus", 4), "i", DESTROY)
     for member in ("m1", "m2", "m3"):
         wait_until(lambda member=member: shown(lab, member, "State", 4) == "removed", 15)
         assert shown(lab, member, "EndpointState", 4) == "partnerDown"
@@ -104,12 +104,11 @@ def test_a_member_is_added_and_removed_live_by_one_snmpset_each(lab: Lab) -> Non
     lab.run("lab", "join", "m4")
 
 
-def remove_the_dead(lab: Lab, member: int) -> None:
+def set_on_the_dead(lab: Lab, *order: str) -> None:
     """Refused for as long as any of the others still says that it hears the member."""
-    destroy = (name("RowStatus", member), "i", DESTROY)
 
     def is_taken() -> bool:
-        return lab.snmp("snmpset", "operator", "m1", *destroy, check=False).returncode == 0
+        return lab.snmp("snmpset", "operator", "m1", *order, check=False).returncode == 0
 
     wait_until(is_taken, 15)
 
@@ -127,8 +126,7 @@ def test_a_live_member_is_not_removed_without_force_and_the_reason_is_told(lab: 
 
 def test_a_peer_is_moved_to_partner_down_and_comes_back_by_itself(lab: Lab) -> None:
     lab.run("lab", "kill", "m3", "--hard")
-    wait_until(lambda: shown(lab, "m1", "EndpointState", 3) == "communicationsInterrupted", 15)
-    lab.snmp("snmpset", "operator", "m1", name("Operation", 3), "i", PARTNER_DOWN)
+    set_on_the_dead(lab, name("Operation", 3), "i", PARTNER_DOWN)
     wait_until(lambda: shown(lab, "m2", "EndpointState", 3) == "partnerDown", 15)
     assert shown(lab, "m2", "State", 3) == "down"
     assert "dhcpSyncMemberOperation.3=partnerDown" in audited(lab, "m1")

@@ -16,7 +16,7 @@ import pytest
 from agent.snmp.oid import Oid
 from tests.lab.conftest import need, why_not
 from tests.lab.rig import HonestClients, Lab, wait_until
-from tests.lab.test_members import CREATE_AND_GO, name, remove_the_dead, shown
+from tests.lab.test_members import CREATE_AND_GO, DESTROY, name, set_on_the_dead, shown
 from tools.bench.perfdhcp import parse_report
 from tools.init import read_identity
 from tools.lab.compare import unlike
@@ -146,7 +146,7 @@ def remove_and_add_again(lab: Lab) -> None:
     """m5 dies and is removed; the others give back what it had; it returns with nothing."""
     lab.run("lab", "kill", "m5", "--hard")
     wait_until(lambda: shown(lab, "m1", "EndpointState", 5) == "communicationsInterrupted", 15)
-    remove_the_dead(lab, 5)
+    set_on_the_dead(lab, name("RowStatus", 5), "i", DESTROY)
     wait_until(lambda: shown(lab, "m2", "State", 5) == "removed", 15)
     add = (
         *(name("Name", 5), "s", "m5"),
