@@ -26,11 +26,15 @@ from agent.model import (
     Ballot,
     BallotNumber,
     ClaimPolicy,
+    Enquiry,
     Group,
+    LostStore,
     Member,
     MemberRole,
     MemberState,
+    Quarantine,
     Service,
+    StoreMark,
     Subnet,
     Transaction,
 )
@@ -170,6 +174,25 @@ def test_what_was_kept_can_be_used(old: Path) -> None:
         tx.put_ballot(Ballot(4, BallotNumber(1, 2), BallotNumber(1, 2), group))
         tx.audit("admin", "set", "lease time 1800", NOW + 9)
         assert tx.verify_audit() == 3
+    store.close()
+
+
+def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
+    path = landed(tmp_path / "old.db", "0002")
+    before = rows_of(path)
+    assert all(before.values()), "each table of the old store has rows"
+    store = open_store(path)
+    assert rows_of(path) == before
+    with store.read() as tx:
+        group = tx.group()
+        assert group is not None
+        assert (group.safe_period_s, group.past_mul_s, group.forced) == (30, 900, 1)
+        assert tx.quarantines() == [Quarantine(3, NOW + 60, 600)]
+        assert tx.lost_stores() == {3: LostStore(3, 1, NOW)}
+        assert tx.remembered_stores() == {2: StoreMark(1, 17)}
+        assert tx.open_enquiries(10) == [Enquiry(BASE + 77, NOW * 1000)]
+        answered = Enquiry(BASE + 78, NOW * 1000, NOW * 1000 + 5, free=True, complete=True, epoch=4)
+        assert tx.enquiry(BASE + 78) == answered
     store.close()
 
 
