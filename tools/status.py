@@ -46,10 +46,17 @@ class MemberStatus:
 
     @property
     def is_well(self) -> bool:
-        """One that was removed is missed by nobody."""
+        """One that was removed is missed by nobody. One that takes what it lacks is as well as
+        one that has all of it: while clients are served, some change is always on its way."""
         if self.state == "removed":
             return True
-        return (self.state, self.hello, self.align) == ("active", "bidirectional", "aligned")
+        linked = (self.state, self.hello) == ("active", "bidirectional")
+        return linked and self.align in ("update", "aligned")
+
+    @property
+    def is_aligned(self) -> bool:
+        """Well, and it has everything."""
+        return self.is_well and self.align != "update"
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ def _is_settled(members: int) -> Callable[[Status], bool]:
         return (
             status.is_serving
             and len(status.members) == members
-            and all(member.is_well for member in status.members)
+            and all(member.is_aligned for member in status.members)
             and status.pools_low == 0
             and all(pool.free > 0 for pool in status.pools)
         )
