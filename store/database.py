@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -212,6 +212,11 @@ class Store:
         if self._lock is not None:
             self._lock.close()
 
+    def __del__(self) -> None:
+        """A store in memory ends with whoever has it; one on a disk is closed by name."""
+        if self._memory is not None:
+            self._memory.close()
+
 
 class _Block:
     """One `with store.read()` or `with store.write()`: a class, for the engine enters one with
@@ -254,7 +259,7 @@ def open_store(path: Path | str) -> Store:
                 _migrate(store._engine)
         with store.read() as tx:
             tx.local()
-    except StoreError:
+    except BaseException:
         store.close()
         raise
     return store
@@ -277,10 +282,8 @@ def create_store(path: Path | str, *, member: int, engine_id: bytes, incarnation
     try:
         with _errors_of(str(path)):
             _migrate(engine)
-        store = Store(engine, str(path), WriterLock(path))
-        with store.write() as tx:
+        with closing(Store(engine, str(path), WriterLock(path))) as store, store.write() as tx:
             tx.add_local(member, incarnation, engine_id)
-        store.close()
         _publish(unfinished, path)
     except BaseException:
         engine.dispose()

@@ -29,12 +29,10 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
-    event,
     literal_column,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.sql import ClauseElement, Executable
 
 from agent.errors import StoreError
@@ -101,23 +99,15 @@ def compile_upsert(
 def file_engine(path: Path) -> Engine:
     """An engine on an existing file; never makes one (mode=rw)."""
     uri = f"file:{_escaped(path)}?mode=rw"
-    engine = create_engine(
+    return create_engine(
         "sqlite://",
-        creator=lambda: sqlite3.connect(
-            uri,
-            uri=True,
-            check_same_thread=False,
-            cached_statements=STORE_STATEMENTS_MAX,
-            timeout=0,
-        ),
+        creator=lambda: _connect(uri),
         isolation_level="AUTOCOMMIT",
         poolclass=QueuePool,
         pool_size=STORE_CONNECTIONS_MAX,
         max_overflow=0,
         pool_reset_on_return=None,
     )
-    event.listen(engine, "connect", _set_up_file)
-    return engine
 
 
 def memory_engine() -> Engine:
@@ -138,17 +128,32 @@ def _escaped(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _set_up_file(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA trusted_schema = OFF")
-    cursor.execute(f"PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES}")
-    cursor.execute(f"PRAGMA cache_size = -{STORE_CACHE_KIB}")
-    cursor.close()
+_FILE_SETTINGS = f"""
+PRAGMA busy_timeout = {STORE_BUSY_TIMEOUT_MS};
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+PRAGMA trusted_schema = OFF;
+PRAGMA wal_autocheckpoint = {STORE_CHECKPOINT_PAGES};
+PRAGMA journal_size_limit = {4 * 4096 * STORE_CHECKPOINT_PAGES};
+PRAGMA cache_size = -{STORE_CACHE_KIB};
+"""
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        check_same_thread=False,
+        cached_statements=STORE_STATEMENTS_MAX,
+        timeout=0,
+    )
+    try:
+        connection.executescript(_FILE_SETTINGS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 # --- errors ----------------------------------------------------------------------------------

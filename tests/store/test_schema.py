@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from agent.errors import StoreError, StoreVersionError
 from store import Store, create_store, open_store
 from store import schema as schema_module
 from store.schema import REVISIONS
-from store.sqlite import file_engine
 from store.tables import METADATA
 from tests.store.conftest import ENGINE_ID
 from tests.store.samples import BASE, binding
@@ -85,7 +85,7 @@ def test_what_is_made_lasts_and_is_private(tmp_path: Path) -> None:
         ".db", ".db-wal", ".db-shm", ".lock", ".turn",
     }  # fmt: skip
     store.close()
-    with open_store(path).read() as tx:
+    with closing(open_store(path)) as store, store.read() as tx:
         assert (tx.local().member, tx.local().incarnation) == (3, 2)
         assert BASE in tx.bindings_by_address([BASE])
 
@@ -96,9 +96,13 @@ def test_settings_of_a_connection(file_store: Store) -> None:
             assert cursor.execute(f"PRAGMA {pragma}").fetchone() == (value,)
 
 
-def open_read_only(path: Path) -> Store:
-    """A store of whatever revision, to look at."""
-    return Store(file_engine(path), str(path), None)
+def held_open(folder: Path) -> set[str]:
+    """The files in a folder that this process has open (Linux)."""
+    links = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            links.add(str(entry.readlink()))
+    return {link for link in links if link.startswith(f"{folder}/")}
 
 
 def set_revision(path: Path, revision: str) -> None:
@@ -167,15 +171,14 @@ def test_an_older_store_is_migrated_when_opened(tmp_path: Path, next_revision: P
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, next_revision: Path) -> None:
     path = tmp_path / "store.db"
     make_old_store(path)
-    before = schema_of_store(open_read_only(path))
+    with closing(sqlite3.connect(path)) as connection:
+        before = schema(connection)
     next_revision.write_text(NEXT.format(statement="UPDATE local SET serving = 7"))
     with pytest.raises(StoreError, match="ck_local_serving"):
         open_store(path)
-    after = open_read_only(path)
-    assert schema_of_store(after) == before
-    with after._cursor() as cursor:
-        assert cursor.execute("SELECT * FROM alembic_version").fetchall() == [(NEWEST,)]
-    after.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert schema(connection) == before
+        assert connection.execute("SELECT * FROM alembic_version").fetchall() == [(NEWEST,)]
 
 
 def test_an_existing_store_is_not_overwritten(tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ def test_an_existing_store_is_not_overwritten(tmp_path: Path) -> None:
     create_store(path, member=1, engine_id=ENGINE_ID).close()
     with pytest.raises(StoreError, match="exists already"):
         create_store(path, member=2, engine_id=ENGINE_ID)
-    with open_store(path).read() as tx:
+    with closing(open_store(path)) as store, store.read() as tx:
         assert tx.local().member == 1
 
 
@@ -197,6 +200,7 @@ def test_a_creation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="ck_local_engine_id"):
         create_store(tmp_path / "store.db", member=1, engine_id=b"bad")
     assert {file.suffix for file in tmp_path.iterdir()} <= {".lock", ".turn"}
+    assert held_open(tmp_path) == set()
 
 
 def test_missing(tmp_path: Path) -> None:
@@ -213,6 +217,7 @@ def test_not_a_database(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StoreError, match="is no SQLite database"):
         open_store(path)
     assert path.read_bytes() == content
+    assert held_open(tmp_path) == set()
 
 
 def test_a_database_of_something_else(tmp_path: Path) -> None:
