@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 
@@ -38,12 +40,24 @@ class Wire:
         return await self.clusters[member.member].handle(request)
 
 
-def make_store(folder: Path, member: int) -> Store:
-    store = create_store(folder / f"{member}.db", member=member, engine_id=engine_id(member))
-    with store.write() as tx:
-        tx.put_group(make_group((1, 2)))
-        tx.set_serving(True, since=0)
-    return store
+MakeStore = Callable[[int], Store]
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Iterator[MakeStore]:
+    """Makes the store of a member of two."""
+    with ExitStack() as made:
+
+        def make(member: int) -> Store:
+            path = tmp_path / f"{member}.db"
+            store = create_store(path, member=member, engine_id=engine_id(member))
+            made.enter_context(closing(store))
+            with store.write() as tx:
+                tx.put_group(make_group((1, 2)))
+                tx.set_serving(True, since=0)
+            return store
+
+        yield make
 
 
 class Time:
@@ -57,9 +71,9 @@ class Time:
         return START_MS + int((self._loop.time() - self._begin) * 1000)
 
 
-async def pull(folder: Path) -> tuple[Wire, Store]:
+async def pull(make_store: MakeStore) -> tuple[Wire, Store]:
     wire, now = Wire(), Time()
-    stores = {member: make_store(folder, member) for member in (1, 2)}
+    stores = {member: make_store(member) for member in (1, 2)}
     with stores[1].write() as tx:
         now_s = START_MS // 1000
         tx.save_bindings([make_binding(POOL_FIRST + i, now_s) for i in range(BINDINGS)])
@@ -83,8 +97,8 @@ def rows(store: Store) -> list[int]:
         return [row.address for row in tx.bindings_in_range(0, 2**32 - 1, BINDINGS + 1)]
 
 
-def test_a_full_pull_asks_for_each_page_once_although_it_reads_ahead(tmp_path: Path) -> None:
-    wire, store = asyncio.run(pull(tmp_path))
+def test_a_full_pull_asks_for_each_page_once_although_it_reads_ahead(make_store: MakeStore) -> None:
+    wire, store = asyncio.run(pull(make_store))
     assert len(rows(store)) == BINDINGS
     pages = Counter(r.after_block for r in wire.asked if isinstance(r, m.BlockPull))
     assert len(pages) > 3
@@ -93,7 +107,7 @@ def test_a_full_pull_asks_for_each_page_once_although_it_reads_ahead(tmp_path: P
 
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), ValueError("our own bug")])
 def test_after_a_transaction_that_failed_the_node_is_made_anew_and_says_nothing_of_it(
-    error: Exception, tmp_path: Path
+    error: Exception, make_store: MakeStore
 ) -> None:
     """What the failed call wanted sent must not leave with the next commit."""
     made: list[Failing] = []
@@ -111,7 +125,7 @@ def test_after_a_transaction_that_failed_the_node_is_made_anew_and_says_nothing_
         return made[-1]
 
     async def fail() -> list[m.Request]:
-        wire, store = Wire(), make_store(tmp_path, 1)
+        wire, store = Wire(), make_store(1)
         with ThreadPoolExecutor(1) as thread:
             cluster = Cluster(make, store, Time(), thread)
             wire.clusters[2] = cluster
@@ -134,7 +148,7 @@ def test_after_a_transaction_that_failed_the_node_is_made_anew_and_says_nothing_
     assert not any(isinstance(request, m.StreamQuery) for request in asked)
 
 
-def test_a_refusal_keeps_the_node(tmp_path: Path) -> None:
+def test_a_refusal_keeps_the_node(make_store: MakeStore) -> None:
     """Nothing has been done, so what it knows of its peers is good."""
 
     async def refuse() -> int:
@@ -145,7 +159,7 @@ def test_a_refusal_keeps_the_node(tmp_path: Path) -> None:
             return made[-1]
 
         with ThreadPoolExecutor(1) as thread:
-            cluster = Cluster(make, make_store(tmp_path, 1), Time(), thread)
+            cluster = Cluster(make, make_store(1), Time(), thread)
             with pytest.raises(PeerError, match="unknown_member"):
                 await cluster.handle(m.StreamQuery(m.Header(7, 1, 1, b"")))
         return len(made)
@@ -154,11 +168,11 @@ def test_a_refusal_keeps_the_node(tmp_path: Path) -> None:
 
 
 def test_an_order_and_who_gave_it_are_one_transaction(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, make_store: MakeStore
 ) -> None:
     """No order without its row of the audit, and none for what is refused or rolled back."""
     said = Said("anna", "dhcpSyncMemberOperation.1=pause")
-    store = make_store(tmp_path, 1)
+    store = make_store(1)
 
     def audited() -> tuple[Service, list[tuple[str, str, str]]]:
         with store.read() as tx:

@@ -1,8 +1,10 @@
-"""Rows for the store's tests."""
+"""Rows for the store's tests, and what a process has open."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from agent.model import (
@@ -80,3 +82,12 @@ def group(generation: int = 1, **changes: Any) -> Group:
         "safe_period_s": 7200, "past_mul_s": 900, "forced": 2,
     }  # fmt: skip
     return Group(generation=generation, **(fields | changes))
+
+
+def held_open(folder: Path) -> set[str]:
+    """The files in a folder that this process has open (Linux)."""
+    links = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one that lists them
+            links.add(str(entry.readlink()))
+    return {link for link in links if link.startswith(f"{folder}/")}

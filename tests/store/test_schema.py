@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from store import schema as schema_module
 from store.schema import REVISIONS
 from store.tables import METADATA
 from tests.store.conftest import ENGINE_ID
-from tests.store.samples import BASE, binding
+from tests.store.samples import BASE, binding, held_open
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -94,15 +94,6 @@ def test_settings_of_a_connection(file_store: Store) -> None:
     with file_store._cursor() as cursor:
         for pragma, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
             assert cursor.execute(f"PRAGMA {pragma}").fetchone() == (value,)
-
-
-def held_open(folder: Path) -> set[str]:
-    """The files in a folder that this process has open (Linux)."""
-    links = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the one that lists them
-            links.add(str(entry.readlink()))
-    return {link for link in links if link.startswith(f"{folder}/")}
 
 
 def set_revision(path: Path, revision: str) -> None:

@@ -14,6 +14,7 @@ from agent.model import Member, MemberRole, parse_address
 from agent.serve import main as serve
 from agent.snmp.keys import derive_keys
 from store import open_store
+from tests.store.samples import held_open
 from tools.credentials import load_credentials
 from tools.init import Founding, NewMember, make_engine_id, make_member, read_identity
 
@@ -205,6 +206,7 @@ def test_a_role_that_differs_from_the_groups_is_refused(
     path.write_text(path.read_text().replace('"database"', '"server"'))
     assert serve([str(tmp_path / "m")]) == 2
     assert "is server, but the group knows it as database" in capsys.readouterr().err
+    assert held_open(tmp_path) == set()
 
 
 def test_an_unknown_role_is_named(tmp_path: Path) -> None:
