@@ -61,8 +61,16 @@ Address = Annotated[
 ]
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dhcpsync {version('dhcpsync')}")
+        raise typer.Exit
+
+
 @app.callback()
-def pool_options(
+def common_options(
     context: typer.Context,
     pool: Annotated[
         str | None,
@@ -75,6 +83,10 @@ def pool_options(
     policy: Annotated[
         PolicyName, typer.Option(help="Which member of the pool is asked first.")
     ] = PolicyName.ROUND_ROBIN,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version."),
+    ] = False,
 ) -> None:
     context.obj = None if pool is None else (pool, policy.value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,11 @@ def test_help_names_every_subcommand_and_ends_with_0() -> None:
         "simulate",
     ):
         assert f"\n  {name} " in done.stdout
+
+
+def test_the_version_is_the_installed_distributions() -> None:
+    done = dhcpsync("--version")
+    assert (done.returncode, done.stdout) == (0, f"dhcpsync {version('dhcpsync')}\n")
 
 
 def test_the_lab_offers_the_whole_contract() -> None:
