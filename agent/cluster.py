@@ -130,6 +130,12 @@ class Cluster:
             except StoreError as error:
                 log.error("the store does not commit, the cluster waits: %s", error)
                 await asyncio.sleep(STORE_RETRY_S)
+            except PeerError as error:
+                # What no peer has asked for was refused: nothing was written, and memory may be
+                # ahead of the store.
+                log.error("the cluster does not go on, and begins anew from its store: %s", error)
+                self._node = self._make_node()
+                await asyncio.sleep(STORE_RETRY_S)
 
     async def _call(self, act: Callable[[Node, StoreTransaction], T]) -> T:
         """Run `act` in a transaction on the node's thread, then send what the node wants sent."""
@@ -187,7 +193,7 @@ class Cluster:
             await self._call(
                 lambda node, tx: node.handle_response(tx, to, request, response, self._clock())
             )
-        except StoreError as error:
+        except (StoreError, PeerError) as error:
             log.error("an answer of member %d is lost, it will be asked again: %s", to, error)
 
     async def _ask(self, transport: PeerTransport, member: Member, request: Request) -> Response:

@@ -363,6 +363,10 @@ DEMAND_S = 60
 """What clients took of a pool within this time is its demand here: a restock takes a second, so a
 minute's worth in hand is plenty."""
 
+GENERATIONS_AHEAD_MAX = 1_024
+"""Generations by which a side of a fork that does not stand may have been ahead: an operator's
+changes of a month. A record from further ahead is a mistake of its sender."""
+
 OFFER_DELAY_MAX_S = 3_600
 """Longest service delay of RFC 3074: `secs` counts 18 hours, and no client
 waits so long."""

@@ -144,6 +144,11 @@ def first_epoch(generation: int) -> int:
     return max(0, generation - 1) << 32
 
 
+def generation_of(epoch: int) -> int:
+    """The least generation whose members can have come to this epoch."""
+    return (epoch >> 32) + 1
+
+
 def is_plausible_epoch(epoch: int, generation: int) -> bool:
     """Whether members of that generation can have come to this epoch: an address changes its owner
     less than 2**32 times in a generation."""

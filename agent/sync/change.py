@@ -88,18 +88,34 @@ class ForgetPastMul:
         return "end of the former MUL"
 
 
-GroupChange = Join | Expel | Return | Reweigh | Parameters | ForgetPastMul
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Rows of `generation` are about, of a line of the group that does not stand: the group goes on
+    above it, so that what is bound from now on beats them (agent/sync/lineage.py)."""
+
+    generation: int
+
+    def __str__(self) -> str:
+        return f"going on above generation {self.generation}"
+
+
+GroupChange = Join | Expel | Return | Reweigh | Parameters | ForgetPastMul | GoOn
 
 
 def apply(change: GroupChange, group: Group) -> Group | None:
     """The next value; None where `group` is so already. PeerError where it cannot be."""
+    if isinstance(change, GoOn):
+        reached = group.generation >= change.generation
+        return None if reached else replace(group, generation=group.generation + 1)
     following = _apply(change, group)
     if following is None or following == group:
         return None
     return replace(following, generation=group.generation + 1)
 
 
-def _apply(change: GroupChange, group: Group) -> Group | None:
+def _apply(
+    change: Join | Expel | Return | Reweigh | Parameters | ForgetPastMul, group: Group
+) -> Group | None:
     if isinstance(change, Join):
         return _join(change.member, group)
     if isinstance(change, Expel):

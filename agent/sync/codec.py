@@ -402,7 +402,13 @@ def _accept(request: m.BallotAccept, _: int) -> bytes:
 
 
 def _commit(request: m.GroupCommit, _: int) -> bytes:
-    return _pack_group_body(request.value)
+    packed = _pack_group_body(request.value) + _pack_mark(request.mark) + U32.pack(request.lost)
+    return packed + _pack_mark(request.known) + _pack_vector(request.vector)
+
+
+def _read_commit(header: m.Header, r: Reader) -> m.GroupCommit:
+    value, mark, lost = _unpack_group_body(r), _unpack_mark(r), r.number(U32)
+    return m.GroupCommit(header, value, mark, lost, _unpack_mark(r), _unpack_vector(r))
 
 
 def _nothing(_request: m.StreamQuery | m.GroupQuery | m.Acknowledged, _: int) -> bytes:
@@ -440,11 +446,7 @@ _REQUESTS: Final[dict[type, tuple[int, _Pack, Callable[[m.Header, Reader], m.Req
         _accept,
         lambda header, r: m.BallotAccept(header, _unpack_ballot(r), _unpack_group_body(r)),
     ),
-    m.GroupCommit: (
-        27,
-        _commit,
-        lambda header, r: m.GroupCommit(header, _unpack_group_body(r)),
-    ),
+    m.GroupCommit: (27, _commit, _read_commit),
 }
 _READ_REQUEST = {kind: read for kind, _, read in _REQUESTS.values()}
 

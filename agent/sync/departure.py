@@ -7,6 +7,8 @@ itself as DOWN or REMOVED, `clean`: nobody waits for anything. Where that does n
 member is away that would have to confirm), it goes all the same, and the others hold back what
 they would hold back after its death. A member that itself still holds back what a dead one may
 have promised takes that knowledge along, so then it is not clean either.
+
+Where all are told to go, the last one stays: a group without a member could not be entered again.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from agent.sync.expulsion import holds_for_absent, is_sole_witness
 from agent.sync.group import Membership
 from agent.sync.poll import Poll
 from agent.sync.ranges import Span
-from agent.sync.situation import Situation
+from agent.sync.situation import Situation, is_being_expelled
 from agent.sync.transfer import Taker
 
 _LOOK_MS = 500
@@ -45,7 +47,7 @@ class Departure:
         if group is None:
             raise PeerError("no_group", "a member without a group has nothing to stop")
         going = service in (Service.SHUTDOWN, Service.LEAVING)
-        if not going and self._is_being_decided(tx):
+        if not going and is_being_expelled(tx, situation):
             raise PeerError("too_late", "the others are deciding that this member has gone")
         if going and not situation.is_current:
             raise PeerError("removed", f"this member is out of {group.name} already")
@@ -57,18 +59,13 @@ class Departure:
             self._membership.stay()
         self._until_ms = now_ms + situation.settings.depart_ms if going else 0
 
-    def _is_being_decided(self, tx: StoreTransaction) -> bool:
-        """Whether this member has accepted that it is gone, so that it may be chosen yet: then it
-        must do nothing that the others would not know of."""
-        situation = self._situation
-        ballot = tx.ballot(situation.generation + 1)
-        own = ballot.value.member(situation.me) if ballot and ballot.value else None
-        return situation.is_current and own is not None and not own.is_current
-
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         """Returns when to come back."""
         situation = self._situation
         if not situation.is_going or not situation.is_current:
+            return now_ms + _IDLE_MS
+        if not situation.peers:
+            self._go_on(tx, now_ms)
             return now_ms + _IDLE_MS
         self._until_ms = self._until_ms or now_ms + situation.settings.depart_ms
         self._give_back(tx)
@@ -77,6 +74,20 @@ class Departure:
             keeps_seat = situation.service is Service.SHUTDOWN
             self._membership.propose(tx, Expel(situation.me, keeps_seat, clean), "", False, now_ms)
         return now_ms + _LOOK_MS
+
+    def _go_on(self, tx: StoreTransaction, now_ms: int) -> None:
+        """Who is the last one has not left: two were told to go at once, and the other one has
+        gone. There is nobody to hand over to, and nobody who would have a departure decided."""
+        situation = self._situation
+        assert situation.group is not None
+        tx.set_service(Service.RUNNING)
+        situation.service = Service.RUNNING
+        self._membership.stay()
+        self._until_ms = 0
+        words = f"member {situation.me} is the last one of {situation.group.name}"
+        tx.audit("", "resumed", words, now_ms // 1000)
+        situation.count("departures_void")
+        situation.alarms.append(f"{words}: it serves on, nobody would be left to")
 
     def _give_back(self, tx: StoreTransaction) -> None:
         if not self._poll.is_idle:

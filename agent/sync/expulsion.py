@@ -67,6 +67,18 @@ def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, no
     return False
 
 
+def follow_loss(tx: StoreTransaction, member: MemberId, now: int) -> None:
+    """A member of the group has lost its store, which is news: as after a removal, polls wait where
+    nobody is left who has promised everything that it may have owned. It took part in no poll since
+    then, for it does not know, itself, what it has given."""
+    group = tx.group()
+    gone = group.member(member) if group else None
+    if group is None or gone is None or gone.role is not MemberRole.SERVER:
+        return
+    if not _is_vouched_for(tx, gone, group):
+        begin_quarantine(tx, group.generation, now, group.longest_mul_s)
+
+
 def come_back(tx: StoreTransaction) -> None:
     """The member is started: if it was shut down and is out, it is meant to run again."""
     local, group = tx.local(), tx.group()

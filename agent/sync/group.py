@@ -31,6 +31,7 @@ from agent.model import (
     StreamHead,
     StreamId,
     Subnet,
+    stream_member,
 )
 from agent.port import StoreTransaction
 from agent.sync import expulsion
@@ -39,15 +40,16 @@ from agent.sync.ballot import Ballots
 from agent.sync.change import (
     Expel,
     ForgetPastMul,
+    GoOn,
     GroupChange,
     Join,
     Return,
     apply,
 )
 from agent.sync.hello import covers
-from agent.sync.lineage import descends, stands_over
-from agent.sync.recover import Recovery
-from agent.sync.situation import Situation, vector_of
+from agent.sync.lineage import descends, is_alone_in, needed_vote_of, stands_over
+from agent.sync.recover import Position, Recovery, begin_recovery, behind
+from agent.sync.situation import Situation, is_being_expelled, vector_of
 
 GroupRequest = m.GroupQuery | m.GroupCommit | m.BallotPrepare | m.BallotAccept
 
@@ -57,6 +59,8 @@ SAFE_PERIOD = "safe-period"
 _RETRY_MS = 1_000
 _TELL_MAX_MS = 30_000
 _IDLE_MS = 60_000
+_OUT_ASKS_EVERY = 5
+"""Who is out of the group asks those in it every so many Hello intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class Membership:
         self._wishes: list[Wish] = []
         self._tell: dict[MemberId, _Telling] = {}
         self._query: dict[MemberId, int] = {}
+        self._ask_at_ms = 0
+        self._asked_last: MemberId = 0
+        self._yields_to: set[MemberId] = set()
         self._told_those_out = False
         self._all_told_ms = 0
         self._began_ms = 0
@@ -238,6 +245,7 @@ class Membership:
             self._finish_joining(tx, heads, now_ms)
             self._tell_those_out()
             due = min(due, self._keep_house(tx, now_ms), self._coordinate(tx, now_ms))
+        due = min(due, self._ask_those_out(tx, now_ms))
         for to, at_ms in sorted(self._query.items()):
             if now_ms >= at_ms:
                 self._query[to] = at_ms = now_ms + _RETRY_MS
@@ -247,9 +255,52 @@ class Membership:
             if now_ms >= telling.at_ms:
                 telling.at_ms = now_ms + telling.wait_ms
                 telling.wait_ms = min(_TELL_MAX_MS, 2 * telling.wait_ms)
-                situation.send(to, m.GroupCommit(situation.header(), situation.group))
+                situation.send(to, self._commit_to(tx, to, heads))
             due = min(due, telling.at_ms)
         return due
+
+    def _commit_to(
+        self, tx: StoreTransaction, to: MemberId, heads: dict[StreamId, StreamHead]
+    ) -> m.GroupCommit:
+        situation = self._situation
+        assert situation.group is not None
+        lost = situation.lost.get(situation.me)
+        return m.GroupCommit(
+            situation.header(),
+            situation.group,
+            tx.local().mark,
+            lost.incarnation if lost else 0,
+            situation.mark_of(to),
+            {
+                stream: seq
+                for stream, seq in vector_of(heads).items()
+                if stream_member(stream) in (to, situation.me)
+            },
+        )
+
+    def _ask_those_out(self, tx: StoreTransaction, now_ms: int) -> int:
+        """Who is alone, out, or not confirmed since its start asks each of those that its group
+        calls out for theirs, a few at a time, as long as it is so: it may be its own store that is
+        a copy of an earlier time, and nobody else would tell it."""
+        situation = self._situation
+        others = situation.others_out()
+        asks = not situation.is_current or not situation.peers or situation.unconfirmed
+        if not asks or not others:
+            return now_ms + _IDLE_MS
+        if now_ms < self._ask_at_ms:
+            return self._ask_at_ms
+        every = 1 if situation.is_current else _OUT_ASKS_EVERY
+        self._ask_at_ms = now_ms + every * situation.hello_ms
+        numbers = sorted(member.member for member in others)
+        turn = [n for n in numbers if n > self._asked_last] + numbers
+        heads = tx.streams()
+        for to in turn[: min(len(numbers), situation.settings.hello_peers)]:
+            # Before it is confirmed it also asks what that one remembers of its store.
+            asks_all = situation.is_current and situation.unconfirmed
+            commit = self._commit_to(tx, to, heads) if asks_all else None
+            situation.send(to, commit or m.GroupQuery(situation.header()))
+            self._asked_last = to
+        return self._ask_at_ms
 
     def _finish_joining(
         self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
@@ -264,7 +315,13 @@ class Membership:
             theirs = {s: seq for s, seq in peer.vector.items() if s != situation.own_stream}
             if not covers(mine, theirs):
                 return
-        if self._recovery.may_finish(tx, now_ms):
+        if is_being_expelled(tx, situation):
+            situation.caught_up = self._recovery.may_finish(tx, now_ms)
+            if situation.caught_up:
+                self._recovery.finish(tx)
+        elif not situation.recovering and not any(p.intact for p in situation.peers.values()):
+            return  # they recover themselves, all of them: what they hold is not all there was
+        elif self._recovery.may_finish(tx, now_ms):
             tx.set_serving(not situation.is_database, since=now_ms // 1000)
             self._recovery.finish(tx)
 
@@ -288,6 +345,8 @@ class Membership:
         due = now_ms + _IDLE_MS
         if group.safe_period_s:
             due = min(due, self._watch_safe_period(tx, group.safe_period_s * 1000, now_ms))
+        if situation.outgrown > group.generation and situation.votes:
+            self.propose(tx, GoOn(situation.outgrown), "", False, now_ms)
         if group.past_mul_s:
             due = min(due, self._forget_past_mul(tx, group, now_ms))
         return due
@@ -346,7 +405,14 @@ class Membership:
             return due_ms
         group = self._situation.group
         assert group is not None
-        if not self._wishes or not self._situation.votes:
+        if not self._situation.votes:
+            return now_ms + _IDLE_MS
+        if self._situation.caught_up:
+            # It serves nobody before this is decided, one way or the other.
+            held = self.ballots.held(tx).value
+            assert held is not None, "it is caught up because it has accepted its departure"
+            return self.ballots.begin(tx, held, now_ms)
+        if not self._wishes:
             return now_ms + _IDLE_MS
         value = apply(self._wishes[0].change, group)
         assert value is not None, "a wish that has come true is settled"
@@ -388,7 +454,7 @@ class Membership:
         return "undecided", ""
 
     def _chosen(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
-        self._take(tx, value, now_ms)
+        self._take(tx, value, now_ms, decided_here=True)
         for peer in self._situation.peers:
             self._tell.setdefault(peer, _Telling())
 
@@ -399,15 +465,35 @@ class Membership:
     ) -> m.Acknowledged:
         situation = self._situation
         value, sender = commit.value, commit.header.sender
-        teller = value.member(sender)
-        if teller is None or not teller.is_current:
-            raise PeerError("unknown_member", f"{sender} commits a group that it is not in")
         group = situation.group
-        stranger = group is not None and group.member(sender) is None
-        if group is not None and stranger and not descends(value, group):
+        if group is not None and value.name != group.name:
+            raise PeerError("foreign_group", f"{value.name} is not {group.name}")
+        if value.generation > GENERATION_MAX:
+            raise PeerError("generation", f"{value.generation} is no generation")
+        own, teller = value.member(situation.me), value.member(sender)
+        is_mine = own is not None and own.engine_id == situation.engine_id
+        serves_me = is_mine and own is not None and own.is_current
+        follows = group is None or value == group or descends(value, group)
+        if teller is None or not (teller.is_current or (serves_me and follows)):
+            raise PeerError("unknown_member", f"{sender} commits a group that it is not in")
+        if group is not None and group.member(sender) is None and not (follows or is_mine):
             raise PeerError("unknown_member", f"{sender} is not in {group.name}")
+        if group is not None and _is_fork(group, value):
+            self._settle_fork(tx, commit, now_ms)
+            return m.Acknowledged()
+        if group is not None and (not follows or self._is_behind(tx, commit)):
+            self._tell.setdefault(sender, _Telling())
+            raise PeerError("not_standing", f"generation {group.generation} of {group.name}")
         self._weigh(tx, sender, value, now_ms)
+        self._recovery.compare(tx, sender, commit.known, commit.vector, now_ms)
         return m.Acknowledged()
+
+    def _is_behind(self, tx: StoreTransaction, commit: m.GroupCommit) -> bool:
+        """Whether the sender's store is a copy of an earlier time, by what I remember of it."""
+        sender = commit.header.sender
+        theirs = Position(sender, commit.mark, commit.lost, commit.vector)
+        held = {stream: head.applied for stream, head in tx.streams().items()}
+        return bool(behind(theirs, self._situation.mark_of(sender), held))
 
     def _weigh(self, tx: StoreTransaction, sender: MemberId, value: Group, now_ms: int) -> None:
         """Take the value if it stands over mine; tell its holder mine where mine does."""
@@ -419,6 +505,26 @@ class Membership:
             self._take(tx, value, now_ms)
         elif value != group:
             self._tell.setdefault(sender, _Telling())
+
+    def _settle_fork(self, tx: StoreTransaction, commit: m.GroupCommit, now_ms: int) -> None:
+        """Neither value comes from the other. Where one of the two stores is behind what the other
+        side remembers of it, it is a copy of an earlier time, and its value is what nobody has
+        decided; otherwise form tells (`lineage`). PeerError: mine stands, and the sender may take
+        it."""
+        situation = self._situation
+        assert situation.group is not None
+        value, sender = commit.value, commit.header.sender
+        i_am_behind = bool(self._recovery.tell_behind(tx, commit.known, commit.vector))
+        stands = stands_over(value, situation.group)
+        if i_am_behind is not self._is_behind(tx, commit):
+            stands = i_am_behind
+        if not stands:
+            self._tell.setdefault(sender, _Telling())
+            raise PeerError("not_standing", f"generation {situation.generation} of {value.name}")
+        self._check_foreign(value)
+        if value.member(situation.me) is None:
+            value = self._without_me(value)
+        self._take(tx, value, now_ms)
 
     def _check_foreign(self, value: Group) -> None:
         """A group that I may take on: mine by name, and I am in it."""
@@ -448,13 +554,21 @@ class Membership:
         self._situation.count("sides_given_up")
         return replace(group, members=tuple(out), forced=max(group.forced, standing.forced + 1))
 
-    def _take(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
+    def _take(
+        self, tx: StoreTransaction, value: Group, now_ms: int, decided_here: bool = False
+    ) -> None:
         situation = self._situation
         old = situation.group
+        why = "" if decided_here else self._why_lost(tx, old, value)
         if old is not None and not descends(value, old):
             situation.count("lineages_left")
+            situation.alarms.append(
+                f"generation {old.generation} of {old.name}, as this member had it, does not "
+                f"stand: it takes on generation {value.generation}, and recovers"
+            )
         tx.put_group(value)
-        expulsion.follow(tx, situation.me, old, value, now_ms // 1000)
+        if not expulsion.follow(tx, situation.me, old, value, now_ms // 1000) and why:
+            begin_recovery(tx, now_ms // 1000, why)
         situation.load(tx)
         situation.took_group_ms = now_ms
         situation.count("generations")
@@ -465,6 +579,23 @@ class Membership:
         self._told_those_out = False
         self._all_told_ms = 0
         self.changed = True
+
+    def _why_lost(self, tx: StoreTransaction, old: Group | None, value: Group) -> str:
+        """Why a member that is told `value` cannot have kept its store; "" if it may well have."""
+        me = self._situation.me
+        own = value.member(me)
+        if own is None or not own.is_current:
+            return ""
+        if old is not None and not descends(value, old):
+            return "the group goes on from another generation than this store's"
+        generation = value.generation if old is None else old.generation + 1
+        ballot = tx.ballot(generation)
+        held = ballot.value if ballot is not None else None
+        voted = held is not None and (held == value or descends(value, held))
+        alone = is_alone_in(value, me) and not (voted and generation == value.generation)
+        if alone or (old is not None and not voted and needed_vote_of(me, old, value)):
+            return "the group has decided what this store would have to know of"
+        return ""
 
     def refresh(self, member: MemberId) -> None:
         """That member spoke of another generation than mine, or says that I am out."""
@@ -504,6 +635,10 @@ class Membership:
         if isinstance(request, m.GroupCommit):
             if isinstance(response, m.Acknowledged) and request.value == situation.group:
                 self._tell.pop(to, None)
+                situation.answered.add(to)
+            elif isinstance(response, PeerError) and response.reason == "not_standing":
+                self._yields_to.add(to)
+                self._query.setdefault(to, 0)
         elif isinstance(request, m.GroupQuery):
             if isinstance(response, m.GroupAnswer):
                 self._learn(tx, to, response.group, now_ms)
@@ -511,17 +646,28 @@ class Membership:
             self.ballots.answered(tx, to, request, response, now_ms)
 
     def _learn(self, tx: StoreTransaction, to: MemberId, group: Group | None, now_ms: int) -> None:
+        situation = self._situation
         self._query.pop(to, None)
-        mine = self._situation.group
+        mine = situation.group
         if mine is None:
             return
-        if group is None:
-            self._tell.setdefault(to, _Telling())
+        yields = to in self._yields_to
+        self._yields_to.discard(to)
+        if group is None or (_is_fork(mine, group) and not yields):
+            if group is None or situation.is_current:
+                self._tell.setdefault(to, _Telling())  # and that member says which one stands
             return
         try:
             self._weigh(tx, to, group, now_ms)
         except PeerError as error:
-            self._situation.count(f"refused_{error.reason}")
+            situation.count(f"refused_{error.reason}")
+
+
+def _is_fork(one: Group, other: Group) -> bool:
+    """Whether neither value has come from the other."""
+    if one == other or one.name != other.name:
+        return False
+    return not descends(one, other) and not descends(other, one)
 
 
 __all__ = ["SAFE_PERIOD", "GroupRequest", "Join", "Membership", "Wish"]

@@ -9,7 +9,7 @@ the same one everywhere is not: less force goes first, then more members, then t
 
 from __future__ import annotations
 
-from agent.model import Group
+from agent.model import Group, MemberId
 from agent.sync.version import membership_hash
 
 
@@ -40,6 +40,23 @@ def stands_over(other: Group, mine: Group) -> bool:
     if other == mine or descends(mine, other):
         return False
     return _rank(other) > _rank(mine)
+
+
+def needed_vote_of(me: MemberId, mine: Group, value: Group) -> bool:
+    """Whether `value`, which has come from `mine`, cannot have been decided without a vote of `me`
+    for the generation after `mine`: of two members both are a majority, and nobody forced it."""
+    own = mine.member(me)
+    return (
+        own is not None
+        and own.is_current
+        and len(mine.current) <= 2
+        and value.forced == mine.forced
+        and descends(value, mine)
+    )
+
+
+def is_alone_in(value: Group, me: MemberId) -> bool:
+    return [member.member for member in value.current] == [me]
 
 
 def _rank(group: Group) -> tuple[int, int, int, bytes]:

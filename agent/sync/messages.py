@@ -277,10 +277,18 @@ class BallotAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GroupCommit:
-    """A chosen value, learned from anybody."""
+    """A chosen value, learned from anybody.
+
+    The rest tells which of two stores is a copy of an earlier time, where the values do not come
+    from each other: `mark` and `lost` are the sender's own, as in Hello, `known` is the receiver's
+    mark as far as the sender remembers it, `vector` what the sender holds of both their streams."""
 
     header: Header
     value: Group
+    mark: StoreMark = NO_MARK
+    lost: int = 0
+    known: StoreMark = NO_MARK
+    vector: dict[StreamId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from agent.sync.departure import Departure
 from agent.sync.digest import Digest
 from agent.sync.endpoint import Endpoint, Standing, endpoint_state
 from agent.sync.enquiry import Enquiries
+from agent.sync.expulsion import follow_loss
 from agent.sync.giver import Giver
 from agent.sync.group import Membership, Wish
 from agent.sync.hello import AlignState, LinkState, Peer, covers
@@ -222,6 +223,9 @@ class Node:
         if not was_told or self._situation.me not in hello.heard:
             self._greeted.add(peer.member)
         loss_is_news = self._recovery.hear(tx, hello, now_ms)
+        if loss_is_news:
+            follow_loss(tx, peer.member, now_ms // 1000)
+            self._situation.load(tx, keep_peers=True)
         self._compare_digests(tx, peer, now_ms)
         after = (True, peer.link, peer.align, peer.serving, peer.intact)
         ahead = not covers(self._applied, peer.vector)
@@ -450,7 +454,7 @@ class Node:
                 digest,
                 local.ownership_version,
                 situation.mark_of(peer),
-                situation.joined or situation.unconfirmed,
+                situation.joined or situation.unconfirmed or situation.caught_up,
                 lost.incarnation if lost else 0,
                 owing,
                 free,

@@ -202,7 +202,12 @@ class Pull:
         elif isinstance(request, m.StreamQuery) and isinstance(response, m.StreamAnswer):
             self._take_streams(tx, to, response)
         elif isinstance(request, m.BlockPull) and isinstance(response, m.BlockPage):
-            self._take_blocks(tx, to, request, response)
+            try:
+                self._take_blocks(tx, to, request, response)
+            except PeerError as error:
+                self._situation.count(f"refused_{error.reason}")
+                self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
+                self._full = None
         else:
             self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
             if self._full is not None and self._full.peer == to:

@@ -24,8 +24,8 @@ recorded (the lead bound, protocol.md 3). Members removed from the group are hel
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from agent.errors import PeerError
 from agent.model import (
@@ -34,9 +34,9 @@ from agent.model import (
     AddressState,
     Binding,
     ChangeKind,
-    Local,
     LostStore,
     MemberId,
+    StoreMark,
     StreamId,
     Subnet,
     stream_incarnation,
@@ -47,10 +47,13 @@ from agent.sync.clocks import Clocks
 from agent.sync.messages import Hello
 from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import ADDRESS_MAX
-from agent.sync.situation import Situation
+from agent.sync.situation import Situation, is_being_expelled
 
 _IDLE_MS = 60_000
 _LOOK_MS = 500
+_APART = 1 << 16
+"""Out of how many numbers an incarnation is drawn that nobody has confirmed: 2**32 of them last for
+more than 100,000 such starts."""
 
 
 def begin_recovery(
@@ -75,12 +78,13 @@ def begin_recovery(
 
 
 def begin_start(tx: StoreTransaction) -> None:
-    """The member starts, both processes of it: it serves when its peers have confirmed that they
-    remember nothing newer."""
+    """The member starts, both processes of it: it serves when the others have confirmed that they
+    remember nothing newer. Those that are out of the group count: where this store is a copy, they
+    may be in it by now, and this member out."""
     local, group = tx.local(), tx.group()
     if group is None or not local.serving:
         return
-    if any(m.member != local.member for m in group.current):
+    if any(m.member != local.member for m in group.members):
         tx.set_serving(False, local.serving_since)
         tx.set_unconfirmed(True)
 
@@ -171,6 +175,36 @@ def leases_end(tx: StoreTransaction) -> int:
     return NEVER if lease_s >= INFINITE_S else lost.at + lease_s
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a member's own store has come: its mark, up to which incarnation its stores are known
+    to be lost, and what it holds of its own streams (`held` may tell of others too)."""
+
+    member: MemberId
+    mark: StoreMark
+    lost: int
+    held: Mapping[StreamId, int]
+
+
+def behind(own: Position, known: StoreMark, remembered: Mapping[StreamId, int]) -> str:
+    """What others remember of the store at `own` (its mark, numbers of its streams) and it does not
+    know itself, in words; "" where there is nothing. What it wrote in incarnations that it knows to
+    be lost says nothing of the present one."""
+    incarnation, version = known
+    if incarnation > own.mark.incarnation:
+        return f"incarnation {incarnation} where this store is in {own.mark.incarnation}"
+    if incarnation == own.mark.incarnation and version > own.mark.ownership_version:
+        return f"ownership {version} where this store has {own.mark.ownership_version}"
+    for stream, seq in sorted(remembered.items(), reverse=True):
+        if stream_member(stream) != own.member or stream_incarnation(stream) <= own.lost:
+            continue
+        held = own.held.get(stream, 0)
+        if seq > held:
+            incarnation = stream_incarnation(stream)
+            return f"change {seq} of incarnation {incarnation} where this store has {held}"
+    return ""
+
+
 # --- the member itself -------------------------------------------------------------------------
 
 
@@ -191,36 +225,45 @@ class Recovery:
         is_news = hello.lost > 0 and note_lost(tx, sender, hello.lost, now_ms // 1000)
         if is_news:
             self._void_at_ms = min(self._void_at_ms, now_ms)
-        local = tx.local()
-        behind = self._behind(tx, local, hello)
-        if behind:
-            remembered = highest_incarnation(local.member, hello.vector)
-            begin_recovery(
-                tx,
-                now_ms // 1000,
-                f"member {sender} remembers {behind}",
-                remembered_incarnation=max(remembered, hello.known.incarnation),
-            )
-            self._begin_anew(tx)
+        self.compare(tx, sender, hello.known, hello.vector, now_ms)
         return is_news
 
-    def _behind(self, tx: StoreTransaction, local: Local, hello: Hello) -> str:
-        """What the peer remembers of me and my store does not know."""
-        incarnation, version = hello.known
-        if incarnation > local.incarnation:
-            return f"incarnation {incarnation} where this store is in {local.incarnation}"
-        if incarnation == local.incarnation and version > local.ownership_version:
-            return f"ownership {version} where this store has {local.ownership_version}"
-        heads = tx.streams()
-        for stream, seq in sorted(hello.vector.items(), reverse=True):
-            if stream_member(stream) != local.member:
-                continue
-            incarnation = stream_incarnation(stream)
-            held = heads[stream].applied if stream in heads else 0
-            mine = incarnation >= local.incarnation or local.unconfirmed
-            if mine and seq > held:
-                return f"change {seq} of incarnation {incarnation} where this store has {held}"
-        return ""
+    def compare(
+        self,
+        tx: StoreTransaction,
+        sender: MemberId,
+        known: StoreMark,
+        vector: Mapping[StreamId, int],
+        now_ms: int,
+    ) -> bool:
+        """Begin RECOVER where `sender` remembers more of my store than it knows; whether it did."""
+        what = self.tell_behind(tx, known, vector)
+        if not what:
+            return False
+        self.begin(
+            tx,
+            f"member {sender} remembers {what}",
+            now_ms,
+            max(highest_incarnation(self._situation.me, vector), known.incarnation),
+        )
+        return True
+
+    def begin(
+        self, tx: StoreTransaction, reason: str, now_ms: int, remembered_incarnation: int = 0
+    ) -> None:
+        """This store is not the one that ran here last."""
+        begin_recovery(tx, now_ms // 1000, reason, remembered_incarnation=remembered_incarnation)
+        self._begin_anew(tx)
+
+    def tell_behind(
+        self, tx: StoreTransaction, known: StoreMark, vector: Mapping[StreamId, int]
+    ) -> str:
+        """What somebody remembers of me and my store does not know; "" if there is nothing."""
+        local, heads = tx.local(), tx.streams()
+        lost = self._situation.lost.get(local.member)
+        held = {stream: head.applied for stream, head in heads.items()}
+        own = Position(local.member, local.mark, lost.incarnation if lost else 0, held)
+        return behind(own, known, vector)
 
     def tick(self, tx: StoreTransaction, now_ms: int) -> int:
         """Returns when to come back."""
@@ -236,7 +279,12 @@ class Recovery:
             self._clocks.give_up()
         if not situation.unconfirmed:
             return due
-        if all(peer.told and peer.confided for peer in situation.peers.values()):
+        if situation.peers:
+            confirmed = all(p.told and p.confided for p in situation.peers.values())
+        else:
+            out = {member.member for member in situation.others_out()}
+            confirmed = out <= situation.answered or situation.serving
+        if confirmed:
             if not self._clocks.settle(tx, now_ms):
                 return min(due, now_ms + _LOOK_MS)
             tx.set_unconfirmed(False)
@@ -246,16 +294,21 @@ class Recovery:
             until = self._began_ms + situation.settings.witness_ms
             if now_ms < until:
                 return min(due, until)
-            if not self._clocks.settle(tx, now_ms):
+            if is_being_expelled(tx, situation) or not self._clocks.settle(tx, now_ms):
                 return min(due, now_ms + _LOOK_MS)
-            tx.begin_incarnation(situation.incarnation + 1)
+            # Not the next one: where this store is a copy, the life it lacks may have begun that.
+            tx.begin_incarnation(situation.incarnation + 1 + situation.random.randrange(_APART))
+            if not situation.peers:
+                tx.set_unconfirmed(False)
             self._serve(tx)
             situation.count("starts_unconfirmed")
             self._begin_anew(tx)
         return due
 
     def _serve(self, tx: StoreTransaction) -> None:
-        if not self._situation.serving:
+        """Not where the others may have decided that this member is out: then it is as one that
+        joins, until that generation is decided (`Membership`)."""
+        if not self._situation.serving and not is_being_expelled(tx, self._situation):
             tx.set_serving(True, tx.local().serving_since)
         self._situation.load(tx, keep_peers=True)
 

@@ -84,6 +84,13 @@ class Situation:
         self.lost: dict[MemberId, LostStore] = {}
         self.remembered: dict[MemberId, StoreMark] = {}
         self.peers: dict[MemberId, Peer] = {}
+        self.answered: set[MemberId] = set()
+        """Members that are out of the group, or that I cannot hear, and have shown me theirs since
+        I took the present one."""
+        self.caught_up = False
+        """Holds what the others hold, and does not serve: it may be out (`is_being_expelled`)."""
+        self.outgrown = 0
+        """A generation of which rows are about, above that of my group; 0: none."""
         self.outbox: list[tuple[MemberId, Request]] = []
         self.notices: list[Notice] = []
         self.alarms: list[str] = []
@@ -110,6 +117,8 @@ class Situation:
     def take_group(self, group: Group | None) -> None:
         """Forget every peer: what it said was said under another generation."""
         self.group = group
+        self.answered = set()
+        self.caught_up = False
         self.group_hash = membership_hash(group) if group else b""
         self.peers = {member.member: Peer(member.member) for member in self.others()}
 
@@ -122,6 +131,13 @@ class Situation:
             for member in self.group.members
             if member.member != self.me and member.is_current
         ]
+
+    def others_out(self) -> list[Member]:
+        """Those that my group lists and that do not take part in it; all others, where I do not."""
+        if self.group is None:
+            return []
+        others = (member for member in self.group.members if member.member != self.me)
+        return [one for one in others if not (self.is_current and one.is_current)]
 
     @property
     def own_stream(self) -> StreamId:
@@ -139,9 +155,11 @@ class Situation:
 
     @property
     def votes(self) -> bool:
-        """Whether my word counts in a ballot: not while my store may have forgotten what it said
-        in one. Alone in the group there is nobody with whom it could have said it."""
-        return not self.peers or (self.joined and not self.recovering and not self.unconfirmed)
+        """Whether my word counts in a ballot: not while my store may have forgotten what it said in
+        one. Alone no more than among others: a copy of an earlier time calls me alone where I am
+        not, and what I decided by myself then nobody could undo."""
+        holds_all = self.joined or self.caught_up
+        return holds_all and not self.recovering and not self.unconfirmed
 
     @property
     def is_going(self) -> bool:
@@ -250,6 +268,17 @@ class Situation:
                 f"{header.incarnation} of member {header.sender}, which has begun a later one",
             )
         return peer
+
+
+def is_being_expelled(tx: StoreTransaction, situation: Situation) -> bool:
+    """Whether this member has accepted, itself or in what it took over from others, that it is out
+    of the group: it may be chosen already. Then it does nothing that the others would not know of,
+    until that generation is decided."""
+    if not situation.is_current:
+        return False
+    ballot = tx.ballot(situation.generation + 1)
+    own = ballot.value.member(situation.me) if ballot and ballot.value else None
+    return own is not None and not own.is_current
 
 
 def vector_of(heads: dict[StreamId, StreamHead]) -> dict[StreamId, int]:

@@ -23,6 +23,7 @@ from agent.errors import PeerError
 from agent.limits import (
     BLOCK_ADDRESSES,
     CHANGE_LOG_MAX,
+    GENERATIONS_AHEAD_MAX,
     GRANT_MAX,
     OWN_CHANGES_KEPT,
     PUSH_BEHIND_MAX,
@@ -38,6 +39,7 @@ from agent.model import (
     StreamHead,
     StreamId,
     configuration_key,
+    generation_of,
     is_plausible_epoch,
     stream_member,
 )
@@ -128,7 +130,9 @@ def apply_records(
 
     A record with a version out of all reason is left out and counted. Its sender goes on claiming
     it, so the digests differ and name the address. One for an address or subnet that is not
-    configured here is kept: its configuration may come later."""
+    configured here is kept: its configuration may come later. PeerError, and nothing is taken,
+    where a record is of a later generation than the group's."""
+    _check_generation(situation, records)
     records = _plausible(situation, records)
     bindings = [record for record in records if isinstance(record, Binding)]
     local = tx.bindings_by_address([row.address for row in bindings]) if bindings else {}
@@ -156,6 +160,16 @@ def apply_records(
     if mixed:
         tx.save_bindings(list(mixed.values()))
     _apply_configuration(tx, [record for record in records if isinstance(record, ConfigRecord)])
+
+
+def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:
+    """Of two lines of the group the one with the lower generation may stand (lineage). What was
+    bound in the other one has epochs that this one has not come to: left out here and acknowledged,
+    such a lease would be lost. So it is a gap, until the group has gone on above it."""
+    ahead = max((generation_of(r.epoch) for r in records if isinstance(r, Binding)), default=0)
+    if situation.generation < ahead <= situation.generation + GENERATIONS_AHEAD_MAX:
+        situation.outgrown = max(situation.outgrown, ahead)
+        raise PeerError("ahead", f"a record of generation {ahead} in {situation.generation}")
 
 
 def _plausible(situation: Situation, records: Sequence[m.Record]) -> Sequence[m.Record]:

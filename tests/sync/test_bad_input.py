@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PacketError, PeerError
-from agent.limits import GRANT_MAX, VERSION_MAX
+from agent.limits import GENERATIONS_AHEAD_MAX, GRANT_MAX, VERSION_MAX
 from agent.model import (
     AddressState,
     Binding,
@@ -128,7 +128,10 @@ def test_a_replayed_update_changes_nothing() -> None:
 def test_an_epoch_from_the_future_is_left_out_and_counted() -> None:
     """It would leave no room above it: every later owner has a higher one."""
     lan = make_lan()
-    bad, good = row_of(lan, epoch=1 << 32), row_of(lan, POOL_FIRST + 1, seq=2)
+    bad, good = (
+        row_of(lan, epoch=GENERATIONS_AHEAD_MAX + 1 << 32),
+        row_of(lan, POOL_FIRST + 1, seq=2),
+    )
     assert isinstance(lan.ask(1, update(lan, bad, good), lan.now_ms), m.Acknowledged)
     assert [row.address for row in lan.rows(1)] == [POOL_FIRST + 1]
     assert counted(lan, "refused_version") == 1

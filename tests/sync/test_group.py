@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
-from agent.model import Ballot, BallotNumber, Group
+from agent.model import Ballot, BallotNumber, Group, MemberId
 from agent.sync import messages as m
 from agent.sync.change import Join, apply
 from agent.sync.version import membership_hash
@@ -261,17 +261,55 @@ def test_a_commit_is_taken_only_from_a_member_and_only_with_me_in_it() -> None:
     foreign = replace(make_group((1, 2, 3), generation=5), name="other")
     assert refused(lan, m.GroupCommit(header(lan, 2), foreign)) == "foreign_group"
     without_me = make_group((2, 3), generation=5)
-    assert refused(lan, m.GroupCommit(header(lan, 2), without_me)) == "removed"
+    assert refused(lan, commit(lan, 2, without_me)) == "removed"
     strange = make_group((1, 2, 7), generation=5)
-    assert refused(lan, m.GroupCommit(header(lan, 2, sender=7), strange)) == "unknown_member"
-    assert refused(lan, m.GroupCommit(header(lan, 2, sender=9), strange)) == "unknown_member"
+    assert refused(lan, commit(lan, 9, strange)) == "unknown_member", "it is not in it itself"
+    assert refused(lan, commit(lan, 7, make_group((2, 7), 5))) == "unknown_member"
     usurped = replace(
         strange, members=(replace(make_member(1), engine_id=b"123456"), *strange.members[1:])
     )
-    assert refused(lan, m.GroupCommit(header(lan, 2), usurped)) == "removed"
+    assert refused(lan, commit(lan, 2, usurped)) == "removed"
+    assert refused(lan, commit(lan, 7, usurped)) == "unknown_member"
     assert lan.generation(1) == 1
-    assert refused(lan, m.GroupCommit(header(lan, 2), strange)) == ""
+    assert refused(lan, commit(lan, 2, strange)) == ""
     assert lan.generation(1) == 5
+
+
+def test_a_value_that_names_the_receiver_is_weighed_whoever_tells_it() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    assert refused(lan, commit(lan, 7, make_group((1, 2, 7), generation=5))) == ""
+    assert lan.generation(1) == 5
+    with lan.stores[1].read() as tx:
+        assert tx.local().recovery, "who leaves what it had decided may hold what does not stand"
+
+
+def test_of_two_lines_a_copy_of_an_earlier_time_does_not_stand() -> None:
+    """Neither value comes from the other. What one store says of itself is behind what the other
+    one remembers of it: then form does not matter."""
+    lan = make_lan(2)
+    lan.run(3_000)
+    more = make_group((1, 2, 7), generation=5)
+    earlier = replace(commit(lan, 2, more), mark=m.StoreMark(0, 0))
+    assert refused(lan, earlier) == "not_standing"
+    assert lan.generation(1) == 1
+    lan.run(1_000)
+    told = [r for to, _, r, _ in lan.log if isinstance(r, m.GroupCommit)]
+    assert any(r.value.generation == 1 for r in told), "mine is told"
+    fewer = replace(make_group((1,), generation=1), mul_s=61, members=(make_member(1),))
+    fewer = replace(fewer, members=(*fewer.members, replace(make_member(2), since=1)), forced=3)
+    me_ahead = replace(commit(lan, 2, fewer), known=m.StoreMark(1, 2**40))
+    assert refused(lan, me_ahead) == ""
+    with lan.stores[1].read() as tx:
+        group = tx.group()
+        assert group is not None
+        assert group.mul_s == 61, "it is my own store that is the copy"
+        assert tx.local().recovery
+
+
+def commit(lan: Lan, sender: MemberId, value: Group) -> m.GroupCommit:
+    """A commit with which its sender proves nothing about anybody's store."""
+    return m.GroupCommit(header(lan, 2, sender=sender), value, m.StoreMark(9, 0))
 
 
 def test_a_member_without_a_group_takes_only_one_that_names_it() -> None:

@@ -560,7 +560,7 @@ def commit(lan: Lan, generation: int, gone: int | None = None) -> None:
         if member != gone:
             teller = next(one for one in lan.nodes if one not in (member, gone))
             header = lan.nodes[teller]._situation.header()
-            lan.ask(member, m.GroupCommit(header, value), lan.now_ms)
+            lan.ask(member, m.GroupCommit(header, value, m.StoreMark(9, 0)), lan.now_ms)
 
 
 @pytest.mark.parametrize("lost", [m.TransferAsk, m.TransferTaken])
