@@ -123,8 +123,11 @@ async def _note_standing(
     def note() -> None:
         with store.read() as tx:
             mark, anchor = mark_of(tx), tx.clock_anchor()
+            group, recovering = tx.group(), bool(tx.local().recovery)
         clock.follow(anchor)
         standing.note(mark)
+        if group is not None:
+            standing.note_group(group, recovering)
         now_ms, wall = clock(), wall_ms()
         cluster.note_wall_clock(wall - now_ms)
         if cluster.is_clock_settled:

@@ -205,6 +205,9 @@ REPLY_SIZE_MAX = 1472
 REPLY_SIZE_MIN = 300
 """Shortest reply: relays and BOOTP clients drop shorter ones (RFC 1542 2.1)."""
 
+LEASE_LEAST_S = 10
+"""A lease that ends sooner is none: a client's own retransmissions take as long (RFC 2131 4.1)."""
+
 REQUESTED_LEASE_MIN_S = 60
 """Shortest lease given because the client asks for a short one (option 51)."""
 

@@ -462,7 +462,11 @@ class Local:
     store. `recovery`: why this member recovers, "" if it does not; after a recovery it asks for no
     addresses before `holds_until` (agent/sync/recover.py). `tries_until`: an operator has ended the
     wait for leases that no store knows of any more; up to then each address is tried on the wire
-    before it is given away."""
+    before it is given away.
+    `certain_until`: since then the others may have decided that this member is dead, and it has not
+    heard a majority of them (agent/sync/certain.py); 0: it is certain that they have not.
+    `unseen_s`: how much longer that is than its clock shows, which stood still while the machine
+    was down. `vouched`: an operator answers for the next start that they have not."""
 
     member: MemberId
     incarnation: int
@@ -478,6 +482,9 @@ class Local:
     recovery: str = ""
     holds_until: int = 0
     tries_until: int = 0
+    certain_until: int = 0
+    unseen_s: int = 0
+    vouched: bool = False
 
     @property
     def mark(self) -> StoreMark:

@@ -6,7 +6,9 @@ backup, an older copy) bears another token. While the member runs, the file also
 store has come, so a copy made in this very life is seen to be behind. A file that is missing or
 unreadable says nothing good of a store that bears a token.
 
-Its second page notes the clocks, for the next boot (agent/sync/clocks.py).
+Its second page notes the clocks, for the next boot (agent/sync/clocks.py), and so when the member
+ran last. The file `standing.group` has the group as the running store knew it last: a store that
+is a copy recovers among those members (agent/sync/start.py).
 
 What this cannot see: a folder, or a machine, that was set back as a whole. The peers see that
 (agent/sync/recover.py), so a member waits for them when it starts.
@@ -28,14 +30,16 @@ from pathlib import Path
 
 from agent.clock import ClockAnchor, boot_id, measure_anchor, wall_ms
 from agent.errors import StoreError
-from agent.model import Local, stream_id
+from agent.model import Group, Local, stream_id
 from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote
 from agent.sync.expulsion import come_back
-from agent.sync.recover import begin_recovery, begin_start
+from agent.sync.start import LastLife, begin_restored, begin_start
 from store import Store
+from store.group import group_from_json, group_to_json
 from store.transaction import Transaction
 
 FILE_NAME = "standing"
+GROUP_NAME = "standing.group"
 _OCTETS = 512
 """One sector: it is on the disk as a whole, or not at all."""
 _CLOCK_AT = 4096
@@ -119,6 +123,8 @@ class Standing:
                 f"{path}: cannot be opened: {error.strerror}; the member's folder must be writable"
             ) from error
         self._record: Record | None = None
+        self._group_path = folder / GROUP_NAME
+        self._group: Group | None = None
 
     def enter(self, store: Store, now: int) -> bool:
         """Join the running member, or start it: then the store is judged and, if it is not to be
@@ -146,22 +152,54 @@ class Standing:
         else:
             self._write(_record(token, following, mark), durably=True)
         with store.write() as tx:
-            group = tx.group()
-            if why and group is not None:
-                begin_recovery(tx, now, why)
+            last = self._last_life(before, now)
+            if why and tx.group() is not None:
+                begin_restored(tx, now, why, last)
                 log.error("%s; it begins RECOVER and serves nobody until that is done", why)
             else:
-                begin_start(tx)
+                begin_start(tx, last)
             come_back(tx)
             tx.set_token(following)
             mark = mark_of(tx)
         self._write(_record(following, following, mark), durably=True)
+
+    def _last_life(self, before: Record | None, now: int) -> LastLife:
+        noted = self.clock_mark()
+        return LastLife(
+            self._read_group(),
+            before.incarnation if before else 0,
+            noted.clock_ms // 1000 if noted else 0,
+            self.clock_note(now * 1000).unconfirmed_ms // 1000,
+        )
 
     def note(self, mark: Mark) -> None:
         """Note how far the store has come. Not synced: an older note only proves less."""
         known = self._record
         if known is not None and known.mark != mark:
             self._write(_record(known.token, known.next_token, mark), durably=False)
+
+    def note_group(self, group: Group, recovering: bool) -> None:
+        """Note the group as the store has it; one that recovers may have an earlier one."""
+        known = self._group or self._read_group()
+        if group == known or (recovering and known and known.generation > group.generation):
+            self._group = known
+            return
+        following = self._group_path.with_suffix(".new")
+        try:
+            with following.open("w", encoding="utf-8") as file:
+                file.write(group_to_json(group))
+                file.flush()
+                os.fsync(file.fileno())
+            following.replace(self._group_path)
+        except OSError as error:
+            raise StoreError(f"{GROUP_NAME}: cannot be written: {error.strerror}") from error
+        self._group = group
+
+    def _read_group(self) -> Group | None:
+        try:
+            return group_from_json(self._group_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, IndexError):
+            return None  # it says nothing: the members are asked
 
     def note_clock(self, mark: ClockMark) -> None:
         """Note the clocks: after a reboot the member's goes on from there."""

@@ -70,9 +70,13 @@ _LOCAL_FIELDS = (
     LOCAL.c.recovery,
     LOCAL.c.holds_until,
     LOCAL.c.tries_until,
+    LOCAL.c.certain_until,
+    LOCAL.c.unseen_s,
+    LOCAL.c.vouched,
 )
 _SERVING = _LOCAL_FIELDS.index(LOCAL.c.serving)
 _UNCONFIRMED = _LOCAL_FIELDS.index(LOCAL.c.unconfirmed)
+_VOUCHED = _LOCAL_FIELDS.index(LOCAL.c.vouched)
 _SERVICE = _LOCAL_FIELDS.index(LOCAL.c.service)
 _SERVICES = {int(service): service for service in Service}
 _LOCAL = compile_statement(select(*_LOCAL_FIELDS))
@@ -107,6 +111,12 @@ _SET_RECOVERY = compile_statement(
     "holds",
     "tries",
 )
+_SET_CERTAIN = compile_statement(
+    update(LOCAL).values(certain_until=bindparam("until"), unseen_s=bindparam("unseen")),
+    "until",
+    "unseen",
+)
+_SET_VOUCHED = compile_statement(update(LOCAL).values(vouched=bindparam("vouched")), "vouched")
 _ADVANCE_CLOCK = compile_statement(
     update(LOCAL)
     .where(LOCAL.c.offset_ms.is_not(null()))
@@ -169,6 +179,7 @@ class LocalRow(StreamRows):
         values[_SERVING] = bool(values[_SERVING])
         values[_SERVICE] = _SERVICES[values[_SERVICE]]
         values[_UNCONFIRMED] = bool(values[_UNCONFIRMED])
+        values[_VOUCHED] = bool(values[_VOUCHED])
         return Local(*values)
 
     def add_local(self, member: int, incarnation: int, engine_id: bytes) -> None:
@@ -187,6 +198,9 @@ class LocalRow(StreamRows):
             +Service.RUNNING,
             0,
             "",
+            0,
+            0,
+            0,
             0,
             0,
             "",
@@ -209,6 +223,14 @@ class LocalRow(StreamRows):
         """Also a change of the configuration: `tries_until` rules what the engine gives away."""
         self.change(_SET_RECOVERY, (reason, holds_until, tries_until))
         self.configuration_changed()
+
+    def set_certain(self, until: int, unseen_s: int = 0) -> None:
+        """Also a change of the configuration: it bounds the leases that the engine gives."""
+        self.change(_SET_CERTAIN, (until, unseen_s))
+        self.configuration_changed()
+
+    def set_vouched(self, vouched: bool) -> None:
+        self.change(_SET_VOUCHED, (+vouched,))
 
     def next_poll_counter(self) -> int:
         self.change(_NEXT_POLL)

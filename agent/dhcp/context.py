@@ -15,7 +15,14 @@ from agent.dhcp import wire
 from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership
 from agent.dhcp.classify import Message
 from agent.dhcp.decline import DeclineLimiter
-from agent.dhcp.lease import Grant, Terms, acknowledged_expiry, decide_grant, wanted_duration
+from agent.dhcp.lease import (
+    Grant,
+    Terms,
+    acknowledged_expiry,
+    decide_grant,
+    is_too_short,
+    wanted_duration,
+)
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
 from agent.dhcp.reply import Template, Templates
@@ -165,6 +172,8 @@ class Claim(NamedTuple):
 
 
 SILENCE = Answer(None)
+NOT_CERTAIN = Answer(None, "maybe_declared_dead")
+"""Nobody has told this member yet that it is in its group (`agent.dhcp.lease`)."""
 
 
 def reservation_for(c: Context, packet: Packet, subnet: Subnet) -> Reservation | None:
@@ -203,8 +212,9 @@ def lease_for(
     address: int,
     former: Binding | None,
     claimed: bool = False,
-) -> tuple[Template, Grant]:
-    """`claimed`: on the client's word alone, which never gives more than MUL."""
+) -> tuple[Template, Grant] | None:
+    """`claimed`: on the client's word alone, which never gives more than MUL. None: this member may
+    have been declared dead, and its word would be good for no time."""
     options = m.packet.options
     reservation = c.configuration.reservation_of(address)
     template = c.templates.template(subnet, reservation, options.get(wire.PARAMETER_REQUEST_LIST))
@@ -212,7 +222,8 @@ def lease_for(
     if claimed:
         wanted = min(wanted, c.terms.mul_s)
     if former is None:
-        return template, c.first_grant(wanted)
-    acknowledged = acknowledged_expiry(former, c.streams())
-    grant = decide_grant(wanted, c.terms, former, acknowledged, c.now, c.issued)
-    return template, grant
+        grant = c.first_grant(wanted)
+    else:
+        acknowledged = acknowledged_expiry(former, c.streams())
+        grant = decide_grant(wanted, c.terms, former, acknowledged, c.now, c.issued)
+    return None if is_too_short(grant, wanted) else (template, grant)

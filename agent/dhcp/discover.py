@@ -8,6 +8,7 @@ from agent.dhcp.balance import is_served_here
 from agent.dhcp.claim import claim
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
+    NOT_CERTAIN,
     Answer,
     Claim,
     Context,
@@ -63,12 +64,18 @@ def _offer(c: Context, m: Message, subnet: Subnet, address: int, right: Claim | 
     """Hold the address for the client in memory, and say what the lease would be."""
     key = m.packet.client_key
     from_stock = True
+    former = right.former if right is not None else None
+    lease = lease_for(c, m, subnet, address, former)
+    if lease is None:
+        pool = c.configuration.pool_of(address)
+        if right is None and pool is not None:
+            c.stock.give_back(pool)
+        return NOT_CERTAIN
     if right is not None:
         discard(c, address)
         if right.grant > 1 or (right.former is not None and right.former.is_live(c.now)):
             from_stock = False
     for gone in c.offers.put(key, address, from_stock, c.now_ms):
         return_offer(c, gone)
-    former = right.former if right is not None else None
-    template, grant = lease_for(c, m, subnet, address, former)
+    template, grant = lease
     return Answer(MessageType.OFFER, "", address, grant.duration_s, template)

@@ -445,7 +445,7 @@ class DhcpServer:
         pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
         return _Derived(
             local.configuration_version,
-            group_terms(group, local.member),
+            group_terms(group, local),
             share_buckets(group),
             group.generation,
             kept,

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.limits import REQUESTED_LEASE_MIN_S
+from agent.limits import LEASE_LEAST_S, REQUESTED_LEASE_MIN_S
 from agent.model import (
     INFINITE_S,
     NEVER,
     Binding,
     Group,
-    MemberId,
+    Local,
     StreamHead,
     StreamId,
 )
@@ -25,11 +25,14 @@ from agent.model import (
 
 class Terms(NamedTuple):
     """What the group allows: its lease time, MUL, and whether this member is alone in it, in
-    which case there is nobody to wait for."""
+    which case there is nobody to wait for. `certain_until`, `unseen_s`: since when the others may
+    have declared it dead, as in `Local`; 0: they have not."""
 
     lease_s: int
     mul_s: int
     alone: bool
+    certain_until: int = 0
+    unseen_s: int = 0
 
 
 class Grant(NamedTuple):
@@ -42,10 +45,11 @@ class Grant(NamedTuple):
     acknowledged_at: int
 
 
-def group_terms(group: Group, me: MemberId) -> Terms:
+def group_terms(group: Group, local: Local) -> Terms:
     """A member that is only joining counts: after its removal nobody else would wait for it."""
-    others = (m for m in group.members if m.member != me and m.is_current)
-    return Terms(group.lease_s, group.mul_s, not any(others))
+    others = (m for m in group.members if m.member != local.member and m.is_current)
+    alone = not any(others) and not local.certain_until
+    return Terms(group.lease_s, group.mul_s, alone, local.certain_until, local.unseen_s)
 
 
 def acknowledged_expiry(row: Binding | None, streams: Mapping[StreamId, StreamHead]) -> int:
@@ -68,6 +72,12 @@ def wanted_duration(lease_s: int, requested: bytes | None) -> int:
     return min(lease_s, max(int.from_bytes(requested, "big"), min(REQUESTED_LEASE_MIN_S, lease_s)))
 
 
+def is_too_short(grant: Grant, wanted_s: int) -> bool:
+    """Whether there is no lease to speak of: the client is better off with another member, or
+    without an answer for now."""
+    return grant.duration_s < min(wanted_s, LEASE_LEAST_S)
+
+
 def decide_grant(
     wanted_s: int, terms: Terms, former: Binding | None, acknowledged_at: int, now: int, issued: int
 ) -> Grant:
@@ -75,12 +85,15 @@ def decide_grant(
 
     `former` is the row of this same client that the lease goes on from, or None. `now` is rounded
     down and `issued` up: a client's clock starts at the ACK, so the record must end no earlier.
-    Neither expiry ever moves back: what was once promised stands."""
+    Neither expiry ever moves back: what was once promised stands. A member that may have been
+    declared dead counts from when it was not yet (draft 2.3.1): its grant may be too short to be
+    one (`is_too_short`)."""
     infinite = wanted_s >= INFINITE_S
     end = NEVER if infinite else issued + wanted_s
     potential = NEVER if infinite else end + wanted_s // 2
     if not terms.alone and acknowledged_at < NEVER:
-        end = min(end, max(issued, acknowledged_at) + terms.mul_s)
+        known = terms.certain_until or issued
+        end = min(end, max(known, acknowledged_at) + terms.mul_s - terms.unseen_s)
     duration = INFINITE_S if end >= NEVER else end - issued
     if former is not None:
         potential = max(potential, former.potential_expires_at)

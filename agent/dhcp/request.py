@@ -12,6 +12,7 @@ from agent.dhcp import wire
 from agent.dhcp.claim import claim
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
+    NOT_CERTAIN,
     SILENCE,
     Answer,
     Claim,
@@ -94,12 +95,15 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:
     """The binding becomes part of the batch; the ACK waits for its commit."""
     packet, former = m.packet, right.former
+    claimed = transaction is Transaction.CLAIM
+    lease = lease_for(c, m, subnet, m.address, former, claimed)
+    if lease is None:
+        return NOT_CERTAIN
     if right.grant == 1:
         offer = c.offers.of_client(packet.client_key)
         if offer is None or offer.address != m.address:
             discard(c, m.address)
-    claimed = transaction is Transaction.CLAIM
-    template, grant = lease_for(c, m, subnet, m.address, former, claimed)
+    template, grant = lease
     row = Binding(
         m.address,
         packet.client_key,

@@ -83,7 +83,8 @@ class Giver:
         if xid <= self._floors.get(taker, Nonce(0, 0)):
             return m.TransferOffer(xid, (), tx.local().mark)
         self._floors[taker] = xid
-        gives = self._situation.serving and not self._situation.is_going
+        situation = self._situation
+        gives = situation.serving and situation.certain and not situation.is_going
         given = self._give(tx, ask, now_ms) if gives else []
         self._owing = None
         return self._offer(tx, given) if given else m.TransferOffer(xid, (), tx.local().mark)

@@ -323,6 +323,7 @@ class Membership:
             return  # they recover themselves, all of them: what they hold is not all there was
         elif self._recovery.may_finish(tx, now_ms):
             tx.set_serving(not situation.is_database, since=now_ms // 1000)
+            tx.set_certain(0)
             self._recovery.finish(tx)
 
     def _tell_those_out(self) -> None:
@@ -455,6 +456,9 @@ class Membership:
 
     def _chosen(self, tx: StoreTransaction, value: Group, now_ms: int) -> None:
         self._take(tx, value, now_ms, decided_here=True)
+        if is_alone_in(value, self._situation.me) and not self._situation.certain:
+            tx.set_certain(0)  # it was this member that decided so, not one of those that are out
+            self._situation.load(tx, keep_peers=True)
         for peer in self._situation.peers:
             self._tell.setdefault(peer, _Telling())
 

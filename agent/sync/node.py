@@ -32,6 +32,7 @@ from agent.model import (
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.ballot import BallotPhase
+from agent.sync.certain import Certainty
 from agent.sync.change import GroupChange, Join
 from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote, Clocks
 from agent.sync.conflict import is_conflict, repaired
@@ -109,6 +110,7 @@ class Node:
         self._recovery = Recovery(situation, self._clocks)
         self._membership = Membership(situation, self._recovery)
         self._departure = Departure(situation, self._poll, self._taker, self._membership)
+        self._certainty = Certainty(situation)
         self._due_ms = 0
         self._hello_at_ms = 0
         self._greeted: set[MemberId] = set()
@@ -126,6 +128,7 @@ class Node:
         """Answer a peer. PeerError where the request is not acceptable now; then nothing of it
         has been written. The answer may leave only after the commit."""
         situation = self._load(tx)
+        self._certainty.note_time(tx, now_ms)
         if isinstance(request, m.GroupQuery):
             return m.GroupAnswer(situation.group)
         if isinstance(request, m.GroupCommit):
@@ -262,6 +265,7 @@ class Node:
         """The answer to a request of mine; None: nothing came in time. Answers that come late or
         twice, or to a question of an earlier life, are harmless."""
         situation = self._load(tx)
+        self._certainty.note_time(tx, now_ms)
         peer = situation.peers.get(to)
         if isinstance(response, PeerError) and response.reason in _REFRESH_REASONS:
             self._membership.refresh(to)
@@ -339,6 +343,8 @@ class Node:
     def handle_timer(self, tx: StoreTransaction, now_ms: int) -> None:
         """Do what is due at `now_ms`."""
         situation = self._load(tx)
+        self._certainty.note_time(tx, now_ms)
+        self._certainty.tick(tx)
         heads = tx.streams()
         own = heads.get(situation.own_stream)
         self._own_applied = own.applied if own else 0

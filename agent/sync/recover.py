@@ -44,10 +44,11 @@ from agent.model import (
 )
 from agent.port import StoreTransaction
 from agent.sync.clocks import Clocks
+from agent.sync.hello import covers
 from agent.sync.messages import Hello
 from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import ADDRESS_MAX
-from agent.sync.situation import Situation, is_being_expelled
+from agent.sync.situation import Situation, is_being_expelled, vector_of
 
 _IDLE_MS = 60_000
 _LOOK_MS = 500
@@ -75,18 +76,6 @@ def begin_recovery(
     note_lost(tx, local.member, old, now)
     tx.add_counters({"cluster_recoveries": 1})
     return old + 1
-
-
-def begin_start(tx: StoreTransaction) -> None:
-    """The member starts, both processes of it: it serves when the others have confirmed that they
-    remember nothing newer. Those that are out of the group count: where this store is a copy, they
-    may be in it by now, and this member out."""
-    local, group = tx.local(), tx.group()
-    if group is None or not local.serving:
-        return
-    if any(m.member != local.member for m in group.members):
-        tx.set_serving(False, local.serving_since)
-        tx.set_unconfirmed(True)
 
 
 def highest_incarnation(member: MemberId, streams: Collection[StreamId]) -> int:
@@ -169,10 +158,14 @@ def longest_lease(tx: StoreTransaction) -> int:
 
 
 def leases_end(tx: StoreTransaction) -> int:
-    """When every lease is over that the lost store of this member may have given and told nobody;
-    NEVER where leases are infinite."""
-    lost, lease_s = tx.lost_stores()[tx.local().member], longest_lease(tx)
-    return NEVER if lease_s >= INFINITE_S else lost.at + lease_s
+    """When every lease is over that the lost store of a member, this one's or another's, may have
+    given and told nobody; NEVER where leases are infinite. Where nobody has kept its store the
+    latest loss counts: that one may have been alone in the group, and have given whole leases."""
+    group, lost, lease_s = tx.group(), tx.lost_stores(), longest_lease(tx)
+    current = {member.member for member in group.current} if group else set()
+    current.add(tx.local().member)
+    at = max(one.at for one in lost.values() if one.member in current)
+    return NEVER if lease_s >= INFINITE_S else at + lease_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +272,15 @@ class Recovery:
             self._clocks.give_up()
         if not situation.unconfirmed:
             return due
-        if situation.peers:
-            confirmed = all(p.told and p.confided for p in situation.peers.values())
-        else:
-            out = {member.member for member in situation.others_out()}
-            confirmed = out <= situation.answered or situation.serving
-        if confirmed:
+        if self._is_confirmed():
             if not self._clocks.settle(tx, now_ms):
                 return min(due, now_ms + _LOOK_MS)
-            tx.set_unconfirmed(False)
+            if self._covers_all(tx):
+                tx.set_unconfirmed(False)
+                situation.count("starts_confirmed")
+            elif situation.serving:
+                return due
             self._serve(tx)
-            situation.count("starts_confirmed")
         elif not situation.serving:
             until = self._began_ms + situation.settings.witness_ms
             if now_ms < until:
@@ -304,6 +295,25 @@ class Recovery:
             situation.count("starts_unconfirmed")
             self._begin_anew(tx)
         return due
+
+    def _is_confirmed(self) -> bool:
+        """Whether the others remember nothing newer of this store than it holds, so that it may
+        serve."""
+        situation = self._situation
+        if situation.peers:
+            return all(peer.told and peer.confided for peer in situation.peers.values())
+        out = {member.member for member in situation.others_out()}
+        return out <= situation.answered or situation.serving
+
+    def _covers_all(self, tx: StoreTransaction) -> bool:
+        """Whether it holds what the others hold, so that it may vote: it has taken over what they
+        have accepted, and must know of what was told before that."""
+        situation = self._situation
+        mine = vector_of(tx.streams())
+        return all(
+            covers(mine, {s: seq for s, seq in p.vector.items() if s != situation.own_stream})
+            for p in situation.peers.values()
+        )
 
     def _serve(self, tx: StoreTransaction) -> None:
         """Not where the others may have decided that this member is out: then it is as one that
@@ -327,6 +337,8 @@ class Recovery:
         local = tx.local()
         if local.tries_until:
             return True
+        if not situation.peers and not situation.certain:
+            return False  # it does not even know whether it is alone
         until = leases_end(tx)
         if local.holds_until < until:
             tx.set_recovery(local.recovery, until, 0)
@@ -343,6 +355,7 @@ class Recovery:
         if not waits or local.tries_until:
             raise PeerError("not_waiting", "this member waits for no leases of a lost store")
         tx.set_recovery(local.recovery, now, max(local.holds_until, leases_end(tx)))
+        tx.set_certain(0)
         self._situation.load(tx, keep_peers=True)
         self._situation.count("waits_ended")
 

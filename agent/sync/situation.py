@@ -80,6 +80,8 @@ class Situation:
         self.holds_until_ms = 0
         self.polls_wait_until_ms = 0
         self.service = Service.RUNNING
+        self.certain = True
+        """Whether nobody can have declared this member dead (agent/sync/certain.py)."""
         self.took_group_ms = 0
         self.lost: dict[MemberId, LostStore] = {}
         self.remembered: dict[MemberId, StoreMark] = {}
@@ -106,6 +108,7 @@ class Situation:
         ends = [one.at + one.mul_s for one in tx.quarantines()]
         self.polls_wait_until_ms = max(ends, default=0) * 1000
         self.service = local.service
+        self.certain = local.certain_until == 0
         self.lost = tx.lost_stores()
         self.remembered = tx.remembered_stores()
         self.loaded = True

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.dhcp.lease import Terms, acknowledged_expiry, decide_grant, group_terms, wanted_duration
-from agent.model import INFINITE_S, NEVER, Binding, Member, MemberRole, MemberState, StreamHead
+from agent.dhcp.lease import (
+    Terms,
+    acknowledged_expiry,
+    decide_grant,
+    group_terms,
+    is_too_short,
+    wanted_duration,
+)
+from agent.limits import LEASE_LEAST_S
+from agent.model import (
+    INFINITE_S,
+    NEVER,
+    Binding,
+    Local,
+    Member,
+    MemberRole,
+    MemberState,
+    StreamHead,
+)
 from tests.dhcp.world import FIRST, NOW, Client, group_of, peer_row
 
+LOCAL = Local(1, 1, b"engine-01", 1, 0, 0, 0, True, 0)
 durations = st.integers(10, 10**6)
 instants = st.integers(0, NOW + 10**7)
 
@@ -61,7 +81,7 @@ def test_acknowledged_is_what_the_streams_number_proves() -> None:
 def test_members_that_join_or_only_store_count_and_removed_ones_do_not() -> None:
     def alone(other: Member) -> bool:
         group = group_of(1)
-        return group_terms(type(group)("g", 1, 600, 60, (*group.members, other)), 1).alone
+        return group_terms(type(group)("g", 1, 600, 60, (*group.members, other)), LOCAL).alone
 
     def other(state: MemberState, role: MemberRole = MemberRole.SERVER) -> Member:
         return Member(2, "m2", 1, 161, b"engine-02", state, role)
@@ -69,6 +89,26 @@ def test_members_that_join_or_only_store_count_and_removed_ones_do_not() -> None
     assert not alone(other(MemberState.JOINING))
     assert not alone(other(MemberState.ACTIVE, MemberRole.DATABASE))
     assert alone(other(MemberState.REMOVED))
+
+
+@given(durations, durations, instants, st.integers(1, NOW), st.integers(0, 10**6))
+def test_who_may_have_been_declared_dead_counts_from_when_it_was_not(
+    lease_s: int, mul_s: int, acknowledged: int, certain_until: int, unseen_s: int
+) -> None:
+    """Draft 2.3.1. The others hold back what it gave until MUL after what they have recorded, and
+    after they declared it dead, which was not before `certain_until`. They count `unseen_s` that
+    its clock does not."""
+    terms = Terms(lease_s, mul_s, False, certain_until, unseen_s)
+    grant = decide_grant(lease_s, terms, None, acknowledged, NOW, NOW)
+    assert NOW + unseen_s + grant.duration_s <= max(certain_until, acknowledged) + mul_s
+    usual = decide_grant(lease_s, Terms(lease_s, mul_s, False), None, acknowledged, NOW, NOW)
+    assert grant.duration_s <= usual.duration_s
+    assert is_too_short(grant, lease_s) is (grant.duration_s < min(lease_s, LEASE_LEAST_S))
+
+
+def test_nobody_is_alone_who_may_have_been_declared_dead() -> None:
+    assert group_terms(group_of(1), LOCAL).alone
+    assert not group_terms(group_of(1), replace(LOCAL, certain_until=NOW)).alone
 
 
 @given(st.integers(0, 2**32 - 1), durations)

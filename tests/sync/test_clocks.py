@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from agent.clock import ClockAnchor
-from agent.sync import recover
 from agent.sync.clocks import ALARM_MS, ClockNote
 from agent.sync.node import Node
+from agent.sync.start import LastLife, begin_start
 from tests.sync.lan import Lan, make_group
 
 HOUR_MS = 3_600_000
@@ -28,7 +28,7 @@ def reboot(lan: Lan, member: int, claimed_ms: int, down_ms: int, before: dict[in
     store = lan.stores[member]
     with store.write() as tx:
         tx.set_clock_anchor(ClockAnchor("this boot", 0))
-        recover.begin_start(tx)
+        begin_start(tx, LastLife(ran_at=lan.now_s))
     lan._waiting = [w for w in lan._waiting if w[2] != member]
     note = ClockNote(claimed_ms, before)
     lan.nodes[member] = Node(member, Random(member), lan.settings, note)

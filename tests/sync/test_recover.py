@@ -22,6 +22,7 @@ from agent.model import (
 from agent.sync import messages as m
 from agent.sync import ranges, recover
 from agent.sync.change import Expel, GroupChange, Parameters
+from agent.sync.start import LastLife, begin_start
 from store import Store
 from tests.sync.lan import POOL_FIRST, Lan, engine_id, make_binding, make_group
 
@@ -45,7 +46,7 @@ def local(lan: Lan, member: int) -> Local:
 def start(lan: Lan, member: int) -> None:
     """Both processes of the member start."""
     with lan.stores[member].write() as tx:
-        recover.begin_start(tx)
+        begin_start(tx, LastLife(ran_at=lan.now_s))
     lan.restart(member)
 
 

@@ -10,9 +10,10 @@ from agent.errors import PeerError
 from agent.limits import WISHES_MAX
 from agent.model import AddressState, Group, MemberId, MemberState, Nonce, Service
 from agent.sync import messages as m
-from agent.sync import ranges, recover
+from agent.sync import ranges
 from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
 from agent.sync.endpoint import Endpoint
+from agent.sync.start import LastLife, begin_start
 from agent.sync.version import membership_hash
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group, make_member
 from tests.sync.test_recover import wipe
@@ -955,7 +956,7 @@ def test_who_does_not_vote_leaves_the_safe_period_to_the_others() -> None:
     lan.run(5_000)
     die(lan, 5)
     with lan.stores[2].write() as tx:
-        recover.begin_start(tx)
+        begin_start(tx, LastLife(ran_at=lan.now_s))
     lan.restart(2)
     lan.passes = lambda _s, _t, request: not isinstance(request, m.BallotPrepare)
     lan.run(120_000)

@@ -31,7 +31,7 @@ from agent.sync.messages import (
     StreamAnswer,
 )
 from agent.sync.node import Node, Settings
-from agent.sync.recover import begin_recovery, begin_start
+from agent.sync.start import LastLife, begin_restored, begin_start
 from tools.simulator.disk import CrashError, Disk
 from tools.simulator.packets import PacketEnd
 from tools.simulator.world import Act, World
@@ -102,6 +102,8 @@ class SimulatedMember:
         self._clock = (world.now_ms, world.now_ms, 0)
         """True time and the member's clock at some instant, and the drift since, in ppm."""
         self._wall_step_ms = 0
+        self._last_life = LastLife()
+        """What the file beside the store tells of the life before."""
         self.packet_end: Callable[[SimulatedMember], PacketEnd] | None = None
         """Makes the SNMP engine of a life, at the level of packets."""
         self._end: PacketEnd | None = None
@@ -184,17 +186,23 @@ class SimulatedMember:
     def _begin_life(self) -> None:
         """What `agent/standing.py` does at the start of a member: whether the store is the one
         that ran here last shows by what lies beside it, unless that was put back too."""
+        noted = self._last_life
         with self.disk.write() as tx:
-            if self.put_back and tx.group() is not None:
-                begin_recovery(tx, self.now_ms() // 1000, "the store was put back")
+            if self.put_back:
+                now = self.now_ms() // 1000
+                begin_restored(tx, now, "the store was put back", noted)
             else:
-                begin_start(tx)
+                # What lies beside a store that was set back unseen was set back with it.
+                begin_start(tx, LastLife() if self.lost_disk else noted)
 
     def _make_node(self) -> None:
         seed = self._world.random.getrandbits(64)
         self._node = Node(self.member, random.Random(seed), self._settings)
 
     def crash(self) -> None:
+        with self.disk.read() as tx:
+            ran_at = self.now_ms() // 1000
+            self._last_life = LastLife(tx.group(), tx.local().incarnation, ran_at)
         self.running = False
         self.crash_point = ""
         self._life += 1

@@ -1,0 +1,58 @@
+"""A member knows since when the others may have declared it dead.
+
+An existing member goes on as it was: certain that it is in its group.
+"""
+
+from __future__ import annotations
+
+from store.migrations.remake import integer, octets, remake, text
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    local()
+
+
+def local() -> None:
+    remake(
+        "local",
+        [
+            integer("id"),
+            integer("member"),
+            integer("incarnation"),
+            octets("engine_id"),
+            integer("engine_boots"),
+            integer("poll_counter"),
+            integer("configuration_version"),
+            integer("ownership_version"),
+            integer("serving"),
+            integer("serving_since"),
+            integer("service"),
+            integer("unconfirmed"),
+            text("recovery"),
+            integer("holds_until"),
+            integer("tries_until"),
+            integer("certain_until"),
+            integer("unseen_s"),
+            integer("vouched"),
+            text("token"),
+            text("boot_id", nullable=True),
+            integer("offset_ms", nullable=True),
+        ],
+        ["id"],
+        {
+            "single_row": "id = 1",
+            "identity": "member BETWEEN 1 AND 2147483647 AND incarnation BETWEEN 1 AND 4294967295",
+            "engine_id": "length(engine_id) BETWEEN 5 AND 32",
+            "engine_boots": "engine_boots BETWEEN 0 AND 2147483647",
+            "counters": "poll_counter >= 0 AND configuration_version >= 0"
+            " AND ownership_version >= 0",
+            "serving": "serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
+            "recovery": "unconfirmed IN (0, 1) AND holds_until >= 0 AND tries_until >= 0",
+            "certain": "certain_until >= 0 AND unseen_s >= 0 AND vouched IN (0, 1)",
+            "anchor": "(boot_id IS NULL) = (offset_ms IS NULL)",
+        },
+        {"certain_until": 0, "unseen_s": 0, "vouched": 0},
+    )
