@@ -350,9 +350,9 @@ def test_who_is_out_is_told_by_disks() -> None:
 def test_a_start_after_an_unseen_loss_is_exposed_only_where_nobody_could_tell() -> None:
     """With others in the group a member that serves at once has asked nobody, which is judged."""
     evidence = make_evidence()
-    commit(evidence, 1, bindings=[lease(1)])
-    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
-    evidence.booted(1, store_of(1, make_group(1, 1, 2, 3)))
+    back = store_of(1, make_group(1, 1, 2, 3), owned(1))
+    evidence.lost(1, back)
+    evidence.booted(1, back)
     evidence.started(1, unseen=True)
     assert ADDRESS not in evidence.exposed
     commit(evidence, 1, serving=True, others=["begin_incarnation"])

@@ -48,15 +48,20 @@ class Blindness:
         return len(self._blind)
 
     def begin(self, shadow: Shadow) -> None:
-        """It serves, and has not been told."""
+        """It serves, and has not been told. Where nobody could have told it, what it gave and
+        forgot is not known to anybody either."""
         shadow.unseen_loss = False
         self._sight.judged["exposed start"] += 1
         self._blind[shadow.number] = _Blind(shadow)
-        self._expose(shadow, shadow.owned_addresses() | shadow.forgotten)
+        self._expose(shadow, shadow.owned_addresses())
+        if self.groups.is_helpless(shadow):
+            self._expose(shadow, shadow.forgotten)
         shadow.forgotten = set()
 
     def follow(self, shadow: Shadow, journal: Journal) -> None:
-        """What it takes and gives meanwhile."""
+        """What it takes and gives, until it has met one who knows more and heard what that is."""
+        if self._blind[shadow.number].met and not self._knows_less(shadow):
+            return
         taken = {row.address for row in journal.bindings}
         for _, added in journal.moves:
             for new in added:
@@ -64,6 +69,13 @@ class Blindness:
                     taken.update(range(new.first, new.last + 1))
         if taken:
             self._expose(shadow, taken)
+
+    def _knows_less(self, shadow: Shadow) -> bool:
+        group = shadow.group
+        return group is not None and not any(
+            group == value or self.groups.descends(group, value)
+            for value in self.groups.latest(shadow.number)
+        )
 
     def _expose(self, shadow: Shadow, addresses: set[int]) -> None:
         self._sight.exposed.pass_by(shadow.number, addresses)
