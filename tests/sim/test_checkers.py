@@ -12,6 +12,7 @@ from agent.model import (
     AddressState,
     Binding,
     BindingState,
+    ChangeKind,
     Group,
     Member,
     MemberState,
@@ -22,7 +23,7 @@ from tests.sync.lan import make_binding
 from tools.simulator import checkers_liveness
 from tools.simulator.checkers import Evidence, Holding, Shadow, ViolationError
 from tools.simulator.clients import State
-from tools.simulator.disk import Content, Journal
+from tools.simulator.disk import Content, Disk, Journal
 from tools.simulator.plan import Parameters, draw_plan
 from tools.simulator.run import Simulation, run_plan
 
@@ -112,7 +113,36 @@ def i5_sends_inside_a_transaction(e: Evidence) -> None:
 
 def i5_lost_by_a_restart(e: Evidence) -> None:
     commit(e, 1, bindings=[lease(1)])
-    e.started(1, Content({}, [], None, True, 1, {}, 1 << 32 | 1, 0), lost_disk=False)
+    e.booted(1, Content({}, [], None, True, 1, {}, 1 << 32 | 1, 0))
+
+
+def i5_another_group_after_a_restart(e: Evidence) -> None:
+    commit(e, 1, groups=[make_group(2, 1, 2)])
+    e.booted(1, store_of(1, make_group(1, 1, 2, 3)))
+
+
+def store_of(member: int, group: Group | None, *ranges: AddressRange) -> Content:
+    return Content({}, list(ranges), group, True, 1, {}, member << 32 | 1, 0)
+
+
+def i2_a_start_with_what_another_owns(e: Evidence) -> None:
+    """A store from before the address went to another member."""
+    e.lost(1, store_of(1, make_group(1, 1, 2, 3), owned(1)))
+    commit(e, 2, moves=[([], [owned(2, 2)])])
+    e.booted(1, store_of(1, make_group(1, 1, 2, 3), owned(1)))
+    e.started(1, unseen=True)
+
+
+def i3_a_start_with_what_a_client_has(e: Evidence) -> None:
+    e.lost(1, store_of(1, make_group(1, 1, 2, 3), owned(1)))
+    e.lease("a", ADDRESS, 2, (NOW_S + 60) * 1000)
+    e.booted(1, store_of(1, make_group(1, 1, 2, 3), owned(1)))
+    e.started(1, unseen=False)
+
+
+def i6_group_goes_back(e: Evidence) -> None:
+    commit(e, 1, groups=[make_group(2, 1, 2)])
+    commit(e, 1, groups=[make_group(1, 1, 2, 3)])
 
 
 def i6_epoch_goes_back(e: Evidence) -> None:
@@ -143,6 +173,48 @@ def i8_given_without_a_poll(e: Evidence) -> None:
 def i9_two_groups(e: Evidence) -> None:
     commit(e, 1, groups=[make_group(2, 1, 2)])
     commit(e, 2, groups=[make_group(2, 2, 3)])
+
+
+def i9_decided_again_by_a_store_that_was_put_back(e: Evidence) -> None:
+    commit(e, 1, groups=[make_group(2, 1, 2, 3)])
+    commit(e, 2, groups=[make_group(2, 1, 2, 3)])
+    e.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    commit(e, 1, groups=[make_group(2, 1, 2, 3, mul_s=400)])
+
+
+def i9_decided_against_what_came_from_the_other_value(e: Evidence) -> None:
+    """Two generations on, the values that contradict each other lie on no disk themselves."""
+    for member, mul_s in ((1, 60), (2, 400)):
+        commit(e, member, groups=[make_group(2, 1, 2, 3, mul_s=mul_s)])
+        commit(e, member, groups=[make_group(3, 1, 2, 3, mul_s=mul_s + 1)])
+
+
+def i9_a_fork_that_outlives_the_meeting(e: Evidence) -> None:
+    """Member 1 is set back to before anybody joined, and cannot know of it."""
+    later = meet_after_a_set_back(e)
+    commit(e, 1, groups=[make_group(2, 1, mul_s=400)])  # exposed
+    for act in later:
+        e.blindness.hear(1, 2)
+        e.blindness.hear(2, 1)
+        act()
+
+
+def meet_after_a_set_back(e: Evidence) -> list[Callable[[], object]]:
+    """What is to happen when the longest lease is over since members 1 and 2 have met."""
+    later: list[Callable[[], object]] = []
+    for shadow in e.shadows.values():
+        shadow.group = None
+    commit(e, 1, groups=[make_group(1, 1)])
+    for member in e.shadows:
+        commit(e, member, groups=[make_group(2, 1, 2, 3)])
+    e.blindness.after = lambda _ms, act: later.append(act)
+    e.lost(1, store_of(1, make_group(1, 1), owned(1)))
+    e.booted(1, store_of(1, make_group(1, 1), owned(1)))
+    e.started(1, unseen=True)
+    e.blindness.hear(1, 2)
+    assert not later, "only one of the two has heard the other"
+    e.blindness.hear(2, 1)
+    return later
 
 
 def i10_removed_member_serves(e: Evidence) -> None:
@@ -208,7 +280,7 @@ def i13_unavailable_is_offered(e: Evidence) -> None:
 
 
 def i14_stranger_changes_something(e: Evidence) -> None:
-    e.ignored(e.shadows[1], "a stranger's word", Journal(streams=[(1, 1)]))
+    e.ignored(e.shadows[1], "a stranger's word", [Journal(), Journal(streams=[(1, 1)])])
 
 
 def i15_too_many_messages(e: Evidence) -> None:
@@ -226,16 +298,90 @@ def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
         doctor(make_evidence())
 
 
-@pytest.mark.parametrize(("members", "exposed"), [((1,), {ADDRESS}), ((1, 2, 3), set())])
-def test_a_start_after_an_unseen_loss_is_exposed_only_alone(
-    members: tuple[int, ...], exposed: set[int]
-) -> None:
+def test_what_lies_on_no_disk_binds_nobody() -> None:
+    """Each value was decided where the other one had been forgotten."""
+    evidence = make_evidence()
+    commit(evidence, 1, groups=[make_group(2, 1, 2, 3)])
+    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    commit(evidence, 2, groups=[make_group(2, 1, 2, 3, mul_s=400)])
+    commit(evidence, 1, groups=[make_group(2, 1, 2, 3, mul_s=400)])
+    assert not evidence.judged["exposed I9"]
+
+
+def test_a_fork_that_was_forced_is_exposed_and_may_come_back_from_a_copy() -> None:
+    evidence = make_evidence()
+    forced, other = make_group(3, 1, 2, 3, forced=1), make_group(2, 1, 2, 3)
+    commit(evidence, 1, groups=[make_group(2, 1, 2, 3, forced=1)])
+    commit(evidence, 1, groups=[forced])
+    commit(evidence, 2, groups=[other])
+    commit(evidence, 3, groups=[other])
+    assert evidence.judged["exposed I9"]
+    for _ in range(2):  # they meet; the copy of a store of before is put back; they meet again
+        commit(evidence, 1, groups=[other])
+        evidence.lost(1, store_of(1, forced))
+    commit(evidence, 1, groups=[other])
+
+
+def test_a_removal_that_nobody_knows_of_any_more_keeps_no_quarantine() -> None:
+    evidence = make_evidence()
+    remove_the_third(evidence)
+    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    commit(evidence, 1, moves=[([], [owned(1, 5)])])
+
+
+def test_a_grant_that_no_disk_knows_leaves_its_epoch_free() -> None:
+    """Of a member that wrote it and one that had taken it in, both lose it."""
+    evidence = make_evidence()
+    commit(evidence, 1, bindings=[lease(1, expires_at=NOW_S - 60)])
+    commit(evidence, 2, merged=[lease(1, expires_at=NOW_S - 60)])
+    for member in (1, 2):
+        evidence.lost(member, store_of(member, make_group(1, 1, 2, 3)))
+    commit(evidence, 2, bindings=[lease(2)])
+
+
+def test_who_is_out_is_told_by_disks() -> None:
+    evidence = make_evidence()
+    remove_the_third(evidence)
+    assert evidence.groups.out == {3}
+    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    assert evidence.groups.out == set()
+
+
+def test_a_start_after_an_unseen_loss_is_exposed_only_where_nobody_could_tell() -> None:
     """With others in the group a member that serves at once has asked nobody, which is judged."""
     evidence = make_evidence()
-    commit(evidence, 1, bindings=[lease(1)])
-    back = Content({}, [], make_group(1, *members), True, 1, {}, 1 << 32 | 1, 0)
-    evidence.started(1, back, lost_disk=True, unseen=True)
-    assert evidence.exposed == exposed
+    back = store_of(1, make_group(1, 1, 2, 3), owned(1))
+    evidence.lost(1, back)
+    evidence.booted(1, back)
+    evidence.started(1, unseen=True)
+    assert ADDRESS not in evidence.exposed
+    commit(evidence, 1, serving=True, others=["begin_incarnation"])
+    assert ADDRESS in evidence.exposed
+
+
+def test_what_a_set_back_exposes_is_judged_again_a_lease_after_they_met() -> None:
+    evidence = make_evidence()
+    later = meet_after_a_set_back(evidence)
+    i1_two_clients(evidence)
+    assert evidence.judged["exposed I1"] == 1
+    commit(evidence, 1, groups=[make_group(2, 1, 2, 3)])
+    for act in later:
+        act()
+    evidence.shadows[1].owned = []
+    with pytest.raises(ViolationError, match=r"^I1:"):
+        i1_two_clients(evidence)
+
+
+def test_a_fork_goes_on_being_exposed_where_they_have_lost_touch() -> None:
+    evidence = make_evidence()
+    later = meet_after_a_set_back(evidence)
+    commit(evidence, 1, groups=[make_group(2, 1, mul_s=400)])
+    evidence.blindness.contact_ms = -1
+    later.pop()()
+    evidence.blindness.hear(1, 2)
+    assert not later
+    evidence.blindness.hear(2, 1)
+    assert later
 
 
 def test_a_quarantine_ends_when_a_living_member_has_served_its_client() -> None:
@@ -347,11 +493,16 @@ def i12_a_transfer_hangs(sim: Simulation) -> None:
     sim.world.after(59_999, give)
 
 
+def l3_a_pool_is_unknown(sim: Simulation) -> None:
+    driver = sim.members[2].disk._driver()
+    sim.world.after(59_999, lambda: driver.execute("DELETE FROM pool").connection.commit())
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         l1_a_client_is_cut_off, l2_nobody_hears_new_clients, l3_a_row_is_lost, l5_nobody_is_told,
-        l6_a_member_stands_still, l7_half_a_change, i12_a_transfer_hangs,
+        l6_a_member_stands_still, l7_half_a_change, i12_a_transfer_hangs, l3_a_pool_is_unknown,
     ],
     ids=lambda spoil: spoil.__name__,
 )  # fmt: skip
@@ -362,11 +513,103 @@ def test_judge_of_liveness_can_fail(
     assert judge_after(spoil, monkeypatch).startswith(f"{invariant}:")
 
 
+def test_a_transaction_that_was_not_judged_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that sees the last transaction of a batch only, as there once was one."""
+    monkeypatch.setattr(Disk, "take_journals", take_the_last)
+    plan = draw_plan(1, replace(SMALL, clients=2))
+    violation = run_plan(plan, lambda sim: sim.world.after(30_000, lambda: commit_twice(sim)))
+    assert "transactions, and" in violation.violation
+
+
+def take_the_last(disk: Disk) -> list[Journal]:
+    journals, disk.journals = disk.journals[-1:], []
+    return journals
+
+
+def commit_twice(sim: Simulation) -> None:
+    for _ in range(2):
+        with sim.members[0].disk.write() as tx:
+            tx.add_counters({"cluster_ballots": 1})
+
+
+def test_each_transaction_of_a_batch_is_judged() -> None:
+    simulation = Simulation(draw_plan(1, SMALL))
+    member = simulation.members[0]
+    for epoch in (2, 1):
+        with member.disk.write() as tx:
+            tx.put_bindings([lease(1, epoch=epoch, stream=2 << 32 | 1, seq=1)])
+    commit_twice(simulation)
+    with pytest.raises(ViolationError, match=r"^I6:"):
+        simulation.committed(member)
+
+
+# --- the model of faults and operators keeps what no rule could mend
+
+
+def test_the_last_copy_of_the_group_or_of_its_networks_is_not_lost() -> None:
+    simulation = Simulation(draw_plan(1, replace(SMALL, members=2)))
+    (one, other), blank = simulation.members, simulation.blank_store(1)
+    assert not simulation.may_lose(one, blank), "the other has no networks yet"
+    assert simulation.may_lose(other, blank)
+    one.start()
+    other.start()
+    simulation.world.run_until(simulation.world.now_ms + 5_000)
+    assert simulation.may_lose(one, blank)
+    assert simulation.may_lose(one, one.disk.snapshot())
+    shadow = simulation.evidence.shadows[2]
+    shadow.serving = False
+    assert not simulation.may_lose(one, blank), "the other waits for what it may have lost itself"
+    shadow.serving, shadow.group = True, make_group(2, 1)
+    assert not simulation.may_lose(one, blank), "the other is out"
+
+
+def test_a_disk_that_lies_keeps_the_last_copy_of_the_group() -> None:
+    simulation = Simulation(draw_plan(1, replace(SMALL, members=2)))
+    member = simulation.members[0]
+    content = member.disk.snapshot()
+    member.disk.restore(simulation.blank_store(1))
+    member.disk.lie()
+    member.disk.restore(content)
+    member.start()
+    member.crash()
+    assert not member.lost_disk
+    assert member.disk.content().group is not None
+
+
+def test_no_operator_forces_a_member_out_where_the_contact_is_out_or_was() -> None:
+    simulation = Simulation(draw_plan(1, replace(SMALL, members=2)))
+    evidence, may_force = simulation.evidence, simulation.operators._may_force
+    group = make_group(1, 1, 2)
+    evidence.groups.take(evidence.shadows[1], group)
+    evidence.groups.take(evidence.shadows[2], group)
+    assert may_force(1)
+    assert may_force(2)
+    gone = replace(group.members[1], state=MemberState.DOWN, since=2)
+    without = replace(group, generation=2, forced=1, members=(group.members[0], gone))
+    evidence.groups.take(evidence.shadows[1], without)
+    assert may_force(1)
+    assert not may_force(2), "the other disk calls it dead"
+    again = replace(gone, state=MemberState.ACTIVE, since=3)
+    with_it = replace(without, generation=3, members=(group.members[0], again))
+    evidence.groups.take(evidence.shadows[1], with_it)
+    assert not may_force(2), "it was let in again and has not heard of it"
+    evidence.groups.take(evidence.shadows[2], with_it)
+    assert may_force(2)
+
+
 def test_judge_of_stock_can_fail() -> None:
     """L4: one member has nothing, and most of the pool is nobody's."""
     simulation = Simulation(draw_plan(1, SMALL))
     for number, shadow in simulation.evidence.shadows.items():
         shadow.serving = True
-        shadow.owned = [] if number == 1 else [(ADDRESS + number * 8, ADDRESS + number * 8 + 7, 1)]
-    with pytest.raises(ViolationError, match=r"^L4: m1 has 0 free"):
+        shadow.owned = [(ADDRESS + number * 8, ADDRESS + number * 8 + 7, 1)]
+    checkers_liveness.judge_stock(simulation)  # none of them knows of the pool but the first
+    with simulation.members[0].disk.read() as tx:
+        kinds = (ChangeKind.SUBNET, ChangeKind.POOL)
+        records = [record for kind in kinds for record in tx.configuration(kind)]
+    for member in simulation.members[1:]:
+        with member.disk.write() as tx:
+            tx.put_configuration(records)
+    simulation.evidence.shadows[3].owned = []
+    with pytest.raises(ViolationError, match=r"^L4: m3 has 0 free"):
         checkers_liveness.judge_stock(simulation)

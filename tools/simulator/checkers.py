@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from agent.model import (
     NEVER,
@@ -21,121 +20,33 @@ from agent.model import (
     AddressState,
     Binding,
     BindingState,
-    Group,
-    Member,
-    MemberState,
-    StreamId,
     Transaction,
     format_address,
-    stream_member,
 )
+from tools.simulator.blindness import Blindness
+from tools.simulator.checkers_group import ROUNDING_MS, GroupEvidence
+from tools.simulator.checkers_words import Words
 from tools.simulator.disk import Content, Journal
+from tools.simulator.shadows import Grant, Holding, Shadow, ViolationError
 
-ROUNDING_MS = 2_000
-"""Instants are kept in whole seconds and travel as such."""
-DECLINED_MS = 86_400_000
-DRIFT_DIVISOR = 400
-"""Two clocks that each drift by 0.1 %, with some room: a part of the time that they measured."""
+__all__ = ["Evidence", "Grant", "Holding", "Shadow", "ViolationError"]
 
 
-class ViolationError(AssertionError):
-    """An invariant is broken; the text names it, the instant and the parties."""
-
-
-@dataclass(slots=True)
-class Shadow:
-    """One member's disk as its journal tells it. `owned` are its BINDABLE ranges, in order."""
-
-    number: int
-    name: str
-    offset_ms: Callable[[], int]
-    is_running: Callable[[], bool] = lambda: False
-    rows: dict[int, Binding] = field(default_factory=dict)
-    ranges: dict[int, AddressRange] = field(default_factory=dict)
-    applied: dict[StreamId, int] = field(default_factory=dict)
-    group: Group | None = None
-    serving: bool = False
-    owned: list[tuple[int, int, int]] = field(default_factory=list)
-    unseen_loss: bool = False
-    """Its store was put back in a way that only other members can tell it."""
-    had_applied: dict[StreamId, int] = field(default_factory=dict)
-    """What it had taken in before such a loss, while it serves without having been told."""
-    declined_ms: dict[int, int] = field(default_factory=dict)
-    """When it learned that an address is UNAVAILABLE."""
-    removed_at_ms: int = -1
-    """When it learned that it is no member any more."""
-
-    def true_ms(self, instant_s: int) -> int:
-        return instant_s * 1000 - self.offset_ms()
-
-    def owns(self, address: int) -> int | None:
-        """The epoch under which the member may give the address to anybody now, if it may."""
-        for first, last, epoch in self.owned:
-            if first <= address <= last:
-                row = self.rows.get(address)
-                return epoch if row is None or row.epoch < epoch else None
-        return None
-
-    def knows_its_seat(self, listed: Member) -> bool:
-        """Whether it has heard of the decision by which it is in the group."""
-        own = self.group.member(self.number) if self.group is not None else None
-        return own is not None and own.since == listed.since
-
-    def collect_owned(self) -> None:
-        self.owned = sorted(
-            (r.first, r.last, r.epoch)
-            for r in self.ranges.values()
-            if r.state is AddressState.BINDABLE
-        )
-
-
-@dataclass(slots=True)
-class Holding:
-    """A lease as its client counts it, in true time."""
-
-    client: str
-    address: int
-    server: int
-    end_ms: int
-
-
-@dataclass(slots=True)
-class Grant:
-    """The end of a lease as it was made durable by the member that gave it, in true time."""
-
-    client_key: bytes
-    epoch: int
-    end_ms: int
-    by: str
-
-
-class Evidence:
+class Evidence(Words):
     """Everything that the judges know. `now_ms` tells true time."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        self.now_ms = now_ms
-        self.shadows: dict[int, Shadow] = {}
+        super().__init__(now_ms)
         self.holdings: dict[int, Holding] = {}
         self.grants: dict[int, dict[bytes, Grant]] = {}
         self.owner_of: dict[tuple[int, int], int] = {}
         """Who was the owner of an address under an epoch."""
-        self.generations: dict[int, Group] = {}
-        self.forced: set[int] = set()
-        """Generations that an operator made without a majority."""
-        self.forked = False
-        """Whether members hold two lineages of the group, and have not met since."""
-        self.quarantine: dict[int, tuple[int, int]] = {}
-        """Until when an address of a removed member must rest, and whose it was."""
-        self.rests_for: dict[int, bytes] = {}
-        """The client that may have it there."""
-        self.exposed: set[int] = set()
-        """Addresses about which a client, or an operator who called a member dead, has lied."""
-        self.gone: set[int] = set()
-        """Who is out of the group by its newest generation, and did not hand over before."""
-        self.out: set[int] = set()
-        """Who is out in whatever way."""
-        self.newest = 0
-        self.judged: Counter[str] = Counter()
+        self.blindness = Blindness(self)
+        self.groups = GroupEvidence(self, self.blindness)
+        self.blindness.groups = self.groups
+        self.blindness.on_end = self._forget_grants
+        self.transactions: Counter[int] = Counter()
+        """How many of each member have been judged."""
         self.is_running: Callable[[int], bool] = lambda _: True
         self.name_of: Callable[[bytes], str] = lambda _: ""
         """The honest client with a hardware address; "" if it is nobody's."""
@@ -184,69 +95,70 @@ class Evidence:
 
     # --- disks
 
-    def started(self, number: int, content: Content, lost_disk: bool, unseen: bool = False) -> None:
-        """A member boots: what lies on its disk must be what was committed, unless the run has
-        declared a loss (I5)."""
+    def lost(self, number: int, content: Content) -> None:
+        """What lies on a member's disk is not what was committed: the run has declared a loss. What
+        only that disk knew binds nobody any more."""
         shadow = self.shadows[number]
-        if lost_disk:
-            shadow.unseen_loss |= unseen
-            shadow.had_applied = dict(shadow.applied) if unseen else {}
-            self._forget_lost(shadow)
-            if unseen and is_alone(content.group):
-                # There is nobody who could tell it, and it forgets what it gave.
-                self._expose_start(shadow)
-                self.exposed.update(shadow.rows)
-        else:
-            self.judged["I5 restart"] += 1
-            self._check_content(shadow, content)
+        shadow.had_applied = shadow.had_applied or dict(shadow.applied)
+        shadow.forgotten |= shadow.rows.keys()
+        self._load(shadow, content)
+        shadow.serving = False  # until it starts
+        self._forget_epochs(shadow)
+        self._forget_grants(self.grants)
+        self.groups.lost(shadow, content.group)
+
+    def booted(self, number: int, content: Content) -> None:
+        """A member boots: what lies on its disk must be what was committed (I5)."""
+        shadow = self.shadows[number]
+        self.judged["I5 restart"] += 1
+        self._check_content(shadow, content)
+        self._load(shadow, content)
+
+    @staticmethod
+    def _load(shadow: Shadow, content: Content) -> None:
         shadow.rows = dict(content.bindings)
         shadow.ranges = {r.first: r for r in content.ranges}
         shadow.applied = dict(content.applied)
-        shadow.group = content.group
         shadow.serving = content.serving
         shadow.collect_owned()
-        own = content.group.member(number) if content.group is not None else None
-        if own is None or own.state not in _GONE:
-            shadow.removed_at_ms = -1  # set back to before its removal, it does not know of it
 
-    def _forget_lost(self, shadow: Shadow) -> None:
-        """What only the lost store knew, leaves no trace: its epochs may be taken again. Its leases
-        stay what they are (I7)."""
-        for key in [key for key, owner in self.owner_of.items() if owner == shadow.number]:
-            del self.owner_of[key]
-        for address, grants in self.grants.items():
-            for grant in grants.values():
-                if grant.by == shadow.name and not any(
-                    other is not shadow
-                    and address in other.rows
-                    and other.rows[address].epoch >= grant.epoch
-                    for other in self.shadows.values()
-                ):
-                    grant.epoch = -1
+    def started(self, number: int, *, unseen: bool) -> None:
+        """It runs, and has written what it writes at a start. `unseen`: after a loss that it cannot
+        know of by itself."""
+        shadow = self.shadows[number]
+        if unseen:
+            shadow.unseen_loss = True
+            if shadow.serving and self.groups.is_helpless(shadow):
+                self.blindness.begin(shadow)
+        elif not shadow.unseen_loss:
+            shadow.had_applied = {}
+            shadow.forgotten = set()
+        self._check_what_it_owns(shadow)
 
     def _serve_after_loss(self, shadow: Shadow, journal: Journal) -> None:
-        """A machine that was set back as a whole serves again. Where it did so because no other
-        member could be heard, nobody could tell it: that is not claimed to be safe."""
+        """A machine that was set back as a whole serves again: after it was told, or because no
+        other member could be heard."""
         shadow.unseen_loss = False
-        if "begin_incarnation" not in journal.others:
+        if "begin_incarnation" in journal.others or self.groups.is_helpless(shadow):
+            self.blindness.begin(shadow)
+        else:
             shadow.had_applied = {}
-            return
-        self._expose_start(shadow)
+            shadow.forgotten = set()
 
-    def _expose_start(self, shadow: Shadow) -> None:
-        shadow.unseen_loss = False
-        self.judged["exposed start"] += 1
-        for first, last, _ in shadow.owned:
-            self.exposed.update(range(first, last + 1))
+    def _forget_epochs(self, shadow: Shadow) -> None:
+        """What only the lost store knew, leaves no trace: its epochs may be taken again."""
+        for key in [key for key, owner in self.owner_of.items() if owner == shadow.number]:
+            del self.owner_of[key]
 
-    @staticmethod
-    def _lacks_what_it_had(shadow: Shadow) -> bool:
-        """Whether the others still count on records that it lost without having been told."""
-        return any(
-            shadow.applied.get(stream, 0) < had
-            for stream, had in shadow.had_applied.items()
-            if stream_member(stream) != shadow.number
-        )
+    def _forget_grants(self, addresses: Iterable[int]) -> None:
+        """An epoch that no disk knows may be taken again. Leases stay what they are (I7)."""
+        for address in addresses:
+            for grant in self.grants.get(address, {}).values():
+                if not any(
+                    address in shadow.rows and shadow.rows[address].epoch >= grant.epoch
+                    for shadow in self.shadows.values()
+                ):
+                    grant.epoch = -1
 
     def _check_content(self, shadow: Shadow, content: Content) -> None:
         if shadow.rows.keys() != content.bindings.keys():
@@ -262,18 +174,38 @@ class Evidence:
             lost = [r for first, r in shadow.ranges.items() if ranges.get(first) != r]
             new = [r for first, r in ranges.items() if shadow.ranges.get(first) != r]
             raise ViolationError(f"I5: {shadow.name} had committed {lost} and holds {new}")
+        if content.group != shadow.group:
+            raise ViolationError(
+                f"I5: {shadow.name} had committed {shadow.group} and holds {content.group}"
+            )
+
+    def check_complete(self, number: int, committed: int) -> None:
+        """Whether each transaction that a member's disk has committed was judged."""
+        judged = self.transactions[number]
+        self.judged["transactions"] += judged
+        if judged != committed:
+            raise ViolationError(
+                f"simulator: {self.shadows[number].name} has committed {committed} transactions, "
+                f"and {judged} were judged"
+            )
 
     def committed(self, number: int, journal: Journal) -> None:
+        self.transactions[number] += 1
+        if not journal.matters:
+            return
         shadow = self.shadows[number]
+        began = bool(journal.serving) and not shadow.serving
         if journal.serving and shadow.unseen_loss:
             self._serve_after_loss(shadow, journal)
+        if number in self.blindness:
+            self.blindness.follow(shadow, journal)
         for group in journal.groups:
-            self._take_group(shadow, group)
+            self.groups.take(shadow, group)
         if journal.serving is not None:
             shadow.serving = journal.serving
         for row in journal.merged:
             self._take_row(shadow, row, own=False)
-        if shadow.number in self.gone and shadow.removed_at_ms < 0:
+        if shadow.number in self.groups.gone and shadow.removed_at_ms < 0:
             self.exposed.update(row.address for row in journal.bindings)
         for row in journal.bindings:
             self._take_row(shadow, row, own=True)
@@ -286,13 +218,20 @@ class Evidence:
                 )
             shadow.applied[stream] = applied
         for removed, added in journal.moves:
-            for gone in removed:
-                if shadow.ranges.get(gone.first) == gone:
-                    del shadow.ranges[gone.first]
-            for new in added:
-                shadow.ranges[new.first] = new
-            self._forget_unused(shadow, removed)
-            self._take_ownership(shadow, added)
+            self._move(shadow, removed, added)
+        if began:
+            self._check_what_it_owns(shadow)
+
+    def _move(
+        self, shadow: Shadow, removed: Sequence[AddressRange], added: Sequence[AddressRange]
+    ) -> None:
+        for gone in removed:
+            if shadow.ranges.get(gone.first) == gone:
+                del shadow.ranges[gone.first]
+        for new in added:
+            shadow.ranges[new.first] = new
+        self._forget_unused(shadow, removed)
+        self._take_ownership(shadow, added)
 
     # --- rows (I6, I7, I8)
 
@@ -306,7 +245,7 @@ class Evidence:
         else:
             shadow.declined_ms.pop(row.address, None)
         if own:
-            self._end_quarantine(shadow, row)
+            self.groups.end_quarantine(shadow, row)
             self._follow_grant(shadow, row)
 
     def _check_no_way_back(self, shadow: Shadow, former: Binding, row: Binding) -> None:
@@ -447,7 +386,7 @@ class Evidence:
             if shadow.owns(address) is None:
                 continue
             self._check_sole(shadow, address, new.epoch)
-            rests = self.quarantine.get(address)
+            rests = self.groups.quarantine.get(address)
             if rests is not None:
                 self.judged["I10 quarantine"] += 1
                 if rests[0] > now_ms and rests[1] != shadow.number:
@@ -456,6 +395,17 @@ class Evidence:
                         f"{(rests[0] - now_ms) / 1000:.1f} s before the end of the quarantine "
                         f"after the removal of m{rests[1]}"
                     )
+
+    def _check_what_it_owns(self, shadow: Shadow) -> None:
+        """I2, I3: a member begins to serve with what it owns by its disk."""
+        for first, last, epoch in shadow.owned if shadow.serving else ():
+            for address in range(first, last + 1):
+                if address in self.exposed or shadow.owns(address) is None:
+                    continue
+                self._check_sole(shadow, address, epoch)
+                held = self.holdings.get(address)
+                if held is not None:
+                    self._check_not_free(shadow, held)
 
     def _check_sole(self, shadow: Shadow, address: int, epoch: int) -> None:
         for other in self.shadows.values():
@@ -472,263 +422,3 @@ class Evidence:
         """Out by an operator's true word, and not started again: what its disk says is over."""
         listed = shadow.group.member(other.number) if shadow.group is not None else None
         return listed is not None and not listed.is_current and not self.is_running(other.number)
-
-    # --- membership (I9, I10)
-
-    def _take_group(self, shadow: Shadow, group: Group) -> None:
-        self.judged["I9"] += 1
-        former = shadow.group
-        if former is not None and group.forced > former.forced:
-            self.forced.add(group.generation)
-        known = self.generations.setdefault(group.generation, group)
-        if known != group and not self._is_forked(group.generation):
-            raise ViolationError(
-                f"I9: generation {group.generation} is {group} at {shadow.name} and {known} "
-                "elsewhere"
-            )
-        if known != group:
-            self.judged["exposed I9"] += 1
-            self.forked = True
-            self._expose_gone(group)
-        if former is not None and group.generation < former.generation and not self.forked:
-            raise ViolationError(
-                f"I6: {shadow.name} goes back from generation {former.generation} to "
-                f"{group.generation}"
-            )
-        self._begin_quarantine(shadow, former, group)
-        shadow.group = group
-        me = group.member(shadow.number)
-        gone = me is None or me.state in _GONE
-        shadow.removed_at_ms = self.now_ms() if gone else -1
-        if self.forked and all(other.group in (group, None) for other in self.shadows.values()):
-            self.forked = False
-            self.generations = {group.generation: group}
-            self.newest = 0
-        if group.generation > self.newest:
-            self.newest = group.generation
-            self.out = {one.member for one in group.members if one.state in _GONE}
-            self._expose_gone(group)
-
-    def _is_forked(self, generation: int) -> bool:
-        """Whether two values of a generation are the operators' doing: one of them was forced where
-        no majority could be asked, and those who hold the other one have not heard of it."""
-        return self.forked or generation in self.forced
-
-    def _expose_gone(self, group: Group) -> None:
-        """Who is out from now on, and still runs and does not know it, was called dead falsely,
-        or comes back where nobody can tell it: what it may bind meanwhile is exposed."""
-        gone = {one.member for one in group.members if one.state in _GONE and not one.clean}
-        for number in gone - self.gone:
-            shadow = self.shadows.get(number)
-            if shadow is None or shadow.removed_at_ms >= 0:
-                continue
-            if shadow.is_running():
-                self.judged["exposed removal"] += 1
-            for first, last, _ in shadow.owned:
-                self.exposed.update(range(first, last + 1))
-            self.exposed.update(a for a, r in shadow.rows.items() if r.state is BindingState.BOUND)
-        self.gone = gone
-
-    def _begin_quarantine(self, shadow: Shadow, former: Group | None, group: Group) -> None:
-        """A member is removed: whatever it was the last to bind, in any state, rests until what
-        this member has recorded of it is over, and MUL longer (protocol rule 8)."""
-        if former is None:
-            return
-        now_ms = self.now_ms()
-        for member in former.members:
-            after = group.member(member.member)
-            if member.state in _GONE or member.member == shadow.number:
-                continue  # who learns of its own removal has given nothing since it was called dead
-            if after is not None and (after.state not in _GONE or after.clean):
-                continue
-            for address, row in shadow.rows.items():
-                if row.transaction_server == member.member and not self._has_passed_on(row):
-                    recorded = shadow.true_ms(row.potential_expires_at)
-                    until = max(now_ms, recorded) + former.mul_s * 1000 - ROUNDING_MS
-                    known = self.quarantine.get(address, (0, 0))
-                    if (until, member.member) > known:
-                        self.quarantine[address] = until, member.member
-                        self.rests_for[address] = row.client_key
-
-    def _end_quarantine(self, shadow: Shadow, row: Binding) -> None:
-        """A member that lives has seen the client since, and given it a lease that it knows: what
-        the dead one may have given the same client is over with that."""
-        rests = self.quarantine.get(row.address)
-        if rests is None or row.state is not BindingState.BOUND or rests[1] == shadow.number:
-            return
-        if self.rests_for[row.address] == row.client_key:
-            del self.quarantine[row.address]
-
-    def _has_passed_on(self, row: Binding) -> bool:
-        """Whether a member has become the owner since: then who wrote the row had promised to
-        serve its client no more."""
-        return any(
-            first <= row.address <= last and epoch > row.epoch
-            for shadow in self.shadows.values()
-            for first, last, epoch in shadow.owned
-        )
-
-    # --- what is said
-
-    def sends(self, shadow: Shadow, number: int, writing: bool) -> None:
-        """I5: nothing leaves inside a transaction; I15: messages for one input are bounded."""
-        self.judged["I15"] += 1
-        if writing:
-            raise ViolationError(f"I5: {shadow.name} sends before its commit")
-        most = MESSAGES_BASE + MESSAGES_A_PEER * len(self.shadows)
-        if number > most:
-            raise ViolationError(
-                f"I15: {shadow.name} sends {number} messages at once, more than {most}"
-            )
-
-    def promised(self, shadow: Shadow, to: int, spans: Iterable[tuple[int, int]]) -> None:
-        """I5: a "yes" to a RESERVE has left; the promise must lie on the disk."""
-        for first, last in spans:
-            self.judged["I5 promise"] += 1
-            at = first
-            while at <= last:
-                held = next((r for r in shadow.ranges.values() if r.first <= at <= r.last), None)
-                if held is None or held.state is not AddressState.PROMISED or held.member != to:
-                    raise ViolationError(
-                        f"I5: {shadow.name} has promised {format_address(at)} to m{to}, and its "
-                        f"disk says {held}"
-                    )
-                at = held.last + 1
-
-    def recorded(self, shadow: Shadow, stream: StreamId, through: int) -> None:
-        """I5: a change was acknowledged; it must be applied on the disk."""
-        self.judged["I5 update"] += 1
-        if shadow.applied.get(stream, 0) < through:
-            raise ViolationError(
-                f"I5: {shadow.name} has acknowledged {through} of stream {stream}, and its disk "
-                f"holds {shadow.applied.get(stream, 0)}"
-            )
-
-    def served(self, shadow: Shadow, memory: dict[str, int]) -> None:
-        """Datagrams were handled. I10: by one that knows that it is out, what must not lead to an
-        OFFER or ACK. I15: how many items each container of the member's memory holds."""
-        if shadow.removed_at_ms >= 0:
-            self.judged["I10"] += 1
-        for name, held in memory.items():
-            self.judged["I15 memory"] += 1
-            if held > ITEMS_MAX:
-                raise ViolationError(f"I15: {shadow.name} holds {held} items in {name}")
-
-    def offered(self, shadow: Shadow, address: int, decided_ms: int) -> None:
-        """I10 and I13, for every OFFER and ACK. What became UNAVAILABLE in the same batch may be
-        named in an answer to an earlier message."""
-        self.judged["I13"] += 1
-        if shadow.removed_at_ms >= 0:
-            raise ViolationError(f"I10: {shadow.name} serves after it has learned its removal")
-        row = shadow.rows.get(address)
-        if row is None or row.state is not BindingState.UNAVAILABLE:
-            return
-        self.judged["I13 unavailable"] += 1
-        epoch = shadow.owns(address)
-        if shadow.declined_ms.get(address, 0) >= decided_ms:
-            return
-        self._check_rest_after_decline(shadow, row)
-        if shadow.true_ms(row.expires_at) > self.now_ms() and epoch is None:
-            raise ViolationError(
-                f"I13: {shadow.name} offers {format_address(address)}, which is UNAVAILABLE for "
-                f"{row.expires_at - self.now_ms() // 1000} s more"
-            )
-
-    def _check_rest_after_decline(self, shadow: Shadow, row: Binding) -> None:
-        """I13: a declined address rests for a day, which its row alone does not decide."""
-        until_ms = shadow.true_ms(row.transaction_at) + DECLINED_MS - ROUNDING_MS
-        if row.transaction is Transaction.DECLINE and until_ms > self.now_ms():
-            raise ViolationError(
-                f"I13: {shadow.name} has {format_address(row.address)} for others again "
-                f"{(until_ms - self.now_ms()) // 1000} s too early after it was declined"
-            )
-
-    def acknowledged(
-        self, shadow: Shadow, hardware_address: bytes, address: int, lease_s: int, end_ms: int
-    ) -> None:
-        """I4 and I5, for every ACK that gives a lease, which ends at `end_ms` at the latest."""
-        self.judged["I5 ACK"] += 1
-        row = shadow.rows.get(address)
-        if (
-            row is None
-            or row.hardware_address != hardware_address
-            or shadow.true_ms(row.expires_at) < end_ms - self._slack_ms(lease_s)
-        ):
-            raise ViolationError(
-                f"I5: {shadow.name} has given {format_address(address)} to "
-                f"{hardware_address.hex()} for {lease_s} s, and its disk says {row}"
-            )
-        self._check_lead(shadow, address, lease_s, end_ms)
-
-    def _check_lead(self, shadow: Shadow, address: int, lease_s: int, end_ms: int) -> None:
-        """I4. One that has not pulled yet does not count: it agrees to no poll, so nothing is
-        given away by what it does not know."""
-        group = shadow.group
-        recorded = []
-        for listed in group.members if group else ():
-            other = self.shadows.get(listed.member)
-            if other is None or other is shadow or not other.serving:
-                continue
-            if listed.state in _GONE or not other.knows_its_seat(listed):
-                continue
-            if other.had_applied and self._lacks_what_it_had(other):
-                self.judged["exposed I4"] += 1
-                continue
-            row = other.rows.get(address)
-            recorded.append(other.true_ms(row.potential_expires_at) if row else 0)
-        if not recorded or group is None:
-            return
-        self.judged["I4"] += 1
-        slack_ms = self._slack_ms(2 * lease_s + group.mul_s)
-        bound = max(self.now_ms(), min(recorded)) + group.mul_s * 1000 + slack_ms
-        if end_ms > bound:
-            raise ViolationError(
-                f"I4: {shadow.name} leased {format_address(address)} until {end_ms}, "
-                f"{(end_ms - bound) / 1000:.1f} s past what the others' records allow"
-            )
-
-    def refused(self, shadow: Shadow, client: str, held: Holding | None, at_home: bool) -> None:
-        """I11: a NAK to a client that is inside a lease, on the network of its address."""
-        self.judged["I11"] += 1
-        if held is None or held.client != client:
-            return  # a lease that it remembers is over, and the address another's perhaps
-        if at_home and held.end_ms > self.now_ms():
-            if held.address in self.exposed:
-                self.judged["exposed I11"] += 1
-                return
-            raise ViolationError(
-                f"I11: {shadow.name} sends a NAK to {client}, whose lease on "
-                f"{format_address(held.address)} runs for "
-                f"{(held.end_ms - self.now_ms()) // 1000} s more"
-            )
-
-    def answered_choice(self, shadow: Shadow, client: str, is_chosen: bool) -> None:
-        """I11: a REQUEST that names a server is answered by that one or by nobody."""
-        self.judged["I11 choice"] += 1
-        if not is_chosen:
-            raise ViolationError(
-                f"I11: {shadow.name} answers a REQUEST of {client} that names another server"
-            )
-
-    def ignored(self, shadow: Shadow, what: str, journal: Journal) -> None:
-        """I14: a message that must change nothing has been taken in."""
-        self.judged["I14"] += 1
-        if journal.matters:
-            raise ViolationError(f"I14: {shadow.name} has changed something for {what}: {journal}")
-
-    @staticmethod
-    def _slack_ms(measured_s: int) -> int:
-        return ROUNDING_MS + measured_s * 1000 // DRIFT_DIVISOR
-
-
-def is_alone(group: Group | None) -> bool:
-    return group is not None and len(group.current) == 1
-
-
-_GONE = (MemberState.REMOVED, MemberState.DOWN)
-ITEMS_MAX = 2_000
-"""Items in one container: with at most a few hundred addresses and clients, more is a leak."""
-MESSAGES_BASE = 64
-MESSAGES_A_PEER = 32
-"""Messages that one input may lead to: a Hello, an update and a question for each peer, and aborts
-for what a crash has left behind."""

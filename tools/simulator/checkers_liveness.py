@@ -14,6 +14,7 @@ from agent.model import (
     BindingState,
     MemberRole,
     MemberState,
+    Pool,
     format_address,
 )
 from tools.simulator.checkers import Shadow, ViolationError
@@ -72,7 +73,7 @@ def _keeps_its_lease(sim: Simulation, client: Client) -> bool:
 def check_serving(sim: Simulation) -> None:
     """L6. A store that was lost takes MUL longer; where no member has kept its own, all of them
     wait for the longest lease."""
-    if sim.disks_were_lost or sim.evidence.out or sim.newest_group().generation > 1:
+    if sim.disks_were_lost or sim.evidence.groups.out or sim.newest_group().generation > 1:
         wait_s = sim.parameters.mul_s
         if all(not shadow.serving for shadow in sim.evidence.shadows.values()):
             wait_s = sim.parameters.lease_s
@@ -80,7 +81,7 @@ def check_serving(sim: Simulation) -> None:
     sim.evidence.judged["L6"] += 1
     serving = [member for member in sim.members if member.is_serving()]
     sim.counters["members serving"] += len(serving)
-    current = {one.member for one in sim.newest_group().members} - sim.evidence.out
+    current = {one.member for one in sim.newest_group().members} - sim.evidence.groups.out
     idle = [m.name for m in sim.members if m not in serving and m.member in current]
     if idle:
         raise ViolationError(f"L6: {', '.join(idle)} of the group do not serve")
@@ -93,11 +94,23 @@ def judge_disks(sim: Simulation) -> None:
     members = [member for member in sim.members if member.is_serving()]
     contents = {member.name: member.disk.content() for member in members}
     offsets = {member.name: member.offset_ms for member in members}
+    check_equal_networks(sim, contents)
     check_equal_tables(sim, contents, offsets)
     check_pushed(sim, contents)
     check_one_generation(sim, contents)
     check_conservation(sim, contents)
     check_addresses_return(sim)
+
+
+def check_equal_networks(sim: Simulation, contents: dict[str, Content]) -> None:
+    """L3: and the same pools."""
+    for name, content in contents.items():
+        sim.evidence.judged["L3 pools"] += 1
+        first = next(iter(contents))
+        if content.pools != contents[first].pools:
+            raise ViolationError(
+                f"L3: {first} has the pools {contents[first].pools}, {name} has {content.pools}"
+            )
 
 
 def check_equal_tables(
@@ -185,8 +198,8 @@ def check_conservation(sim: Simulation, contents: dict[str, Content]) -> None:
 def check_addresses_return(sim: Simulation) -> None:
     """L8: what a member that is out had, can be polled for again when its rest is over."""
     now_ms = sim.world.now_ms
-    for address, (until_ms, gone) in sim.evidence.quarantine.items():
-        if gone not in sim.evidence.out or until_ms + HEALED_S * 1000 > now_ms:
+    for address, (until_ms, gone) in sim.evidence.groups.quarantine.items():
+        if gone not in sim.evidence.groups.out or until_ms + HEALED_S * 1000 > now_ms:
             continue
         sim.evidence.judged["L8"] += 1
         for shadow in sim.evidence.shadows.values():
@@ -277,7 +290,7 @@ def judge_stock(sim: Simulation) -> None:
     pool = range(POOL_FIRST, POOL_FIRST + p.pool_size)
     now_ms = sim.world.now_ms
     rest_ms = _rest_after_death_ms(sim)
-    if rest_ms is None:
+    if rest_ms is None or not serving:
         return
     taken: set[int] = set()
     leased: set[int] = set()
@@ -292,10 +305,11 @@ def judge_stock(sim: Simulation) -> None:
                 taken.add(address)
                 leased.add(address)
     shares = {one.name: _share(one, p.pool_size - len(leased)) for one in serving}
-    waiting = {member.name for member in sim.members if member.holds()}
+    lan = Pool(pool[0], pool[-1])
+    waiting = {m.name for m in sim.members if m.holds() or lan not in m.disk.content().pools}
     for name, free in stock.items():
         if name in waiting:
-            continue  # after a loss: it asks for nothing yet
+            continue  # after a loss it asks for nothing yet; nor where it knows of no pool
         sim.evidence.judged["L4"] += 1
         share = shares[name]
         if share >= 4 and free * 4 < share and len(pool) - len(taken) > share:

@@ -23,10 +23,12 @@ from agent.model import (
     AddressRange,
     Ballot,
     Binding,
+    ChangeKind,
     ConfigRecord,
     ConfigRow,
     Group,
     MemberId,
+    Pool,
     StreamId,
 )
 from store import Store
@@ -131,10 +133,12 @@ class Content:
     applied: dict[StreamId, int]
     own_stream: StreamId
     own_acknowledged: int
+    pools: frozenset[Pool] = frozenset()
 
 
 class Disk(Store):
-    """`commits` counts those that wrote; `journal` is the last transaction's, if it committed."""
+    """`commits` counts the transactions that wrote; `journals` are those of them that nobody has
+    taken yet to judge them, in order."""
 
     transaction_type = RecordedTransaction
 
@@ -147,7 +151,11 @@ class Disk(Store):
 
     def __init__(self, engine: Engine, place: str, lock: WriterLock | None) -> None:
         super().__init__(engine, place, lock)
-        self.journal = Journal()
+        self.journals: list[Journal] = []
+
+    def take_journals(self) -> list[Journal]:
+        journals, self.journals = self.journals, []
+        return journals
 
     def write(self) -> AbstractContextManager[Transaction]:
         return _DiskScope(self, super().write())
@@ -156,6 +164,11 @@ class Disk(Store):
         """From now on nothing reaches the platter, whatever fsync says."""
         if self._synced is None:
             self._synced = self.snapshot()
+
+    @property
+    def unsynced(self) -> bytes | None:
+        """What a crash would leave of a disk that lies; None: everything."""
+        return self._synced
 
     def be_honest(self) -> None:
         self._synced = None
@@ -192,6 +205,11 @@ class Disk(Store):
                 {stream: head.applied for stream, head in heads.items() if head.applied},
                 own,
                 heads[own].acknowledged if own in heads else 0,
+                frozenset(
+                    record.row
+                    for record in tx.configuration(ChangeKind.POOL)
+                    if isinstance(record.row, Pool) and not record.deleted
+                ),
             )
 
 
@@ -225,5 +243,5 @@ class _DiskScope(AbstractContextManager[Transaction]):
             raise fault
         self._inner.__exit__(*raised)
         if raised[0] is None:
-            disk.journal = self._journal
+            disk.journals.append(self._journal)
             disk.commits += 1

@@ -194,13 +194,10 @@ def _draw_loss_of_disk(r: random.Random, s: Scope) -> What:
 
 
 def _begin_wipe(sim: Simulation, what: What) -> None:
-    """A new store in the place of the old one, as `dhcpsync init` makes it. Where nobody else has
-    the group, it would be the end of it, and nothing to judge."""
-    if not sim.group_is_kept_without(what["member"]):
-        return
-    member = sim.member(what["member"])
-    member.lose_disk(sim.blank_store(what["member"]), seen=False)
-    sim.evidence.shadows[member.member].group = None
+    """A new store in the place of the old one, as `dhcpsync init` makes it."""
+    member, blank = sim.member(what["member"]), sim.blank_store(what["member"])
+    if sim.may_lose(member, blank):
+        member.lose_disk(blank, seen=False)
 
 
 def _end_down(sim: Simulation, what: What, _state: Any) -> None:
@@ -214,7 +211,8 @@ def _begin_rollback(sim: Simulation, what: What) -> bytes:
 
 def _end_rollback(sim: Simulation, what: What, copy: bytes) -> None:
     member = sim.member(what["member"])
-    member.lose_disk(copy, seen=what["seen"])
+    if sim.may_lose(member, copy):
+        member.lose_disk(copy, seen=what["seen"])
     member.start()
 
 
@@ -294,7 +292,7 @@ def _draw_join(r: random.Random, s: Scope) -> What:
 
 
 def _begin_join(sim: Simulation, what: What) -> None:
-    sim.operator_joins(what["contact"], what["member"])
+    sim.operators.joins(what["contact"], what["member"])
 
 
 def _draw_false_death(r: random.Random, s: Scope) -> What:
@@ -302,11 +300,11 @@ def _draw_false_death(r: random.Random, s: Scope) -> What:
 
 
 def _begin_false_death(sim: Simulation, what: What) -> None:
-    sim.operator_lies(what["contact"], what["member"], keeps_seat=what["keeps_seat"])
+    sim.operators.lies(what["contact"], what["member"], keeps_seat=what["keeps_seat"])
 
 
 def _end_false_death(sim: Simulation, what: What, _state: Any) -> None:
-    sim.operator_readmits(what["contact"], what["member"])
+    sim.operators.readmits(what["contact"], what["member"])
 
 
 def _draw_skew(r: random.Random, s: Scope) -> What:
@@ -315,11 +313,11 @@ def _draw_skew(r: random.Random, s: Scope) -> What:
 
 def _begin_skew(sim: Simulation, what: What) -> None:
     """One member learns another lease time; the others hear of it when they do."""
-    sim.operator_sets_lease(what["member"], what["lease_s"])
+    sim.operators.sets_lease(what["member"], what["lease_s"])
 
 
 def _end_skew(sim: Simulation, what: What, _state: Any) -> None:
-    sim.operator_sets_lease(what["member"], 0)
+    sim.operators.sets_lease(what["member"], 0)
 
 
 def _draw_reserve(r: random.Random, s: Scope) -> What:
@@ -332,11 +330,11 @@ def _draw_reserve(r: random.Random, s: Scope) -> What:
 
 
 def _begin_reserve(sim: Simulation, what: What) -> None:
-    sim.operator_reserves(what["member"], what["client"], what["address"])
+    sim.operators.reserves(what["member"], what["client"], what["address"])
 
 
 def _end_reserve(sim: Simulation, what: What, _state: Any) -> None:
-    sim.operator_reserves(what["member"], what["client"], what["address"], deleted=True)
+    sim.operators.reserves(what["member"], what["client"], what["address"], deleted=True)
 
 
 def _draw_other(r: random.Random, s: Scope) -> What:
@@ -351,26 +349,26 @@ def _begin_death(*, keeps_seat: bool) -> Callable[[Simulation, What], None]:
         member = sim.member(what["member"])
         if member.running:
             member.crash()
-        sim.operator_expels(what["contact"], what["member"], keeps_seat=keeps_seat)
+        sim.operators.expels(what["contact"], what["member"], keeps_seat=keeps_seat)
 
     return begin
 
 
 def _end_death(sim: Simulation, what: What, _state: Any) -> None:
     sim.member(what["member"]).start()
-    sim.operator_readmits(what["contact"], what["member"])
+    sim.operators.readmits(what["contact"], what["member"])
 
 
 def _begin_service(service: Service) -> Callable[[Simulation, What], None]:
     def begin(sim: Simulation, what: What) -> None:
-        sim.operator_orders(what["member"], service)
+        sim.operators.orders(what["member"], service)
 
     return begin
 
 
 def _end_service(sim: Simulation, what: What, _state: Any) -> None:
-    sim.operator_orders(what["member"], Service.RUNNING)
-    sim.operator_readmits(what["contact"], what["member"])
+    sim.operators.orders(what["member"], Service.RUNNING)
+    sim.operators.readmits(what["contact"], what["member"])
 
 
 def _draw_parameters(r: random.Random, s: Scope) -> What:
@@ -379,7 +377,7 @@ def _draw_parameters(r: random.Random, s: Scope) -> What:
 
 
 def _begin_parameters(sim: Simulation, what: What) -> None:
-    sim.operator_sets_mul(what["contact"], what["mul_s"])
+    sim.operators.sets_mul(what["contact"], what["mul_s"])
 
 
 def _draw_weight(r: random.Random, s: Scope) -> What:
@@ -388,7 +386,7 @@ def _draw_weight(r: random.Random, s: Scope) -> What:
 
 
 def _begin_weight(sim: Simulation, what: What) -> None:
-    sim.operator_reweighs(what["contact"], what["member"], what["weight"])
+    sim.operators.reweighs(what["contact"], what["member"], what["weight"])
 
 
 def _draw_rivals(r: random.Random, s: Scope) -> What:
@@ -404,7 +402,7 @@ def _begin_rivals(sim: Simulation, what: What) -> None:
         for contact, mul_s in zip(what["contacts"], pair, strict=True):
             sim.world.after(
                 turn * _RIVALS_PAUSE_MS,
-                lambda c=contact, s=mul_s: sim.operator_sets_mul(c, s),  # type: ignore[misc]
+                lambda c=contact, s=mul_s: sim.operators.sets_mul(c, s),  # type: ignore[misc]
             )
 
 

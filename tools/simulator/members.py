@@ -39,6 +39,7 @@ from tools.simulator.world import Act, World
 REQUEST_TIMEOUT_MS = 2_000
 INTERFACE = 1
 LAN = 198 << 24 | 18 << 16
+LAN_PREFIX = 15
 POOL_FIRST = LAN + 0x1000
 _HELD_MAX = 200
 """Messages that wait for a paused machine: what a socket's buffer takes."""
@@ -52,7 +53,11 @@ class Judge(Protocol):
     """Who is told of everything that a member does; see `tools.simulator.judges`."""
 
     def committed(self, member: SimulatedMember) -> None: ...
-    def started(self, member: SimulatedMember, lost_disk: bool, unseen: bool) -> None: ...
+    def lost(self, member: SimulatedMember) -> None: ...
+    def may_lose(self, member: SimulatedMember, left: bytes) -> bool: ...
+    def booted(self, member: SimulatedMember) -> None: ...
+    def started(self, member: SimulatedMember, unseen: bool) -> None: ...
+    def heard(self, member: SimulatedMember, sender: MemberId) -> None: ...
     def sends(self, member: SimulatedMember, number: int) -> None: ...
     def answered(self, member: SimulatedMember, request: Request, response: Response) -> None: ...
     def served(self, member: SimulatedMember) -> None: ...
@@ -163,6 +168,7 @@ class SimulatedMember:
         if reboot and self._wall_step_ms:
             self.set_clock(self.offset_ms + self._wall_step_ms)
             self._wall_step_ms = 0
+        self._judge.booted(self)
         try:
             self._begin_life()
         except StoreError:
@@ -178,9 +184,10 @@ class SimulatedMember:
         )
         self._server = DhcpServer(self.disk, {INTERFACE: interface})
         self._world.trace(self.name, "started")
-        lost_disk, self.lost_disk = self.lost_disk, False
-        unseen, self.put_back = lost_disk and not self.put_back, False
-        self._judge.started(self, lost_disk, unseen)
+        unseen = self.lost_disk and not self.put_back
+        self.lost_disk = self.put_back = False
+        self._judge.committed(self)
+        self._judge.started(self, unseen)
         self._tick(self._life)
 
     def _begin_life(self) -> None:
@@ -207,7 +214,12 @@ class SimulatedMember:
         self.crash_point = ""
         self._life += 1
         self._world.trace(self.name, "crashed")
-        self.lost_disk |= self.disk.crash()
+        self._judge.committed(self)  # what was durable before the end of an unfinished step
+        left = self.disk.unsynced
+        if left is not None and not self._judge.may_lose(self, left):
+            self.disk.be_honest()
+        if self.disk.crash():
+            self._lose()
 
     def lose_disk(self, content: bytes, *, seen: bool) -> None:
         """The machine stops, and its store is what `content` says when it starts again."""
@@ -215,7 +227,12 @@ class SimulatedMember:
             self.crash()
         self.disk.be_honest()
         self.disk.restore(content)
-        self.lost_disk, self.put_back = True, seen
+        self._lose()
+        self.put_back = seen
+
+    def _lose(self) -> None:
+        self.lost_disk = True
+        self._judge.lost(self)
 
     def pause(self) -> None:
         self._paused = True
@@ -311,6 +328,8 @@ class SimulatedMember:
             if self._hold(lambda: finish(answer)):
                 return None
             open_exchange.clear()
+            if answer is not None:
+                self._judge.heard(self, to)
             response: Response | PeerError | None
             if isinstance(answer, bytes):
                 response = codec.unpack_response(answer, self.now_ms())
@@ -388,6 +407,7 @@ class SimulatedMember:
             return None
         try:
             request = codec.unpack_request(sent, self.now_ms()) if isinstance(sent, bytes) else sent
+            self._judge.heard(self, request.header.sender)
             response = self.answer(request)
         except PacketError as error:
             response = PeerError("malformed", str(error))

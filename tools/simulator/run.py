@@ -21,18 +21,16 @@ from typing import Any
 from agent.dhcp.packet import Reply
 from agent.dhcp.probes import BY_ROUTE, ProbeWish
 from agent.limits import GC_THRESHOLDS, MEMBERS_MAX
-from agent.model import Group, Member, MemberState, Pool, Reservation, Service, Subnet, Transaction
-from agent.port import StoreTransaction
+from agent.model import Group, Pool, Subnet, Transaction
 from agent.sync import messages as m
-from agent.sync.change import Expel, Reweigh
-from agent.sync.change import Parameters as GroupParameters
-from agent.sync.node import Node, Settings
+from agent.sync.node import Settings
 from tools.simulator import checkers_liveness, clients
 from tools.simulator.checkers import Evidence, Shadow, ViolationError
 from tools.simulator.clients import Client
-from tools.simulator.disk import Disk
+from tools.simulator.disk import Disk, Journal
 from tools.simulator.faults import KINDS
-from tools.simulator.members import LAN, POOL_FIRST, SimulatedMember, member_address
+from tools.simulator.members import LAN, LAN_PREFIX, POOL_FIRST, SimulatedMember, member_address
+from tools.simulator.operators import Operators, client_hardware_address, listed
 from tools.simulator.packets import PacketEnd, virtual_time
 from tools.simulator.plan import Fault, Parameters, Plan, Session, draw_plan, drawn
 from tools.simulator.strangers import Liar, bad_messages
@@ -42,13 +40,13 @@ __all__ = ["Parameters", "Result", "Simulation", "drawn", "run", "run_plan"]
 
 _COUNTED = (Transaction.DECLINE, Transaction.CLAIM, Transaction.PROBE, Transaction.CONFLICT)
 _READMITTED_MS = 30_000
-_AGAIN_MS = 10_000
 _SETTLE_S = 20
+_HELLOS = 4
+"""So many Hello intervals without a word, and two members are not in touch."""
 PACKETS_EVERY = 100
 """At level "auto" one seed in so many runs in packets."""
 _WEIGHED_EVERY = 50
 """The memory of a member is weighed with every so many batches of datagrams."""
-_LAN_PREFIX = 15
 _RELAYED = 10 << 24
 _GATEWAY_FIELD = slice(24, 28)
 _HOPS_FIELD = 3
@@ -89,8 +87,14 @@ class Simulation:
         """Addresses that an operator has reserved at some time."""
         self.leases = 0
         self._batches = 0
+        self._watched: list[Journal] | None = None
+        """What is written while a message comes that must change nothing."""
         self.counters: Counter[str] = Counter()
         self.settings = settings_for(p.hello_ms)
+        blindness = self.evidence.blindness
+        blindness.after = self.world.after
+        blindness.ends_ms = p.lease_s * 1000 + _HELLOS * p.hello_ms + _SETTLE_S * 1000
+        blindness.contact_ms = _HELLOS * p.hello_ms
         self.members = [self._make_member(i) for i in range(1, p.members + 1)]
         self.clients: list[Client] = []
         self.liars: list[Liar] = []
@@ -106,6 +110,7 @@ class Simulation:
                     )
                 )  # fmt: skip
         self._active: list[tuple[Fault, Any]] = []
+        self.operators = Operators(self)
 
     def run(self) -> None:
         """Raises ViolationError."""
@@ -118,19 +123,14 @@ class Simulation:
         self.world.run_until(start_ms + self.parameters.seconds * 1000)
         self.heal()
         checkers_liveness.judge(self)
+        for member in self.members:
+            self.evidence.check_complete(member.member, member.disk.commits)
 
     # --- the cluster
 
     def _make_member(self, number: int) -> SimulatedMember:
         p = self.parameters
         disk = Disk.in_memory(member=number, engine_id=listed(number).engine_id)
-        if number <= p.founders:
-            members = tuple(listed(i) for i in range(1, p.founders + 1))
-            with disk.write() as tx:
-                tx.put_group(Group("simulated", 1, p.mul_s, p.lease_s, members))
-                tx.set_serving(True, since=0)
-                if number == 1:
-                    tx.save_configuration([(row, False) for row in self._networks()])
         member = SimulatedMember(
             number, disk, self.world, self.settings, self, self.member_or_none, self._carry,
             self._try_address,
@@ -141,14 +141,19 @@ class Simulation:
             member.set_clock(self.plan.clocks[number - 1])
         shadow = Shadow(number, member.name, lambda: member.offset_ms, lambda: member.running)
         self.evidence.shadows[number] = shadow
-        self.evidence.started(number, disk.content(), lost_disk=True)
-        if shadow.group is not None:
-            self.evidence.generations[1] = shadow.group
+        if number <= p.founders:
+            founders = tuple(listed(i) for i in range(1, p.founders + 1))
+            with disk.write() as tx:
+                tx.put_group(Group("simulated", 1, p.mul_s, p.lease_s, founders))
+                tx.set_serving(True, since=0)
+                if number == 1:
+                    tx.save_configuration([(row, False) for row in self._networks()])
+            self.committed(member)
         return member
 
     def _networks(self) -> list[Subnet | Pool]:
         p = self.parameters
-        rows: list[Subnet | Pool] = [Subnet(LAN, _LAN_PREFIX)]
+        rows: list[Subnet | Pool] = [Subnet(LAN, LAN_PREFIX)]
         rows.append(Pool(POOL_FIRST, POOL_FIRST + p.pool_size - 1))
         for link in range(1, p.links + 1):
             first = relay_address(link) + 15
@@ -173,17 +178,25 @@ class Simulation:
     def blank_store(self, number: int) -> bytes:
         return Disk.in_memory(member=number, engine_id=listed(number).engine_id).snapshot()
 
-    def group_is_kept_without(self, number: int) -> bool:
-        """Whether another member of this one's group has it on its disk, and all that goes with
-        it."""
-        mine = self.evidence.shadows[number].group
-        return mine is None or any(
-            other.number != number
-            and other.serving
-            and other.group is not None
-            and other.group.member(number)
-            for other in self.evidence.shadows.values()
+    def may_lose(self, member: SimulatedMember, left: bytes) -> bool:
+        """Whether a fault may leave `left` on a member's disk: not where the group or its networks
+        would lie nowhere any more, which would be the end of it, and nothing to judge."""
+        copy = Disk.in_memory(member=member.member, engine_id=listed(member.member).engine_id)
+        copy.restore(left)
+        if _holds_networks(copy) or self.shadow(member).group is None:
+            return True
+        return any(
+            other is not member
+            and self.shadow(other).serving
+            and self.shadow(other).is_current()
+            and _holds_networks(other.disk)
+            for other in self.members
         )
+
+    def newest_group(self) -> Group:
+        group = self.evidence.groups.newest()
+        assert group is not None
+        return group
 
     @property
     def disks_were_lost(self) -> bool:
@@ -201,15 +214,27 @@ class Simulation:
     # --- judging: what `members.Judge` asks for
 
     def committed(self, member: SimulatedMember) -> None:
-        journal = member.disk.journal
-        for row in journal.bindings:
-            if row.transaction in _COUNTED:
-                self.counters[f"rows {row.transaction.name}"] += 1
-        if journal.matters:
+        """Judge every transaction that the member's disk has committed since."""
+        for journal in member.disk.take_journals():
+            for row in journal.bindings:
+                if row.transaction in _COUNTED:
+                    self.counters[f"rows {row.transaction.name}"] += 1
+            if self._watched is not None:
+                self._watched.append(journal)
             self.evidence.committed(member.member, journal)
 
-    def started(self, member: SimulatedMember, lost_disk: bool, unseen: bool) -> None:
-        self.evidence.started(member.member, member.disk.content(), lost_disk, unseen)
+    def lost(self, member: SimulatedMember) -> None:
+        self.evidence.lost(member.member, member.disk.content())
+
+    def booted(self, member: SimulatedMember) -> None:
+        self.evidence.booted(member.member, member.disk.content())
+
+    def started(self, member: SimulatedMember, unseen: bool) -> None:
+        self.evidence.started(member.member, unseen=unseen)
+
+    def heard(self, member: SimulatedMember, sender: int) -> None:
+        if self.evidence.blindness:
+            self.evidence.blindness.hear(member.member, sender)
 
     def sends(self, member: SimulatedMember, number: int) -> None:
         self.evidence.sends(self.shadow(member), number, member.disk.writing)
@@ -412,112 +437,9 @@ class Simulation:
             member.resume()
             member.start()
         for after_ms in range(0, _READMITTED_MS, 5_000):
-            self.world.after(after_ms, self._readmit)
+            self.world.after(after_ms, self.operators.readmit_all)
 
-    # --- operators and strangers
-
-    def operator_joins(self, contact: int, joining: int) -> None:
-        group = self.evidence.shadows[contact].group
-        known = group.member(joining) if group is not None else None
-        if group is not None and (known is None or known.state is MemberState.REMOVED):
-            self.member(contact).propose_join(listed(joining))
-
-    def operator_readmits(self, contact: int, member: int) -> None:
-        """Let a member in again that was taken out, where that is done at all in this run."""
-        if self.parameters.readmits:
-            self.operator_joins(contact, member)
-
-    def operator_expels(self, contact: int, member: int, *, keeps_seat: bool) -> None:
-        """An operator makes sure that the member is dead, and says so again and again until it is
-        out or runs again. He forces it only where no majority could ever be had, and not at a
-        member that he has called dead before: that would be force on both sides."""
-
-        def say(tries: int) -> object:
-            group = self.evidence.shadows[contact].group
-            known = group.member(member) if group is not None else None
-            if group is None or known is None or not known.is_current:
-                return None
-            if self.member(member).running or not tries or contact in self.evidence.out:
-                return None
-            force = len(group.current) == 2
-            self.last_death_ms = self.world.now_ms
-            self.member(contact).ask_operator(
-                lambda node, tx, now_ms: node.propose(
-                    tx, Expel(member, keeps_seat), "operator", force, now_ms
-                )
-            )
-            self.world.after(10_000, lambda: say(tries - 1))
-            return None
-
-        self.world.after(5_000, lambda: say(6))
-
-    def newest_group(self) -> Group:
-        groups = [s.group for s in self.evidence.shadows.values() if s.group is not None]
-        return max(groups, key=lambda group: group.generation)
-
-    def operator_lies(self, contact: int, member: int, *, keeps_seat: bool) -> None:
-        """An operator calls a member dead that runs, and forces it."""
-        self.member(contact).ask_operator(
-            lambda node, tx, now_ms: node.propose(
-                tx, Expel(member, keeps_seat), "operator", True, now_ms
-            )
-        )
-
-    def operator_orders(self, member: int, service: Service) -> None:
-        self.member(member).ask_operator(
-            lambda node, tx, now_ms: node.set_service(tx, service, now_ms)
-        )
-
-    def operator_sets_mul(self, contact: int, mul_s: int) -> None:
-        self.member(contact).ask_operator(
-            lambda node, tx, now_ms: node.propose(
-                tx, GroupParameters(mul_s=mul_s), "operator", False, now_ms
-            )
-        )
-
-    def operator_reweighs(self, contact: int, member: int, weight: int) -> None:
-        self.member(contact).ask_operator(
-            lambda node, tx, now_ms: node.propose(
-                tx, Reweigh(member, weight), "operator", False, now_ms
-            )
-        )
-
-    def _readmit(self) -> object:
-        """After healing an operator lets everybody in again, and ends every pause."""
-        for member in self.members:
-            self.operator_orders(member.member, Service.RUNNING)
-            for contact in self.members:
-                if contact is not member:
-                    self.operator_readmits(contact.member, member.member)
-        return None
-
-    def operator_sets_lease(self, contact: int, lease_s: int) -> None:
-        """Another lease time for the LAN (0: the group's), by a SET at one member."""
-
-        def set_lease(node: Node, tx: StoreTransaction, _now_ms: int) -> None:
-            tx.save_configuration([(Subnet(LAN, _LAN_PREFIX, lease_s), False)])
-            node.notice_store_change()
-
-        self.member(contact).ask_operator(set_lease)
-
-    def operator_reserves(
-        self, contact: int, client: int, offset: int, *, deleted: bool = False
-    ) -> None:
-        """An address of the LAN's pool, for a client's hardware address, or no more."""
-        hardware_address = client_hardware_address(client)
-        self.reserved.add(POOL_FIRST + offset)
-        row = Reservation(POOL_FIRST + offset, b"\x00\x01" + hardware_address)
-
-        def reserve(node: Node, tx: StoreTransaction, _now_ms: int) -> None:
-            tx.save_configuration([(row, deleted)])
-            node.notice_store_change()
-
-        refused = self.member(contact).ask_operator(reserve)
-        if deleted and refused:  # a full disk, a member that does not run: it is tried again
-            self.world.after(
-                _AGAIN_MS,
-                lambda: self.operator_reserves(contact, client, offset, deleted=True),
-            )
+    # --- what comes from outside
 
     def lose_row(self, number: int, which: int) -> None:
         """A row that another member wrote is gone from a disk, and nothing tells it: what its
@@ -542,12 +464,10 @@ class Simulation:
         if group is None or not others or not member.running:
             return
         for why, data in bad_messages(salt, group, others[salt % len(others)]):
-            before = member.disk.commits
+            self._watched = []
             member.take_request(data, lambda _: None)
-            if member.disk.commits != before:
-                self.evidence.ignored(shadow, why, member.disk.journal)
-            else:
-                self.evidence.judged["I14"] += 1
+            written, self._watched = self._watched, None
+            self.evidence.ignored(shadow, why, written)
 
 
 def contents_of(*roots: object) -> dict[str, int]:
@@ -576,8 +496,10 @@ def contents_of(*roots: object) -> dict[str, int]:
     return found
 
 
-def client_hardware_address(number: int) -> bytes:
-    return bytes([2, 1, 0, 0, number >> 8, number & 255])
+def _holds_networks(disk: Disk) -> bool:
+    """Whether a disk has a group and the networks that it serves."""
+    content = disk.content()
+    return content.group is not None and bool(content.pools)
 
 
 def relay_address(link: int) -> int:
@@ -600,11 +522,6 @@ def settings_for(hello_ms: int) -> Settings:
         poll_retry_ms=usual.poll_retry_ms * max(1, slower // 4),
         poll_retry_max_ms=usual.poll_retry_max_ms * max(1, slower // 8),
     )
-
-
-def listed(number: int) -> Member:
-    engine_id = bytes([128, 0, 126, 217, 4, number])
-    return Member(number, f"m{number}", member_address(number), 161, engine_id)
 
 
 def _tuple(value: Any) -> Any:
