@@ -296,7 +296,8 @@ class Membership:
         heads = tx.streams()
         for to in turn[: min(len(numbers), situation.settings.hello_peers)]:
             # Before it is confirmed it also asks what that one remembers of its store.
-            asks_all = situation.is_current and situation.unconfirmed
+            doubts = situation.unconfirmed or not situation.certain
+            asks_all = situation.is_current and doubts
             commit = self._commit_to(tx, to, heads) if asks_all else None
             situation.send(to, commit or m.GroupQuery(situation.header()))
             self._asked_last = to
