@@ -2,7 +2,7 @@
 # make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
 # make test      linters, strict types, every test
 # make model     every state of small models of the protocol, with each rule on and off
-# make night     simulated days of groups of 2 to 16, for an hour
+# make night     new simulated days of groups of 2 to 16, for an hour (BASE=N: those of N again)
 # make mutants   take rules out of the code one by one; each must be noticed
 # make clean     takes away what the others made
 
@@ -18,6 +18,10 @@ export DHCPSYNC_MIB_BASE
 
 # `make demo --keep` reaches make as its own -k (--keep-going), and means the same as KEEP=1 here.
 KEEP ?= $(findstring k,$(firstword -$(filter-out --%,$(MAKEFLAGS))))
+
+# Which seeds `make night` runs; "fresh" draws a base each time and prints it.
+BASE ?= fresh
+MINUTES ?= 60
 
 .PHONY: help install packages demo model mutants night test lint types pytest clean
 
@@ -48,7 +52,8 @@ model: install
 	$(BIN)/dhcpsync model
 
 night: install
-	$(BIN)/dhcpsync simulate --members 2..16 --seeds 1..1000 --hours 24 --level auto --minutes 60
+	$(BIN)/dhcpsync simulate --members mix --seeds 1..100000 --base $(BASE) --hours 12 --level auto \
+	    --world drawn --minutes $(MINUTES) --out simulated
 
 mutants: install
 	$(BIN)/python -m tests.sim.mutate

@@ -51,7 +51,8 @@ def _ten_leases(scope: Scope) -> int:
 class Kind:
     """`weight` 0: drawn only where `--faults` names it. `share`: in how many of the runs it may
     happen at all. `least_members`: a group smaller than that cannot have it. `loses_disk`:
-    afterwards the member's store may be behind."""
+    afterwards the member's store may be behind. `restarts`: a member starts when it ends, perhaps
+    with its machine (`reboot`)."""
 
     name: str
     draw: Callable[[random.Random, Scope], What]
@@ -62,6 +63,7 @@ class Kind:
     least_members: int = 1
     longest_ms: Callable[[Scope], int] = _ten_leases
     loses_disk: bool = False
+    restarts: bool = False
 
 
 # --- partitions: directed pairs of names, so that shrinking and people see what is cut
@@ -171,7 +173,7 @@ def _draw_member(r: random.Random, s: Scope) -> What:
 
 def _draw_crash(r: random.Random, s: Scope) -> What:
     points = ["now", "now", "before commit", "before reply", "before push"]
-    return {"member": r.choice(s.members), "point": r.choice(points), "reboot": False}
+    return {"member": r.choice(s.members), "point": r.choice(points)}
 
 
 def _begin_crash(sim: Simulation, what: What) -> None:
@@ -201,7 +203,7 @@ def _begin_wipe(sim: Simulation, what: What) -> None:
 
 
 def _end_down(sim: Simulation, what: What, _state: Any) -> None:
-    sim.member(what["member"]).start()
+    sim.member(what["member"]).start(reboot=what.get("reboot", False))
 
 
 def _begin_rollback(sim: Simulation, what: What) -> bytes:
@@ -213,7 +215,7 @@ def _end_rollback(sim: Simulation, what: What, copy: bytes) -> None:
     member = sim.member(what["member"])
     if sim.may_lose(member, copy):
         member.lose_disk(copy, seen=what["seen"])
-    member.start()
+    member.start(reboot=what.get("reboot", False))
 
 
 def _begin_lie(sim: Simulation, what: What) -> None:
@@ -226,7 +228,7 @@ def _end_lie(sim: Simulation, what: What, _state: Any) -> None:
     if member.running:
         member.crash()
     member.put_back = member.lost_disk and what["seen"]
-    member.start()
+    member.start(reboot=what.get("reboot", False))
 
 
 def _begin_pause(sim: Simulation, what: What) -> None:
@@ -355,7 +357,7 @@ def _begin_death(*, keeps_seat: bool) -> Callable[[Simulation, What], None]:
 
 
 def _end_death(sim: Simulation, what: What, _state: Any) -> None:
-    sim.member(what["member"]).start()
+    sim.member(what["member"]).start(reboot=what.get("reboot", False))
     sim.operators.readmits(what["contact"], what["member"])
 
 
@@ -483,10 +485,19 @@ KINDS: dict[str, Kind] = {
             _end_storm,
         ),
         Kind("clog", _draw_clog, _begin_clog, _end_clog, longest_ms=lambda s: 2 * s.mul_ms),
-        Kind("crash", _draw_crash, _begin_crash, _end_crash, weight=4),
-        Kind("wipe", _draw_loss_of_disk, _begin_wipe, _end_down, loses_disk=True),
-        Kind("rollback", _draw_loss_of_disk, _begin_rollback, _end_rollback, loses_disk=True),
-        Kind("lost-writes", _draw_loss_of_disk, _begin_lie, _end_lie, loses_disk=True),
+        Kind("crash", _draw_crash, _begin_crash, _end_crash, weight=4, restarts=True),
+        Kind("wipe", _draw_loss_of_disk, _begin_wipe, _end_down, loses_disk=True, restarts=True),
+        Kind(
+            "rollback",
+            _draw_loss_of_disk,
+            _begin_rollback,
+            _end_rollback,
+            loses_disk=True,
+            restarts=True,
+        ),
+        Kind(
+            "lost-writes", _draw_loss_of_disk, _begin_lie, _end_lie, loses_disk=True, restarts=True
+        ),
         Kind("pause", _draw_member, _begin_pause, _end_pause, longest_ms=lambda s: 2 * s.mul_ms),
         Kind("full-disk", _draw_member, _begin_full, _end_full),
         Kind("slow-disk", _draw_slow, _begin_slow, _end_slow),
@@ -509,6 +520,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_death(keeps_seat=False),
             _end_death,
+            restarts=True,
             share=_SELDOM,
             least_members=2,
         ),
@@ -517,6 +529,7 @@ KINDS: dict[str, Kind] = {
             _draw_other,
             _begin_death(keeps_seat=True),
             _end_death,
+            restarts=True,
             share=_SELDOM,
             least_members=2,
         ),

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
@@ -31,9 +29,11 @@ from rich.progress import (
 
 from agent.limits import MEMBERS_MAX
 from tools.console import plain_console
+from tools.simulator.directed import DIRECTED, DRAWN
 from tools.simulator.faults import KINDS
 from tools.simulator.plan import Parameters, Plan, drawn
-from tools.simulator.run import Result, run, run_plan
+from tools.simulator.run import PAIRS, Result, run, run_plan
+from tools.simulator.sampling import FRESH, MIX, commit, fresh_base, members_of
 from tools.simulator.shrink import shrink
 
 LEVELS = ("objects", "packets", "auto")
@@ -45,10 +45,21 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="Simulate a cluster under faults, seed by seed, and judge every event.",
     )
     parser.add_argument(
-        "--members", default="3", metavar="N|A..B",
-        help="2..16, default 3; of A..B each seed has another number, in turn",
+        "--members", default="3", metavar="N|A..B|mix",
+        help="2..16, default 3; of A..B each seed has another number, in turn; mix: half of the "
+        "seeds have 2, a quarter has 3, the rest has 4 to 16",
     )  # fmt: skip
     parser.add_argument("--seeds", default="1..20", metavar="A..B", help="default 1..20")
+    parser.add_argument(
+        "--base", default="0", metavar="N|fresh",
+        help="added to each seed; fresh: another number each time, which is printed. Default 0",
+    )  # fmt: skip
+    parser.add_argument(
+        "--world", choices=(*DIRECTED, DRAWN), default="",
+        help="faults that belong together beside fewer others; drawn: in every other seed, and the "
+        "Hello of production in a few. Default: none",
+    )  # fmt: skip
+    parser.add_argument("--stop", action="store_true", help="begin no seed after a failure")
     parser.add_argument(
         "--minutes", type=float, default=0.0,
         help="begin no seed any more after so long; default: all seeds are run",
@@ -72,10 +83,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    options.members = _range(parser, "--members", options.members)
-    if not 1 <= options.members[0] <= options.members[-1] <= MEMBERS_MAX:
-        parser.error(f"--members: must be within 1..{MEMBERS_MAX}")
-    options.seeds = _range(parser, "--seeds", options.seeds)
+    _check_sampling(parser, options)
     if options.minutes < 0:
         parser.error("--minutes must not be less than 0")
     if options.hours <= 0 or options.clients < 0 or options.jobs < 1:
@@ -85,6 +93,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     except (OSError, ValueError, KeyError, TypeError) as error:
         parser.error(str(error))
     return options
+
+
+def _check_sampling(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    told = options.members
+    options.members = None if told == MIX else _range(parser, "--members", told)
+    if options.members and not 1 <= options.members[0] <= options.members[-1] <= MEMBERS_MAX:
+        parser.error(f"--members: must be within 1..{MEMBERS_MAX}")
+    seeds = _range(parser, "--seeds", options.seeds)
+    try:
+        options.base = fresh_base() if options.base == FRESH else int(options.base)
+    except ValueError:
+        parser.error(f"--base {options.base}: expected a number or {FRESH}")
+    options.seeds = range(seeds.start + options.base, seeds.stop + options.base)
+    # How the same seed is run again, but for its number.
+    options.again = f"dhcpsync simulate --members {told} --hours {options.hours:g}"
+    for name, usual in (("clients", 0), ("faults", "all"), ("level", "objects"), ("world", "")):
+        value = getattr(options, name)
+        options.again += f" --{name} {value}" if value != usual else ""
 
 
 def _range(parser: argparse.ArgumentParser, name: str, text: str) -> range:
@@ -99,16 +125,16 @@ def _range(parser: argparse.ArgumentParser, name: str, text: str) -> range:
 
 
 class _Work:
-    """What to do with a seed; goes to other processes. `members`: how many, in turn."""
+    """What to do with a seed; goes to other processes. `members`: see `members_of`."""
 
-    def __init__(self, parameters: Parameters, members: range, plan: Plan | None) -> None:
+    def __init__(self, parameters: Parameters, members: range | None, plan: Plan | None) -> None:
         self.parameters = parameters
         self.members = members
         self.plan = plan
 
     def __call__(self, seed: int) -> Result:
         if self.plan is None:
-            members = self.members[seed % len(self.members)]
+            members = members_of(seed, self.members)
             return run(seed, replace(self.parameters, members=members))
         return run_plan(Plan.from_json({**self.plan.to_json(), "seed": seed}))
 
@@ -129,8 +155,8 @@ def _work(options: argparse.Namespace) -> _Work:
             if name not in KINDS:
                 raise ValueError(f"--faults {name}: is not one of {', '.join(KINDS)}")
     parameters = drawn(
-        options.members[0], round(options.hours * 3600), clients=options.clients, faults=kinds,
-        level=options.level,
+        2, round(options.hours * 3600), clients=options.clients, faults=kinds,
+        level=options.level, world=options.world,
     )  # fmt: skip
     return _Work(parameters, options.members, None)
 
@@ -138,6 +164,12 @@ def _work(options: argparse.Namespace) -> _Work:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     console = plain_console(stderr=True)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    if options.base:
+        say(f"seeds {options.seeds[0]}..{options.seeds[-1]}, base {options.base}")
     started = time.monotonic()
     results: list[Result] = []
     with Progress(
@@ -150,20 +182,21 @@ def main(arguments: list[str]) -> int:
             results.append(result)
             _show_rate(progress, task, results, time.monotonic() - started)
             if result.violation:
-                console.print(
-                    f"seed {result.seed}: {result.violation}", highlight=False, soft_wrap=True
-                )
+                say(f"seed {result.seed}: {result.violation}")
                 if options.replay is None:
-                    where = write_failure(result, options.shrink, options.out)
-                    console.print(
-                        f"  again: dhcpsync simulate --replay {where}",
-                        highlight=False,
-                        soft_wrap=True,
-                    )
+                    say(f"  seed again: {options.again} --seeds {result.seed}")
+                if options.stop:
+                    break
     results.sort(key=lambda result: result.seed)
-    members = [result.members for result in results]
-    _report(results, members, time.monotonic() - started, as_json=options.json)
-    return 1 if any(result.violation for result in results) else 0
+    wall_s = time.monotonic() - started
+    failures = [result for result in results if result.violation]
+    for result in failures if options.replay is None else ():
+        where = write_failure(result, options.shrink, options.out)
+        say(f"  again: dhcpsync simulate --replay {where}")
+    _report(results, wall_s, as_json=options.json)
+    if failures:
+        say(f"failed: {' '.join(str(result.seed) for result in failures)}")
+    return 1 if failures else 0
 
 
 def _show_rate(progress: Progress, task: TaskID, results: list[Result], wall_s: float) -> None:
@@ -225,26 +258,18 @@ def read_plan(path: Path) -> Plan:
         raise ValueError(f"{path}: is no plan of `dhcpsync simulate`: {error!r}") from error
 
 
-def commit() -> str:
-    """The commit of the checkout that this runs from, or the version of the package."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
-        return version("dhcpsync")
-    return found.stdout.strip() or version("dhcpsync")
-
-
 # --- figures
 
 
-def _report(results: list[Result], members: list[int], wall_s: float, *, as_json: bool) -> None:
+def _report(results: list[Result], wall_s: float, *, as_json: bool) -> None:
+    members = [result.members for result in results]
     events = sum(result.events for result in results)
     cpu_s = sum(result.cpu_s for result in results)
     simulated_s = sum(result.simulated_s for result in results)
+    hours: Counter[int] = Counter()
+    for result in results:
+        hours[result.members] += result.simulated_s
+    by_members = {number: round(total / 3600, 1) for number, total in sorted(hours.items())}
     figures = {
         "seeds": len(results),
         "members": f"{min(members)}..{max(members)}" if len({*members}) > 1 else members[0],
@@ -261,12 +286,14 @@ def _report(results: list[Result], members: list[int], wall_s: float, *, as_json
     }
     if as_json:
         told = [asdict(result) for result in results]
-        json.dump({**figures, "results": told}, sys.stdout)
+        json.dump({**figures, "hours_by_members": by_members, "results": told}, sys.stdout)
         sys.stdout.write("\n")
         return
     for name, value in figures.items():
         sys.stdout.write(f"{name.replace('_', ' '):16} {value}\n")
-    judged: Counter[str] = Counter()
+    for number, total in by_members.items():
+        sys.stdout.write(f"  {f'hours of {number} members':24} {total}\n")
+    judged: Counter[str] = Counter(dict.fromkeys(PAIRS, 0))
     for result in results:
         judged.update(result.counters)
     for name, value in sorted(judged.items()):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tools.simulator.run import Simulation
 
 _AGAIN_MS = 10_000
+ORDERED_WHILE_RECOVERING = "pair told to decide while recovering"
+TOLD_TO_GO_BESIDE = "pair told to go while another goes"
+_GOING = (Service.SHUTDOWN, Service.LEAVING)
 
 
 class Operators:
@@ -29,6 +32,7 @@ class Operators:
         group = self._sim.evidence.shadows[contact].group
         known = group.member(joining) if group is not None else None
         if group is not None and (known is None or known.state is MemberState.REMOVED):
+            self._note_order(contact)
             self._sim.member(contact).propose_join(listed(joining))
 
     def readmits(self, contact: int, member: int) -> None:
@@ -84,11 +88,28 @@ class Operators:
         )
 
     def orders(self, member: int, service: Service) -> None:
+        if service in _GOING:
+            self._sim.counters[TOLD_TO_GO_BESIDE] += self._another_goes(member)
         self._sim.member(member).ask_operator(
             lambda node, tx, now_ms: node.set_service(tx, service, now_ms)
         )
 
+    def _another_goes(self, member: int) -> bool:
+        for other in self._sim.members:
+            with other.disk.read() as tx:
+                going = tx.local().service in _GOING
+            if other.member != member and going and self._sim.shadow(other).is_current():
+                return True
+        return False
+
+    def _note_order(self, contact: int) -> None:
+        """An order to change the group reaches a member that may have forgotten what it said."""
+        with self._sim.member(contact).disk.read() as tx:
+            local = tx.local()
+        self._sim.counters[ORDERED_WHILE_RECOVERING] += bool(local.recovery or local.unconfirmed)
+
     def sets_mul(self, contact: int, mul_s: int) -> None:
+        self._note_order(contact)
         self._sim.member(contact).ask_operator(
             lambda node, tx, now_ms: node.propose(
                 tx, GroupParameters(mul_s=mul_s), "operator", False, now_ms
@@ -96,6 +117,7 @@ class Operators:
         )
 
     def reweighs(self, contact: int, member: int, weight: int) -> None:
+        self._note_order(contact)
         self._sim.member(contact).ask_operator(
             lambda node, tx, now_ms: node.propose(
                 tx, Reweigh(member, weight), "operator", False, now_ms

@@ -12,8 +12,12 @@ import random
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from tools.simulator import directed
 from tools.simulator.faults import KINDS, Scope
 
+_REBOOT_SHARE = 0.4
+_BESIDE = 6
+"""In a directed world other faults come so many times less often."""
 CLOCKS_MS = (0, 0, 900, -1_500, 2_500, 30_000, -3_600_000, 86_400_000)
 """How far members' clocks are out, where they are."""
 
@@ -42,6 +46,8 @@ class Parameters:
     readmits: int = 1
     """Whether operators let in again whom they took out; 0: who is out stays out."""
     level: str = "objects"
+    world: str = ""
+    """One of `tools.simulator.directed`, or "drawn"."""
     stay_leases: float = 4
     """How long a client stays, on average, in leases; and how long it is away then."""
     away_leases: float = 0.67
@@ -117,12 +123,17 @@ class Plan:
         for fault in faults:
             if fault.name not in KINDS:
                 raise ValueError(f"fault {fault.name!r} is not one of {', '.join(KINDS)}")
+        if given.get("world") not in (None, "", *directed.DIRECTED):
+            raise ValueError(
+                f"world {given['world']!r} is not one of {', '.join(directed.DIRECTED)}"
+            )
         weather, clocks = dict(data["weather"]), list(data["clocks"])
         return cls(data["seed"], Parameters(**given), weather, clocks, clients, faults)
 
 
 def settle_parameters(seed: int, p: Parameters) -> Parameters:
     """Draw what the parameters leave open."""
+    p = directed.settle(seed, p)
     r = random.Random(f"parameters of {seed}")
     lease_s = r.choice([900, 1800, 3600])
     mul_s = r.choice([120, 300, 600])
@@ -133,6 +144,8 @@ def settle_parameters(seed: int, p: Parameters) -> Parameters:
     links = r.choice([0, 1, 2])
     dishonest = r.choice([0, 0, 1, 2])
     readmits = r.choice([0, 1, 1])
+    if p.world and directed.DIRECTED[p.world].founders:
+        p = replace(p, joiners=p.members - directed.DIRECTED[p.world].founders)
     return replace(
         p,
         lease_s=p.lease_s or lease_s,
@@ -153,13 +166,17 @@ def draw_plan(seed: int, parameters: Parameters) -> Plan:
     plan = Plan(seed, p, {})
     plan.clients = [_draw_client(seed, number, p) for number in range(p.clients + p.dishonest)]
     scope = Scope(p)
-    plan.faults += _draw_joins(r, p)
+    if not p.world or not directed.DIRECTED[p.world].founders:
+        plan.faults += _draw_joins(r, p)
     plan.clocks = [0] * p.members
     if p.faults is True and r.random() < 0.4:
         plan.clocks = [r.choice(CLOCKS_MS) for _ in range(p.members)]
     if p.faults:
         plan.weather = _draw_weather(r)
         plan.faults += _draw_faults(r, p, scope)
+    if p.world:
+        plan.faults += directed.draw(seed, p, Fault)
+    _draw_reboots(seed, plan)
     plan.faults.sort(key=lambda fault: fault.at_ms)
     return Plan.from_json(json.loads(json.dumps(plan.to_json())))
 
@@ -202,18 +219,32 @@ def _draw_joins(r: random.Random, p: Parameters) -> list[Fault]:
     return faults
 
 
+def _draw_reboots(seed: int, plan: Plan) -> None:
+    """Whether a machine boots with its process, so that its clock is read anew. Drawn apart from
+    the faults, which stay what they were before there were reboots."""
+    r = random.Random(f"reboots of {seed}")
+    for fault in plan.faults:
+        if KINDS[fault.name].restarts:
+            fault.what["reboot"] = r.random() < _REBOOT_SHARE
+
+
 def _draw_faults(r: random.Random, p: Parameters, scope: Scope) -> list[Fault]:
     """A subset of the kinds, with rates of their own."""
     possible = [kind for kind in KINDS.values() if kind.weight and p.members >= kind.least_members]
-    if isinstance(p.faults, tuple):
+    named = p.faults if isinstance(p.faults, tuple) else ()
+    if p.world:
+        named = directed.DIRECTED[p.world].kinds
+    if named:
         able = [kind for kind in KINDS.values() if p.members >= kind.least_members]
-        possible = [kind for kind in able if kind.name in p.faults]
+        possible = [kind for kind in able if kind.name in named]
     else:
         possible = [kind for kind in possible if r.random() < kind.share] or possible
     if not possible:
         return []
     weights = [(kind.weight or 1) * r.choice([1, 1, 3]) for kind in possible]
     gap_ms = max(45_000, p.lease_s * r.choice([200, 400, 800]))
+    if p.world and directed.DIRECTED[p.world].draw is not None:
+        gap_ms *= _BESIDE
     faults: list[Fault] = []
     at = 0
     while True:

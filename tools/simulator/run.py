@@ -30,7 +30,13 @@ from tools.simulator.clients import Client
 from tools.simulator.disk import Disk, Journal
 from tools.simulator.faults import KINDS
 from tools.simulator.members import LAN, LAN_PREFIX, POOL_FIRST, SimulatedMember, member_address
-from tools.simulator.operators import Operators, client_hardware_address, listed
+from tools.simulator.operators import (
+    ORDERED_WHILE_RECOVERING,
+    TOLD_TO_GO_BESIDE,
+    Operators,
+    client_hardware_address,
+    listed,
+)
 from tools.simulator.packets import PacketEnd, virtual_time
 from tools.simulator.plan import Fault, Parameters, Plan, Session, draw_plan, drawn
 from tools.simulator.strangers import Liar, bad_messages
@@ -43,6 +49,10 @@ _READMITTED_MS = 30_000
 _SETTLE_S = 20
 _HELLOS = 4
 """So many Hello intervals without a word, and two members are not in touch."""
+SET_BACK_PAST_CHANGE = "pair set back past a change of the group"
+STARTED_ALONE = "pair started alone in its group"
+PAIRS = (SET_BACK_PAST_CHANGE, STARTED_ALONE, ORDERED_WHILE_RECOVERING, TOLD_TO_GO_BESIDE)
+"""What hurts is the pair: of each there must be some over a night."""
 PACKETS_EVERY = 100
 """At level "auto" one seed in so many runs in packets."""
 _WEIGHED_EVERY = 50
@@ -224,12 +234,18 @@ class Simulation:
             self.evidence.committed(member.member, journal)
 
     def lost(self, member: SimulatedMember) -> None:
-        self.evidence.lost(member.member, member.disk.content())
+        content, former = member.disk.content(), self.shadow(member).group
+        if former is not None and content.group is not None and content.group != former:
+            self.counters[SET_BACK_PAST_CHANGE] += 1
+        self.evidence.lost(member.member, content)
 
     def booted(self, member: SimulatedMember) -> None:
         self.evidence.booted(member.member, member.disk.content())
 
     def started(self, member: SimulatedMember, unseen: bool) -> None:
+        group = self.shadow(member).group
+        if group is not None and len(group.current) == 1 < self.parameters.members:
+            self.counters[STARTED_ALONE] += 1
         self.evidence.started(member.member, unseen=unseen)
 
     def heard(self, member: SimulatedMember, sender: int) -> None:
@@ -521,6 +537,9 @@ def settings_for(hello_ms: int) -> Settings:
         digest_ms=usual.digest_ms * max(1, slower // 4),
         poll_retry_ms=usual.poll_retry_ms * max(1, slower // 4),
         poll_retry_max_ms=usual.poll_retry_max_ms * max(1, slower // 8),
+        witness_ms=usual.witness_ms * slower,
+        wish_ms=usual.wish_ms * max(1, slower // 4),
+        depart_ms=usual.depart_ms * max(1, slower // 4),
     )
 
 
