@@ -14,7 +14,8 @@ from agent.sync import verdict
 from tools.simulator.main import main, read_plan, write_failure
 from tools.simulator.packets import virtual_time
 from tools.simulator.plan import CLOCKS_MS, Fault, Plan, draw_plan, drawn
-from tools.simulator.run import Parameters, Simulation, run, run_plan
+from tools.simulator.run import Parameters, Result, Simulation, run, run_plan
+from tools.simulator.shrink import cause
 
 SEEDS = range(1, 13)
 
@@ -126,6 +127,33 @@ def test_failure_is_shrunk_and_replays(
     assert told["violation"] in capsys.readouterr().err
     monkeypatch.undo()
     assert main(["--replay", str(where), "--jobs", "1"]) == 0
+
+
+def fail(violation: str, group_event: str = "parameters") -> Result:
+    return Result(1, 2, violation, "", 0, 0, 0, 0, 0, group_event=group_event)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (fail("I9: generation 7 is Group(x) at m2 and Group(y) elsewhere"), True),
+        (fail("I9: m1, set back and not told of it, and m2 hold two lineages"), False),
+        (fail("I9: generation 3 is Group(x) at m1 and Group(y) elsewhere", "DOWN clean"), False),
+        (fail("I6: generation 3 is Group(x) at m1 and Group(y) elsewhere"), False),
+    ],
+)
+def test_a_smaller_plan_counts_where_the_cause_is_the_same(other: Result, same: bool) -> None:
+    found = fail("I9: generation 3 is Group(x) at m1 and Group(y) elsewhere")
+    assert (cause(other) == cause(found)) is same
+
+
+def test_a_cause_does_not_depend_on_who_is_concerned() -> None:
+    assert cause(fail("L6: m1, m3 of the group do not serve")) == cause(
+        fail("L6: m12 of the group do not serve")
+    )
+    assert cause(fail("L3: m1 and m2 differ in 198.18.0.1: state")) == cause(
+        fail("L3: m3 and m2 differ in 10.0.0.1: epoch")
+    )
 
 
 def test_command_reports_and_exits_by_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:

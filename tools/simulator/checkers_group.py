@@ -35,6 +35,8 @@ class GroupEvidence:
         self._blind = blind
         self._from: dict[Group, Group | None] = {}
         """From which value each was decided."""
+        self.last_event = ""
+        """What last happened to the group, in words without numbers."""
         self._blindly: set[Group] = set()
         """Values that a member decided that did not know that its store was put back."""
         self.quarantine: dict[int, tuple[int, int]] = {}
@@ -114,9 +116,22 @@ class GroupEvidence:
             if other is not shadow and other.group is not None:
                 self._check_one_lineage(shadow, group, other, other.group)
         self._begin_quarantine(shadow, former, group)
+        self.last_event = self._event(former, group)
         shadow.group = group
         shadow.removed_at_ms = -1 if shadow.is_current() else self._sight.now_ms()
         self._look()
+
+    def _event(self, former: Group | None, group: Group) -> str:
+        if former is None:
+            return "a group learned"
+        if not self.descends(group, former):
+            return "another lineage taken"
+        forced = ", forced" if group.forced > former.forced else ""
+        for member in group.members:
+            known = former.member(member.member)
+            if known is None or known.state != member.state:
+                return f"{member.state.name}{' clean' if member.clean else ''}{forced}"
+        return f"parameters{forced}"
 
     def _note_origin(self, shadow: Shadow, former: Group | None, group: Group) -> None:
         """It was decided here, or learned from a disk that holds it or one that came from it."""
@@ -146,6 +161,7 @@ class GroupEvidence:
 
     def lost(self, shadow: Shadow, group: Group | None) -> None:
         """A disk has lost its value of the group, and holds this one."""
+        self.last_event = "a store lost" if group == shadow.group else "a value of the group lost"
         shadow.group = group
         shadow.removed_at_ms = -1 if group is None or shadow.is_current() else 0
         for address, (_, number) in list(self.quarantine.items()):

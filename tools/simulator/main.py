@@ -241,6 +241,7 @@ def write_failure(result: Result, shrink_s: float, folder: Path) -> Path:
         "seed": result.seed,
         "commit": commit(),
         "violation": result.violation,
+        "last_of_the_group": result.group_event,
         "faults": len(plan.faults),
         "clients": len(plan.clients),
         "runs_to_shrink": runs,

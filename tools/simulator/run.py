@@ -77,6 +77,8 @@ class Result:
     leases: int
     counters: dict[str, int] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
+    group_event: str = ""
+    """What last happened to the group before the run ended."""
 
 
 class Simulation:
@@ -584,6 +586,7 @@ def run_plan(plan: Plan, prepare: Callable[[Simulation], None] | None = None) ->
         simulation.leases,
         dict(sorted(simulation.counters.items())),
         plan.to_json() if violation else {},
+        simulation.evidence.groups.last_event,
     )
 
 

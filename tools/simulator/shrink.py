@@ -1,12 +1,14 @@
 """Make a failing plan small: delta debugging over its faults, its clients and its duration.
 
-A smaller plan counts if it breaks the same invariant. The text after the invariant's name may
-differ: less of a plan means other messages, and so other parties. Time is bounded; what is
-found by then is a failing plan in any case.
+A smaller plan counts if it fails for the same cause: the text is the same up to the first number,
+but for which members and clients it names, and so is what last happened to the group. The
+invariant's name alone would let a plan drift to another fault, and hide the one that was found.
+Time is bounded; what is found by then is a failing plan in any case.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -26,15 +28,20 @@ class Shrunk:
     runs: int
 
 
-def invariant(violation: str) -> str:
-    return violation.partition(":")[0]
+_NAMES = re.compile(r"\b[mc]\d+(, [mc]\d+)*")
+
+
+def cause(result: Result) -> tuple[str, str, str]:
+    """The invariant, what is said of it, and what last happened to the group."""
+    name, _, words = _NAMES.sub("N", result.violation).partition(":")
+    return name, re.split(r"\d", words)[0], result.group_event
 
 
 class _Shrinker:
     def __init__(self, plan: Plan, result: Result, until: float) -> None:
         self.plan = plan
         self.result = result
-        self.wanted = invariant(result.violation)
+        self.wanted = cause(result)
         self.until = until
         self.runs = 0
 
@@ -44,7 +51,7 @@ class _Shrinker:
     def try_plan(self, plan: Plan) -> bool:
         self.runs += 1
         result = run_plan(deepcopy(plan))
-        if invariant(result.violation) != self.wanted:
+        if cause(result) != self.wanted:
             return False
         self.plan, self.result = plan, result
         return True
@@ -53,7 +60,7 @@ class _Shrinker:
         """Nothing that comes after the violation has led to it."""
         ended_s = self.result.simulated_s
         p = self.plan.parameters
-        if self.wanted.startswith("L") or ended_s >= p.seconds:
+        if self.result.violation.startswith("L") or ended_s >= p.seconds:
             seconds = p.seconds
             while seconds > 60 and not self.out_of_time():
                 if not self.try_plan(self._until(seconds // 2)):
