@@ -366,6 +366,9 @@ DEMAND_S = 60
 """What clients took of a pool within this time is its demand here: a restock takes a second, so a
 minute's worth in hand is plenty."""
 
+DECISION_MAX = 2**32 - 1
+"""Numbers drawn for decisions: that two of one generation are equal is as good as impossible."""
+
 GENERATIONS_AHEAD_MAX = 1_024
 """Generations by which a side of a fork that does not stand may have been ahead: an operator's
 changes of a month. A record from further ahead is a mistake of its sender."""

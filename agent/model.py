@@ -386,7 +386,9 @@ class Group:
     `safe_period_s`: after so long a silence a member is taken to be down without an operator
     (failover's safe period; 0: never). `past_mul_s`: a greater MUL that leases of the past may have
     been given under, 0 if none. `forced` counts the decisions that were made without a majority.
-    `members` keeps those that were removed, so that no number is used again."""
+    `members` keeps those that were removed, so that no number is used again. `decision` is drawn
+    anew for each value that is put to the vote or forced (0: founded): two decisions on two sides
+    of a fork may else be the same in all else, and nobody would see that there are two."""
 
     name: str
     generation: int
@@ -396,6 +398,7 @@ class Group:
     safe_period_s: int = 0
     past_mul_s: int = 0
     forced: int = 0
+    decision: int = 0
 
     def member(self, member: MemberId) -> Member | None:
         return next((m for m in self.members if m.member == member), None)

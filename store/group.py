@@ -80,7 +80,7 @@ def _member_row(m: Member) -> Row:
 
 
 def _parameters(group: Group) -> Row:
-    changing = (group.safe_period_s, group.past_mul_s, group.forced)
+    changing = (group.safe_period_s, group.past_mul_s, group.forced, group.decision)
     return (group.name, group.generation, group.mul_s, group.lease_s, *changing)
 
 

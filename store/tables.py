@@ -220,12 +220,12 @@ SERVER_GROUP = _table(
         _text("name"),
         *map(
             _integer,
-            ("generation", "mul_s", "lease_s", "safe_period_s", "past_mul_s", "forced"),
+            ("generation", "mul_s", "lease_s", "safe_period_s", "past_mul_s", "forced", "decision"),
         ),
     ],
     single_row="id = 1",
     parameters="generation >= 0 AND mul_s > 0 AND lease_s > 0 AND safe_period_s >= 0",
-    history="past_mul_s >= 0 AND forced >= 0",
+    history="past_mul_s >= 0 AND forced >= 0 AND decision BETWEEN 0 AND 4294967295",
 )
 
 MEMBER = _table(

@@ -22,7 +22,7 @@ word for the next start, `end_wait` one for now.
 from __future__ import annotations
 
 from agent.port import StoreTransaction
-from agent.sync.situation import Situation
+from agent.sync.situation import Situation, is_being_expelled
 
 
 class Certainty:
@@ -45,7 +45,9 @@ class Certainty:
 
     def tick(self, tx: StoreTransaction) -> None:
         situation = self._situation
-        if not situation.certain and situation.is_current and self._is_certain():
+        if situation.certain or not situation.is_current or is_being_expelled(tx, situation):
+            return
+        if self._is_certain():
             situation.count("certain_again")
             self._set(tx, 0)
 

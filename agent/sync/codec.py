@@ -70,7 +70,7 @@ _VERDICT = struct.Struct("!IIBqI")
 _PAIR = struct.Struct("!qq")
 _FREE = struct.Struct("!II")
 _TRANSFER_ASK = struct.Struct("!IIII")
-_PARAMETERS = struct.Struct("!IIIIII")
+_PARAMETERS = struct.Struct("!IIIIIII")
 _HELLO_END = struct.Struct("!qqqBIB")
 _CLOCKS = struct.Struct("!qq")
 
@@ -185,6 +185,7 @@ def _pack_group_body(group: Group) -> bytes:
         group.safe_period_s,
         group.past_mul_s,
         group.forced,
+        group.decision,
     )
     members = b"".join([_pack_member(member) for member in group.members])
     return text(group.name) + fixed + U16.pack(len(group.members)) + members

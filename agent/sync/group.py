@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent.errors import PeerError
-from agent.limits import GENERATION_MAX, LEASE_MAX_S, WISHES_MAX
+from agent.limits import DECISION_MAX, GENERATION_MAX, LEASE_MAX_S, WISHES_MAX
 from agent.model import (
     INFINITE_S,
     ChangeKind,
@@ -212,7 +212,7 @@ class Membership:
         self, tx: StoreTransaction, change: Expel, following: Group, user: str, now_ms: int
     ) -> None:
         """Nobody else is asked: who forces it answers for it."""
-        value = replace(following, forced=following.forced + 1)
+        value = replace(self._drawn(following), forced=following.forced + 1)
         self._situation.count("forced_changes")
         words = f"{change}, generation {value.generation} without a majority"
         tx.audit(user, "forced", words, now_ms // 1000)
@@ -418,7 +418,11 @@ class Membership:
             return now_ms + _IDLE_MS
         value = apply(self._wishes[0].change, group)
         assert value is not None, "a wish that has come true is settled"
-        return self.ballots.begin(tx, value, now_ms)
+        return self.ballots.begin(tx, self._drawn(value), now_ms)
+
+    def _drawn(self, value: Group) -> Group:
+        """A decision of its own, also where another one, elsewhere, says the same."""
+        return replace(value, decision=self._situation.random.randrange(1, DECISION_MAX + 1))
 
     def _settle(self, tx: StoreTransaction, now_ms: int) -> None:
         """Let go of wishes that have come true, or cannot; the audit keeps what became of them."""

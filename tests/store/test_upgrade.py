@@ -52,7 +52,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 ADDED: Rows = {
     "subnet": [{"claims": 1, "offer_delay_s": 0}] * 2,
-    "server_group": [{"safe_period_s": 0, "past_mul_s": 0, "forced": 0}],
+    "server_group": [{"safe_period_s": 0, "past_mul_s": 0, "forced": 0, "decision": 0}],
     "member": [{"since": 0, "clean": 0}] * 3,
     "silent_member": [{"heard": 0}],
     "local": [
@@ -63,7 +63,10 @@ ADDED: Rows = {
     ],
 }  # fmt: skip
 """What the rows of revision 0001 get."""
-ADDED_TO_0002: Rows = {"local": [{"certain_until": 0, "unseen_s": 0, "vouched": 0}]}
+ADDED_TO_0002: Rows = {
+    "server_group": [{"decision": 0}],
+    "local": [{"certain_until": 0, "unseen_s": 0, "vouched": 0}],
+}
 NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"}
 
 

@@ -1,6 +1,7 @@
-"""A member knows since when the others may have declared it dead.
+"""A member knows since when the others may have declared it dead; a decision has a number.
 
-An existing member goes on as it was: certain that it is in its group.
+An existing member goes on as it was: certain that it is in its group. JSON of a group in a ballot
+ends before the new number, which is then 0.
 """
 
 from __future__ import annotations
@@ -12,7 +13,32 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    group()
     local()
+
+
+def group() -> None:
+    remake(
+        "server_group",
+        [
+            integer("id"),
+            text("name"),
+            integer("generation"),
+            integer("mul_s"),
+            integer("lease_s"),
+            integer("safe_period_s"),
+            integer("past_mul_s"),
+            integer("forced"),
+            integer("decision"),
+        ],
+        ["id"],
+        {
+            "single_row": "id = 1",
+            "parameters": "generation >= 0 AND mul_s > 0 AND lease_s > 0 AND safe_period_s >= 0",
+            "history": "past_mul_s >= 0 AND forced >= 0 AND decision BETWEEN 0 AND 4294967295",
+        },
+        {"decision": 0},
+    )
 
 
 def local() -> None:
