@@ -468,8 +468,9 @@ class Local:
     before it is given away.
     `certain_until`: since then the others may have decided that this member is dead, and it has not
     heard a majority of them (agent/sync/certain.py); 0: it is certain that they have not.
-    `unseen_s`: how much longer that is than its clock shows, which stood still while the machine
-    was down. `vouched`: an operator answers for the next start that they have not."""
+    `unseen_s`: how long its clock stood still after `unseen_at`, while the machine was down, as far
+    as nobody has confirmed: rows of before ended that much earlier than they say here. `vouched`:
+    an operator answers for the next start that nobody has declared this member dead."""
 
     member: MemberId
     incarnation: int
@@ -486,6 +487,7 @@ class Local:
     holds_until: int = 0
     tries_until: int = 0
     certain_until: int = 0
+    unseen_at: int = 0
     unseen_s: int = 0
     vouched: bool = False
 

@@ -71,6 +71,7 @@ _LOCAL_FIELDS = (
     LOCAL.c.holds_until,
     LOCAL.c.tries_until,
     LOCAL.c.certain_until,
+    LOCAL.c.unseen_at,
     LOCAL.c.unseen_s,
     LOCAL.c.vouched,
 )
@@ -111,10 +112,11 @@ _SET_RECOVERY = compile_statement(
     "holds",
     "tries",
 )
-_SET_CERTAIN = compile_statement(
-    update(LOCAL).values(certain_until=bindparam("until"), unseen_s=bindparam("unseen")),
-    "until",
-    "unseen",
+_SET_CERTAIN = compile_statement(update(LOCAL).values(certain_until=bindparam("until")), "until")
+_SET_UNSEEN = compile_statement(
+    update(LOCAL).values(unseen_at=bindparam("before"), unseen_s=bindparam("seconds")),
+    "before",
+    "seconds",
 )
 _SET_VOUCHED = compile_statement(update(LOCAL).values(vouched=bindparam("vouched")), "vouched")
 _ADVANCE_CLOCK = compile_statement(
@@ -203,6 +205,7 @@ class LocalRow(StreamRows):
             0,
             0,
             0,
+            0,
             "",
             None,
             None,
@@ -224,9 +227,14 @@ class LocalRow(StreamRows):
         self.change(_SET_RECOVERY, (reason, holds_until, tries_until))
         self.configuration_changed()
 
-    def set_certain(self, until: int, unseen_s: int = 0) -> None:
+    def set_certain(self, until: int) -> None:
         """Also a change of the configuration: it bounds the leases that the engine gives."""
-        self.change(_SET_CERTAIN, (until, unseen_s))
+        self.change(_SET_CERTAIN, (until,))
+        self.configuration_changed()
+
+    def set_unseen(self, before: int, seconds: int) -> None:
+        """As `set_certain`."""
+        self.change(_SET_UNSEEN, (before, seconds))
         self.configuration_changed()
 
     def set_vouched(self, vouched: bool) -> None:

@@ -324,6 +324,7 @@ LOCAL = _table(
         _integer("holds_until"),
         _integer("tries_until"),
         _integer("certain_until"),
+        _integer("unseen_at"),
         _integer("unseen_s"),
         _integer("vouched"),
         _text("token"),
@@ -337,7 +338,8 @@ LOCAL = _table(
     counters="poll_counter >= 0 AND configuration_version >= 0 AND ownership_version >= 0",
     serving="serving IN (0, 1) AND serving_since >= 0 AND service BETWEEN 1 AND 4",
     recovery="unconfirmed IN (0, 1) AND holds_until >= 0 AND tries_until >= 0",
-    certain="certain_until >= 0 AND unseen_s >= 0 AND vouched IN (0, 1)",
+    certain="certain_until >= 0 AND vouched IN (0, 1)",
+    unseen="unseen_at >= 0 AND unseen_s >= 0",
     anchor="(boot_id IS NULL) = (offset_ms IS NULL)",
 )
 """After `id`, columns in the order of the fields of `agent.model.Local`, then the token of the

@@ -224,6 +224,6 @@ def lease_for(
     if former is None:
         grant = c.first_grant(wanted)
     else:
-        acknowledged = acknowledged_expiry(former, c.streams())
+        acknowledged = acknowledged_expiry(former, c.streams(), c.terms)
         grant = decide_grant(wanted, c.terms, former, acknowledged, c.now, c.issued)
     return None if is_too_short(grant, wanted) else (template, grant)

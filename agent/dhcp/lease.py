@@ -24,14 +24,15 @@ from agent.model import (
 
 
 class Terms(NamedTuple):
-    """What the group allows: its lease time, MUL, and whether this member is alone in it, in
-    which case there is nobody to wait for. `certain_until`, `unseen_s`: since when the others may
-    have declared it dead, as in `Local`; 0: they have not."""
+    """What the group allows: its lease time, MUL, and whether this member is alone in it, in which
+    case there is nobody to wait for. The rest as in `Local`: since when the others may have
+    declared it dead, and how long its clock has stood still."""
 
     lease_s: int
     mul_s: int
     alone: bool
     certain_until: int = 0
+    unseen_at: int = 0
     unseen_s: int = 0
 
 
@@ -49,19 +50,25 @@ def group_terms(group: Group, local: Local) -> Terms:
     """A member that is only joining counts: after its removal nobody else would wait for it."""
     others = (m for m in group.members if m.member != local.member and m.is_current)
     alone = not any(others) and not local.certain_until
-    return Terms(group.lease_s, group.mul_s, alone, local.certain_until, local.unseen_s)
+    clock = (local.certain_until, local.unseen_at, local.unseen_s)
+    return Terms(group.lease_s, group.mul_s, alone, *clock)
 
 
-def acknowledged_expiry(row: Binding | None, streams: Mapping[StreamId, StreamHead]) -> int:
+def acknowledged_expiry(
+    row: Binding | None, streams: Mapping[StreamId, StreamHead], terms: Terms
+) -> int:
     """The least potential expiry of the row that every other member is known to have recorded.
 
-    An acknowledgement that is not known yet only makes the lease shorter."""
+    An acknowledgement that is not known yet only makes the lease shorter. What was recorded before
+    this member's clock stood still ends that much earlier for the others."""
     if row is None:
         return 0
     head = streams.get(row.stream)
-    if head is not None and head.acknowledged >= row.seq:
-        return row.potential_expires_at
-    return row.acknowledged_at
+    pushed = head is not None and head.acknowledged >= row.seq
+    recorded = row.potential_expires_at if pushed else row.acknowledged_at
+    if terms.unseen_s and row.transaction_at <= terms.unseen_at and recorded < NEVER:
+        recorded -= terms.unseen_s
+    return recorded
 
 
 def wanted_duration(lease_s: int, requested: bytes | None) -> int:
@@ -92,8 +99,11 @@ def decide_grant(
     end = NEVER if infinite else issued + wanted_s
     potential = NEVER if infinite else end + wanted_s // 2
     if not terms.alone and acknowledged_at < NEVER:
-        known = terms.certain_until or issued
-        end = min(end, max(known, acknowledged_at) + terms.mul_s - terms.unseen_s)
+        known = issued
+        if terms.certain_until:
+            known = terms.certain_until
+            known -= terms.unseen_s if known <= terms.unseen_at else 0
+        end = min(end, max(known, acknowledged_at) + terms.mul_s)
     duration = INFINITE_S if end >= NEVER else end - issued
     if former is not None:
         potential = max(potential, former.potential_expires_at)

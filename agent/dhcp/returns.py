@@ -29,7 +29,7 @@ def handle_decline(c: Context, m: Message) -> Answer:
             state=BindingState.UNAVAILABLE,
             expires_at=until,
             potential_expires_at=max(row.potential_expires_at, until),
-            acknowledged_at=acknowledged_expiry(row, c.streams()),
+            acknowledged_at=acknowledged_expiry(row, c.streams(), c.terms),
             transaction=Transaction.DECLINE,
             transaction_at=c.now,
             transaction_server=c.me,

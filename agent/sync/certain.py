@@ -29,6 +29,7 @@ class Certainty:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
         self._ran_at_ms = 0
+        self._listens_at_ms = 0
 
     def note_time(self, tx: StoreTransaction, now_ms: int) -> None:
         """The node is called, as it is at least at every Hello. Where that was too long ago, this
@@ -39,12 +40,17 @@ class Certainty:
         if not stood_still or not situation.peers or not situation.certain:
             return
         situation.count("stood_still")
-        for peer in situation.peers.values():
-            peer.told = peer.confided = False  # what they say must be news
+        self._listens_at_ms = now_ms + situation.dead_ms
         self._set(tx, max(1, before // 1000))
 
-    def tick(self, tx: StoreTransaction) -> None:
+    def tick(self, tx: StoreTransaction, now_ms: int) -> None:
         situation = self._situation
+        if self._listens_at_ms:
+            if now_ms < self._listens_at_ms:
+                return
+            self._listens_at_ms = 0
+            for peer in situation.peers.values():
+                peer.told = peer.confided = False  # they may have said it before this machine stood
         if situation.certain or not situation.is_current or is_being_expelled(tx, situation):
             return
         if self._is_certain():

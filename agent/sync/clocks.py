@@ -95,5 +95,8 @@ class Clocks:
                 tx.advance_clock(self._confirmed_ms)
                 self._situation.count("clock_moved_s", self._confirmed_ms // 1000)
                 self._moved_until_ms = now_ms + self._confirmed_ms + _SETTLE_MS
+                local = tx.local()
+                left_s = max(0, local.unseen_s - self._confirmed_ms // 1000)
+                tx.set_unseen(local.unseen_at if left_s else 0, left_s)
             self.give_up()
         return now_ms >= self._moved_until_ms

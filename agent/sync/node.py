@@ -344,7 +344,7 @@ class Node:
         """Do what is due at `now_ms`."""
         situation = self._load(tx)
         self._certainty.note_time(tx, now_ms)
-        self._certainty.tick(tx)
+        self._certainty.tick(tx, now_ms)
         heads = tx.streams()
         own = heads.get(situation.own_stream)
         self._own_applied = own.applied if own else 0

@@ -41,6 +41,9 @@ def begin_start(tx: StoreTransaction, last: LastLife) -> None:
     if any(one.member != local.member for one in group.members):
         tx.set_serving(False, local.serving_since)
         tx.set_unconfirmed(True)
+    if last.unseen_s:
+        at = max(local.unseen_at, last.ran_at)
+        tx.set_unseen(at, (local.unseen_s if local.unseen_at else 0) + last.unseen_s)
     if any(one.member != local.member for one in group.current):
         _doubt(tx, last)
 
@@ -52,8 +55,7 @@ def _doubt(tx: StoreTransaction, last: LastLife) -> None:
         tx.set_vouched(False)
         return
     ran_at = max(LONG_AGO_S, last.ran_at)
-    until = min(local.certain_until or ran_at, ran_at)
-    tx.set_certain(until, local.unseen_s + last.unseen_s)
+    tx.set_certain(min(local.certain_until or ran_at, ran_at))
 
 
 def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) -> None:

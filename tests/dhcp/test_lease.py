@@ -29,6 +29,7 @@ from agent.model import (
 from tests.dhcp.world import FIRST, NOW, Client, group_of, peer_row
 
 LOCAL = Local(1, 1, b"engine-01", 1, 0, 0, 0, True, 0)
+TERMS = Terms(600, 60, False)
 durations = st.integers(10, 10**6)
 instants = st.integers(0, NOW + 10**7)
 
@@ -72,10 +73,10 @@ def test_acknowledged_is_what_the_streams_number_proves() -> None:
     one = row(seq=7)
     below = {one.stream: StreamHead(one.stream, 9, 0, 6)}
     reached = {one.stream: StreamHead(one.stream, 9, 0, 7)}
-    assert acknowledged_expiry(one, below) == one.acknowledged_at == 0
-    assert acknowledged_expiry(one, reached) == one.potential_expires_at
-    assert acknowledged_expiry(one, {}) == 0
-    assert acknowledged_expiry(None, reached) == 0
+    assert acknowledged_expiry(one, below, TERMS) == one.acknowledged_at == 0
+    assert acknowledged_expiry(one, reached, TERMS) == one.potential_expires_at
+    assert acknowledged_expiry(one, {}, TERMS) == 0
+    assert acknowledged_expiry(None, reached, TERMS) == 0
 
 
 def test_members_that_join_or_only_store_count_and_removed_ones_do_not() -> None:
@@ -98,12 +99,21 @@ def test_who_may_have_been_declared_dead_counts_from_when_it_was_not(
     """Draft 2.3.1. The others hold back what it gave until MUL after what they have recorded, and
     after they declared it dead, which was not before `certain_until`. They count `unseen_s` that
     its clock does not."""
-    terms = Terms(lease_s, mul_s, False, certain_until, unseen_s)
+    terms = Terms(lease_s, mul_s, False, certain_until, certain_until, unseen_s)
     grant = decide_grant(lease_s, terms, None, acknowledged, NOW, NOW)
-    assert NOW + unseen_s + grant.duration_s <= max(certain_until, acknowledged) + mul_s
+    assert NOW + grant.duration_s <= max(certain_until - unseen_s, acknowledged) + mul_s
     usual = decide_grant(lease_s, Terms(lease_s, mul_s, False), None, acknowledged, NOW, NOW)
     assert grant.duration_s <= usual.duration_s
     assert is_too_short(grant, lease_s) is (grant.duration_s < min(lease_s, LEASE_LEAST_S))
+
+
+def test_what_was_recorded_before_the_clock_stood_still_ends_earlier_for_the_others() -> None:
+    one = row(seq=7)
+    reached = {one.stream: StreamHead(one.stream, 9, 0, 7)}
+    stood = TERMS._replace(unseen_at=one.transaction_at, unseen_s=100)
+    assert acknowledged_expiry(one, reached, stood) == one.potential_expires_at - 100
+    later = one._replace(transaction_at=one.transaction_at + 1)
+    assert acknowledged_expiry(later, reached, stood) == one.potential_expires_at
 
 
 def test_nobody_is_alone_who_may_have_been_declared_dead() -> None:

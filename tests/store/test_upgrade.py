@@ -58,14 +58,14 @@ ADDED: Rows = {
     "local": [
         {
             "service": 1, "unconfirmed": 0, "recovery": "", "holds_until": 0, "tries_until": 0,
-            "token": "", "certain_until": 0, "unseen_s": 0, "vouched": 0,
+            "token": "", "certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0,
         }
     ],
 }  # fmt: skip
 """What the rows of revision 0001 get."""
 ADDED_TO_0002: Rows = {
     "server_group": [{"decision": 0}],
-    "local": [{"certain_until": 0, "unseen_s": 0, "vouched": 0}],
+    "local": [{"certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0}],
 }
 NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"}
 

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
+from agent.clock import ClockAnchor
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
 from agent.dhcp.probes import ProbeWish
 from agent.errors import PacketError, PeerError, StoreError
-from agent.limits import HELD_WAIT_MS, PROBE_RESEND_MS, STORE_RETRY_S
+from agent.limits import EXPIRY_GRACE_S, HELD_WAIT_MS, PROBE_RESEND_MS, STORE_RETRY_S
 from agent.model import Member, MemberId
 from agent.port import StoreTransaction
 from agent.sync import codec
+from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote
 from agent.sync.messages import (
     BindingUpdate,
     BlockPage,
@@ -107,6 +110,11 @@ class SimulatedMember:
         self._clock = (world.now_ms, world.now_ms, 0)
         """True time and the member's clock at some instant, and the drift since, in ppm."""
         self._wall_step_ms = 0
+        self._stopped_ms = world.now_ms
+        self._clock_note = NO_CLOCK_NOTE
+        self._noted_offsets: Mapping[MemberId, int] = {}
+        self._anchor_ms = 0
+        """How far the store's anchor had been moved when the clock followed it last."""
         self._last_life = LastLife()
         """What the file beside the store tells of the life before."""
         self.packet_end: Callable[[SimulatedMember], PacketEnd] | None = None
@@ -165,9 +173,7 @@ class SimulatedMember:
         self._paused = False
         self._held.clear()
         self._inbox.clear()
-        if reboot and self._wall_step_ms:
-            self.set_clock(self.offset_ms + self._wall_step_ms)
-            self._wall_step_ms = 0
+        self._clock_note = self._reboot() if reboot else NO_CLOCK_NOTE
         self._judge.booted(self)
         try:
             self._begin_life()
@@ -190,11 +196,26 @@ class SimulatedMember:
         self._judge.started(self, unseen)
         self._tick(self._life)
 
+    def _reboot(self) -> ClockNote:
+        """The member's clock goes on from where it was noted last, and its wall clock says how long
+        the machine was down (`agent/standing.py`). One that was set back meanwhile says too little,
+        of which nothing is claimed for a machine that boots cut off (docs/protocol.md)."""
+        down_ms = self._world.now_ms - self._stopped_ms
+        claimed_ms = down_ms + max(self._wall_step_ms, -EXPIRY_GRACE_S * 1000)
+        self._wall_step_ms = 0
+        self.set_clock(self.offset_ms - down_ms)
+        self._anchor_ms = 0
+        return ClockNote(max(0, claimed_ms), dict(self._noted_offsets))
+
     def _begin_life(self) -> None:
         """What `agent/standing.py` does at the start of a member: whether the store is the one
         that ran here last shows by what lies beside it, unless that was put back too."""
         noted = self._last_life
+        if self._clock_note is not NO_CLOCK_NOTE:
+            noted = replace(noted, unseen_s=self._clock_note.unconfirmed_ms // 1000)
         with self.disk.write() as tx:
+            if self._clock_note is not NO_CLOCK_NOTE:
+                tx.set_clock_anchor(ClockAnchor(f"boot {self.boots}", 0))
             if self.put_back:
                 now = self.now_ms() // 1000
                 begin_restored(tx, now, "the store was put back", noted)
@@ -204,12 +225,15 @@ class SimulatedMember:
 
     def _make_node(self) -> None:
         seed = self._world.random.getrandbits(64)
-        self._node = Node(self.member, random.Random(seed), self._settings)
+        self._node = Node(self.member, random.Random(seed), self._settings, self._clock_note)
 
     def crash(self) -> None:
         with self.disk.read() as tx:
             ran_at = self.now_ms() // 1000
             self._last_life = LastLife(tx.group(), tx.local().incarnation, ran_at)
+        self._stopped_ms = self._world.now_ms
+        if self.running and self._node.is_clock_settled:
+            self._noted_offsets = self._node.clock_offsets()
         self.running = False
         self.crash_point = ""
         self._life += 1
@@ -289,6 +313,8 @@ class SimulatedMember:
 
     def _committed(self) -> None:
         """After every commit of the node: send what it decided, and plan its next timer."""
+        if self._clock_note is not NO_CLOCK_NOTE:
+            self._follow_anchor()
         self._judge.committed(self)
         requests = self._node.take_requests()
         self._judge.sends(self, len(requests))
@@ -299,6 +325,14 @@ class SimulatedMember:
         if ppm and wait > 1000:
             wait -= wait * ppm // 1_000_000
         self._plan_timer(self._world.now_ms + max(wait, 1))
+
+    def _follow_anchor(self) -> None:
+        """A clock that stood still moves on by what the peers confirm."""
+        with self.disk.read() as tx:
+            anchor = tx.clock_anchor()
+        if anchor is not None and anchor.offset_ms != self._anchor_ms:
+            self.set_clock(self.offset_ms + anchor.offset_ms - self._anchor_ms)
+            self._anchor_ms = anchor.offset_ms
 
     def _plan_timer(self, due_ms: int) -> None:
         if due_ms == self._timer_at_ms:
