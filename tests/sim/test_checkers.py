@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -287,15 +288,54 @@ def i15_too_many_messages(e: Evidence) -> None:
     e.sends(e.shadows[1], 5000, writing=False)
 
 
+def l9_silent_for_a_store_that_was_put_back(e: Evidence) -> None:
+    """It is told a lineage that another member has decided after it was set back."""
+    commit(e, 1, groups=[make_group(2, 1, 2, 3, forced=1)])
+    e._check_goes_on(e.shadows[1], Journal(groups=[make_group(2, 1, 2, 3)], serving=False))
+
+
+def i1_given_by_one_that_was_taken_out_when_it_was_dead(e: Evidence) -> None:
+    remove_the_third(e)
+    commit(e, 3, bindings=[lease(1, grant=9)])
+    e.lease("a", ADDRESS, 3, (NOW_S + 60) * 1000)
+    e.lease("b", ADDRESS, 1, (NOW_S + 60) * 1000)
+
+
 @pytest.mark.parametrize(
     "doctor",
-    [value for name, value in sorted(globals().items()) if name.startswith("i") and "_" in name],
+    [
+        value
+        for name, value in sorted(globals().items())
+        if re.match("[il][0-9]+_", name) and "sim" not in value.__annotations__
+    ],
     ids=lambda doctor: doctor.__name__,
 )
 def test_judge_of_safety_can_fail(doctor: Doctor) -> None:
     invariant = doctor.__name__.partition("_")[0].upper()
     with pytest.raises(ViolationError, match=f"^{invariant}:"):
         doctor(make_evidence())
+
+
+def test_who_starts_was_out_or_has_lost_its_store_may_fall_silent() -> None:
+    evidence = make_evidence()
+    back = make_group(2, 1, 2, 3)
+    again = replace(back, members=(replace(back.members[0], since=2), *back.members[1:]))
+    commit(evidence, 1, groups=[again], serving=False)
+    evidence.shadows[2].starting = True
+    commit(evidence, 2, serving=False)
+    evidence.lost(3, store_of(3, make_group(1, 1, 2, 3)))
+    evidence.shadows[3].serving = True
+    commit(evidence, 3, serving=False)
+    assert not any(shadow.serving for shadow in evidence.shadows.values())
+
+
+def test_a_member_that_was_called_dead_while_it_ran_is_exposed() -> None:
+    evidence = make_evidence()
+    evidence.shadows[3].is_running = lambda: True
+    commit(evidence, 3, moves=[([], [owned(3)])])
+    remove_the_third(evidence)
+    assert ADDRESS in evidence.exposed
+    assert evidence.judged["exposed removal"] == 1
 
 
 def test_what_lies_on_no_disk_binds_nobody() -> None:
@@ -356,6 +396,22 @@ def test_a_start_after_an_unseen_loss_is_exposed_only_where_nobody_could_tell() 
     evidence.started(1, unseen=True)
     assert ADDRESS not in evidence.exposed
     commit(evidence, 1, serving=True, others=["begin_incarnation"])
+    assert ADDRESS in evidence.exposed
+
+
+def test_what_a_member_gave_alone_and_forgot_is_exposed_though_others_confirm_its_start() -> None:
+    """Nobody else has heard that it was alone."""
+    evidence = make_evidence()
+    alone = make_group(2, 1, 2, 3, forced=1)
+    gone = tuple(replace(m, state=MemberState.DOWN) for m in alone.members[1:])
+    commit(evidence, 1, groups=[replace(alone, members=(alone.members[0], *gone))])
+    commit(evidence, 1, bindings=[lease(1)])
+    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    evidence.booted(1, store_of(1, make_group(1, 1, 2, 3)))
+    commit(evidence, 1, serving=False)
+    evidence.started(1, unseen=True)
+    assert ADDRESS not in evidence.exposed
+    commit(evidence, 1, serving=True)
     assert ADDRESS in evidence.exposed
 
 

@@ -112,7 +112,7 @@ def test_no_seed_of_this_commit_breaks_an_invariant(capsys: pytest.CaptureFixtur
 JUDGED = (
     "I1", "I2", "I3", "I4", "I5 ACK", "I5 promise", "I5 restart", "I5 update", "I6", "I7", "I8",
     "I9", "I10", "I10 quarantine", "I11", "I12", "I12 exhausted", "I13", "I14", "I15",
-    "I15 memory", "L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8",
+    "I15 memory", "L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9",
 )  # fmt: skip
 RULES = (
     "addresses_gained", "addresses_given_back", "addresses_received", "addresses_transferred",

@@ -56,7 +56,7 @@ class Blindness:
         self._expose(shadow, shadow.owned_addresses())
         if self.groups.is_helpless(shadow):
             self._expose(shadow, shadow.forgotten)
-        shadow.forgotten = set()
+        shadow.forgotten, shadow.lost_alone = set(), False
 
     def follow(self, shadow: Shadow, journal: Journal) -> None:
         """What it takes and gives, until it has met one who knows more and heard what that is."""

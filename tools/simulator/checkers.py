@@ -50,6 +50,8 @@ class Evidence(Words):
         self.is_running: Callable[[int], bool] = lambda _: True
         self.name_of: Callable[[bytes], str] = lambda _: ""
         """The honest client with a hardware address; "" if it is nobody's."""
+        self.lied = False
+        """Whether an operator has called a member dead that ran."""
         self.given_up: set[tuple[str, int]] = set()
         """Who has once given up which address: an old word of its own may still be under way."""
 
@@ -85,7 +87,8 @@ class Evidence(Words):
     def _check_not_free(self, shadow: Shadow, held: Holding) -> None:
         """I3: who may give an address to anybody, knows of nobody who has it."""
         self.judged["I3"] += 1
-        epoch = shadow.owns(held.address) if shadow.serving else None
+        serves = shadow.serving and not self._gives_for_nobody(shadow)
+        epoch = shadow.owns(held.address) if serves else None
         if epoch is not None and held.end_ms > self.now_ms():
             raise ViolationError(
                 f"I3: {shadow.name} holds {format_address(held.address)} free under epoch {epoch} "
@@ -103,6 +106,7 @@ class Evidence(Words):
         shadow.forgotten |= shadow.rows.keys()
         self._load(shadow, content)
         shadow.serving = False  # until it starts
+        shadow.lost_store = True
         self._forget_epochs(shadow)
         self._forget_grants(self.grants)
         self.groups.lost(shadow, content.group)
@@ -113,6 +117,7 @@ class Evidence(Words):
         self.judged["I5 restart"] += 1
         self._check_content(shadow, content)
         self._load(shadow, content)
+        shadow.starting = True
 
     @staticmethod
     def _load(shadow: Shadow, content: Content) -> None:
@@ -126,13 +131,13 @@ class Evidence(Words):
         """It runs, and has written what it writes at a start. `unseen`: after a loss that it cannot
         know of by itself."""
         shadow = self.shadows[number]
+        shadow.starting = False
         if unseen:
             shadow.unseen_loss = True
             if shadow.serving and self.groups.is_helpless(shadow):
                 self.blindness.begin(shadow)
         elif not shadow.unseen_loss:
-            shadow.had_applied = {}
-            shadow.forgotten = set()
+            shadow.forget_loss()
         self._check_what_it_owns(shadow)
 
     def _serve_after_loss(self, shadow: Shadow, journal: Journal) -> None:
@@ -142,8 +147,7 @@ class Evidence(Words):
         if "begin_incarnation" in journal.others or self.groups.is_helpless(shadow):
             self.blindness.begin(shadow)
         else:
-            shadow.had_applied = {}
-            shadow.forgotten = set()
+            shadow.forget_loss()
 
     def _forget_epochs(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again."""
@@ -199,14 +203,18 @@ class Evidence(Words):
             self._serve_after_loss(shadow, journal)
         if number in self.blindness:
             self.blindness.follow(shadow, journal)
+        if shadow.serving and journal.serving is False:
+            self._check_goes_on(shadow, journal)
         for group in journal.groups:
             self.groups.take(shadow, group)
         if journal.serving is not None:
             shadow.serving = journal.serving
+            if shadow.serving and number not in self.blindness:
+                shadow.lost_store = False
         for row in journal.merged:
             self._take_row(shadow, row, own=False)
         if shadow.number in self.groups.gone and shadow.removed_at_ms < 0:
-            self.exposed.update(row.address for row in journal.bindings)
+            self._take_from_one_out(shadow, journal)
         for row in journal.bindings:
             self._take_row(shadow, row, own=True)
         for stream, applied in journal.streams:
@@ -221,6 +229,38 @@ class Evidence(Words):
             self._move(shadow, removed, added)
         if began:
             self._check_what_it_owns(shadow)
+
+    def _take_from_one_out(self, shadow: Shadow, journal: Journal) -> None:
+        """By one that is out and does not know it."""
+        if shadow.number in self.groups.unaware:
+            self.judged["I1 by one out"] += len(journal.bindings)
+        else:
+            self.exposed.update(row.address for row in journal.bindings)
+
+    def _gives_for_nobody(self, shadow: Shadow) -> bool:
+        """Whether what a member owns by its disk is not for it to give: it was taken out when it
+        was dead, and has not heard of it. What it gives all the same is judged by I1 and I7."""
+        return shadow.number in self.groups.unaware and shadow.removed_at_ms < 0
+
+    def _check_goes_on(self, shadow: Shadow, journal: Journal) -> None:
+        """L9: who serves and has kept its store goes on, whatever store of another member was lost
+        or put back. Not where it starts, was out of the group, or where operators have forced both
+        sides of it, or lied."""
+        self.judged["L9"] += 1
+        if shadow.starting or shadow.lost_store or self.lied or shadow.number in self.blindness:
+            return
+        for group in journal.groups:
+            former = shadow.group.member(shadow.number) if shadow.group is not None else None
+            own = group.member(shadow.number)
+            if former is None or own is None or own.since != former.since:
+                return
+            parting = self.groups.fork(group, shadow.group) if shadow.group is not None else None
+            if parting is not None and all(value.forced for value in parting[:2]):
+                return
+        raise ViolationError(
+            f"L9: {shadow.name} falls silent, which has kept its store and is in its group: "
+            f"{journal.groups or shadow.group}"
+        )
 
     def _move(
         self, shadow: Shadow, removed: Sequence[AddressRange], added: Sequence[AddressRange]
@@ -410,6 +450,8 @@ class Evidence(Words):
     def _check_sole(self, shadow: Shadow, address: int, epoch: int) -> None:
         for other in self.shadows.values():
             if other is shadow or not other.serving or self._is_dead(shadow, other):
+                continue
+            if self._gives_for_nobody(shadow) or self._gives_for_nobody(other):
                 continue
             theirs = other.owns(address)
             if theirs is not None:

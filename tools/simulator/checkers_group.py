@@ -45,6 +45,9 @@ class GroupEvidence:
         """The client that may have it there."""
         self.gone: set[int] = set()
         """Who is out by what some member's disk says, and did not hand over before."""
+        self.unaware: set[int] = set()
+        """Those of them that did not run when they were taken out: they must learn of it before
+        they give what others may have given (I1, I7), whatever their disks say that they own."""
         self.out: set[int] = set()
         """Who is out in whatever way, by the newest value."""
 
@@ -91,10 +94,12 @@ class GroupEvidence:
         return [v for v in values if not any(self.descends(other, v) for other in values)]
 
     def is_helpless(self, shadow: Shadow) -> bool:
-        """Whether nobody could tell a member that its store was put back: it is alone by that
-        store, which names nobody else, or of whom nobody holds a later value. Those that are out
-        are told of nothing else."""
+        """Whether nobody could tell a member that its store was put back: it was alone before, and
+        nobody has heard of that; or it is alone by that store, which names nobody else, or of whom
+        nobody holds a later value. Those that are out are told of nothing else."""
         group = shadow.group
+        if shadow.lost_alone:
+            return True
         if group is None or len(group.current) > 1:
             return False
         return len(group.members) == 1 or all(
@@ -161,6 +166,10 @@ class GroupEvidence:
 
     def lost(self, shadow: Shadow, group: Group | None) -> None:
         """A disk has lost its value of the group, and holds this one."""
+        former = shadow.group
+        if former is not None and len(former.current) == 1 and former != group:
+            latest = self.latest(shadow.number)
+            shadow.lost_alone |= not any(former in self.lineage(value) for value in latest)
         self.last_event = "a store lost" if group == shadow.group else "a value of the group lost"
         shadow.group = group
         shadow.removed_at_ms = -1 if group is None or shadow.is_current() else 0
@@ -184,6 +193,7 @@ class GroupEvidence:
         for value in {s.group for s in self._sight.shadows.values() if s.is_current()}:
             if value is not None and (value == newest or not self._is_before(value, newest)):
                 gone |= {m.member for m in value.members if m.state in GONE and not m.clean}
+        self.unaware &= gone
         for number in gone - self.gone:
             self._expose(number)
         self.gone = gone
@@ -192,13 +202,15 @@ class GroupEvidence:
         return newest is not None and self.descends(newest, value)
 
     def _expose(self, number: int) -> None:
-        """Who is out from now on, and still runs and does not know it, was called dead falsely,
-        or comes back where nobody can tell it: what it may bind meanwhile is exposed."""
+        """Who is out from now on, and runs, was called dead falsely: what it may bind before it
+        knows is exposed."""
         shadow = self._sight.shadows.get(number)
         if shadow is None or shadow.removed_at_ms >= 0:
             return
-        if shadow.is_running():
-            self._sight.judged["exposed removal"] += 1
+        if not shadow.is_running():
+            self.unaware.add(number)
+            return
+        self._sight.judged["exposed removal"] += 1
         self._sight.exposed.update(shadow.owned_addresses())
         self._sight.exposed.update(
             a for a, r in shadow.rows.items() if r.state is BindingState.BOUND

@@ -81,6 +81,7 @@ class Operators:
 
     def lies(self, contact: int, member: int, *, keeps_seat: bool) -> None:
         """An operator calls a member dead that runs, and forces it."""
+        self._sim.evidence.lied |= self._sim.member(member).running
         self._sim.member(contact).ask_operator(
             lambda node, tx, now_ms: node.propose(
                 tx, Expel(member, keeps_seat), "operator", True, now_ms

@@ -36,6 +36,12 @@ class Shadow:
     group: Group | None = None
     serving: bool = False
     owned: list[tuple[int, int, int]] = field(default_factory=list)
+    starting: bool = False
+    """It boots, and has not begun."""
+    lost_store: bool = False
+    """Its store was put back or is new, and it has not served since, or not with all told."""
+    lost_alone: bool = False
+    """It was alone by the value of the group that it lost, and that lies on no other disk."""
     unseen_loss: bool = False
     """Its store was put back in a way that only other members can tell it."""
     had_applied: dict[StreamId, int] = field(default_factory=dict)
@@ -65,6 +71,10 @@ class Shadow:
         """Whether it has heard of the decision by which it is in the group."""
         own = self.group.member(self.number) if self.group is not None else None
         return own is not None and own.since == listed.since
+
+    def forget_loss(self) -> None:
+        """It knows that its store was put back, or was told so."""
+        self.had_applied, self.forgotten, self.lost_alone = {}, set(), False
 
     def is_current(self) -> bool:
         """Whether it takes part, by what its own disk says."""
