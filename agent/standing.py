@@ -169,7 +169,7 @@ class Standing:
             self._read_group(),
             before.incarnation if before else 0,
             noted.clock_ms // 1000 if noted else 0,
-            self.clock_note(now * 1000).unconfirmed_ms // 1000,
+            -(-self.clock_note(now * 1000).unconfirmed_ms // 1000),
         )
 
     def note(self, mark: Mark) -> None:

@@ -14,15 +14,18 @@ is over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.model import MemberId
+from agent.model import Local, MemberId
 from agent.port import StoreTransaction
 from agent.sync.hello import Peer
 from agent.sync.messages import Hello
 from agent.sync.situation import Situation
 
 ALARM_MS = 30_000
+_RIGHT_AGAIN_MS = 20_000
+"""Well below, so that a clock at the edge, measured through a network, is not told of every second.
+"""
 _SETTLE_MS = 3_000
 """Both processes of a member read the clock's anchor anew every second."""
 
@@ -67,7 +70,7 @@ class Clocks:
                 f"the clock of member {peer.member} is {peer.offset_ms / 1000:+.0f} s from this"
                 " one; no lease depends on it, but one of the two is wrong"
             )
-        elif not far and peer.member in self._alarmed:
+        elif abs(peer.offset_ms) < _RIGHT_AGAIN_MS and peer.member in self._alarmed:
             self._alarmed.discard(peer.member)
             self._situation.alarms.append(f"the clock of member {peer.member} is right again")
 
@@ -87,16 +90,36 @@ class Clocks:
             )
         self.unconfirmed_ms = 0
 
-    def settle(self, tx: StoreTransaction, now_ms: int) -> bool:
-        """Whether this member may begin to serve, by its clock: moved on by what is confirmed, and
-        read anew by both processes."""
-        if self.unconfirmed_ms:
-            if self._confirmed_ms:
-                tx.advance_clock(self._confirmed_ms)
-                self._situation.count("clock_moved_s", self._confirmed_ms // 1000)
-                self._moved_until_ms = now_ms + self._confirmed_ms + _SETTLE_MS
-                local = tx.local()
-                left_s = max(0, local.unseen_s - self._confirmed_ms // 1000)
-                tx.set_unseen(local.unseen_at if left_s else 0, left_s)
-            self.give_up()
-        return now_ms >= self._moved_until_ms
+    def settle(self, tx: StoreTransaction, now_ms: int) -> None:
+        """Move the clock on by what is confirmed, once; what is not confirmed by now never counts.
+        Before that no instant of the others' is written down, and what this store began to wait for
+        since the machine is up it waits for as long after."""
+        if not self.unconfirmed_ms:
+            return
+        if self._confirmed_ms:
+            tx.advance_clock(self._confirmed_ms)
+            seconds = self._confirmed_ms // 1000
+            self._situation.count("clock_moved_s", seconds)
+            self._moved_until_ms = now_ms + self._confirmed_ms + _SETTLE_MS
+            local = tx.local()
+            _wait_on(tx, local, seconds)
+            left_s = max(0, local.unseen_s - seconds)
+            tx.set_unseen(local.unseen_at if left_s else 0, left_s)
+        self.give_up()
+
+    def is_settled(self, now_ms: int) -> bool:
+        """Whether the clock stays as it is, and both processes have read it anew."""
+        return not self.unconfirmed_ms and now_ms >= self._moved_until_ms
+
+
+def _wait_on(tx: StoreTransaction, local: Local, seconds: int) -> None:
+    """The clock moves by so much: what has begun since the boot ends so much later."""
+    since = local.unseen_at
+    for lost in tx.lost_stores().values():
+        if lost.at >= since:
+            tx.put_lost_store(replace(lost, at=lost.at + seconds))
+    for one in tx.quarantines():
+        if one.at >= since:
+            tx.put_quarantine(replace(one, at=one.at + seconds))
+    if local.recovery:
+        tx.set_recovery(local.recovery, local.holds_until + seconds, local.tries_until)

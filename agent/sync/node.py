@@ -107,6 +107,7 @@ class Node:
         self._keeper = Keeper(situation, self._poll, self._promises, self._taker, reserved)
         self._giver = Giver(situation, self._keeper)
         self._clocks = Clocks(situation, clocks.unconfirmed_ms, clocks.before)
+        situation.takes_records = not clocks.unconfirmed_ms
         self._recovery = Recovery(situation, self._clocks)
         self._membership = Membership(situation, self._recovery)
         self._departure = Departure(situation, self._poll, self._taker, self._membership)

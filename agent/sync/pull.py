@@ -77,7 +77,7 @@ class Pull:
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         situation = self._situation
         due = now_ms + _TIDY_MS
-        if not situation.serving and not situation.all_told:
+        if not situation.serving and not (situation.all_told and situation.takes_records):
             return due
         if self._full is not None and self._full.peer not in self._outstanding:
             due = min(due, self._continue_full(now_ms))

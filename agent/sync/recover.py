@@ -268,13 +268,11 @@ class Recovery:
                 ends = void_promises(tx, now_ms // 1000, situation.group.longest_mul_s)
                 self._void_at_ms = min(ends * 1000, due)
             due = min(due, self._void_at_ms)
-        if situation.serving:
-            self._clocks.give_up()
+        if not self._settle_clock(tx, now_ms):
+            return min(due, now_ms + _LOOK_MS)
         if not situation.unconfirmed:
             return due
         if self._is_confirmed():
-            if not self._clocks.settle(tx, now_ms):
-                return min(due, now_ms + _LOOK_MS)
             if self._covers_all(tx):
                 tx.set_unconfirmed(False)
                 situation.count("starts_confirmed")
@@ -285,7 +283,7 @@ class Recovery:
             until = self._began_ms + situation.settings.witness_ms
             if now_ms < until:
                 return min(due, until)
-            if is_being_expelled(tx, situation) or not self._clocks.settle(tx, now_ms):
+            if is_being_expelled(tx, situation):
                 return min(due, now_ms + _LOOK_MS)
             # Not the next one: where this store is a copy, the life it lacks may have begun that.
             tx.begin_incarnation(situation.incarnation + 1 + situation.random.randrange(_APART))
@@ -295,6 +293,17 @@ class Recovery:
             situation.count("starts_unconfirmed")
             self._begin_anew(tx)
         return due
+
+    def _settle_clock(self, tx: StoreTransaction, now_ms: int) -> bool:
+        """A clock that stood still while the machine was down moves when all have told, or when it
+        is not waited for them any longer."""
+        situation, clocks = self._situation, self._clocks
+        if situation.serving:
+            clocks.give_up()
+        elif situation.all_told or now_ms >= self._began_ms + situation.settings.witness_ms:
+            clocks.settle(tx, now_ms)
+        situation.takes_records = clocks.is_settled(now_ms)
+        return situation.takes_records
 
     def _is_confirmed(self) -> bool:
         """Whether the others remember nothing newer of this store than it holds, so that it may
@@ -330,7 +339,7 @@ class Recovery:
         """Every member is covered. Where one of them has kept its store, that is enough; where
         nobody has, leases are about that no member knows, up to the longest one's time."""
         situation = self._situation
-        if not self._clocks.settle(tx, now_ms):
+        if not self._clocks.is_settled(now_ms):
             return False
         if not situation.recovering or any(p.intact for p in situation.peers.values()):
             return True

@@ -80,6 +80,8 @@ class Situation:
         self.holds_until_ms = 0
         self.polls_wait_until_ms = 0
         self.service = Service.RUNNING
+        self.takes_records = True
+        """Not before the clock stays as it is: instants of the others' would move with it."""
         self.certain = True
         """Whether nobody can have declared this member dead (agent/sync/certain.py)."""
         self.took_group_ms = 0

@@ -36,16 +36,23 @@ def begin_start(tx: StoreTransaction, last: LastLife) -> None:
     they remember nothing newer (agent/sync/recover.py). Those that are out of the group count:
     where this store is a copy, they may be in it by now, and this member out."""
     local, group = tx.local(), tx.group()
-    if group is None or not (local.serving or local.unconfirmed):
+    if group is None:
+        return
+    if not (local.serving or local.unconfirmed):
+        _note_unseen(tx, last)
         return
     if any(one.member != local.member for one in group.members):
         tx.set_serving(False, local.serving_since)
         tx.set_unconfirmed(True)
-    if last.unseen_s:
-        at = max(local.unseen_at, last.ran_at)
-        tx.set_unseen(at, (local.unseen_s if local.unseen_at else 0) + last.unseen_s)
+    _note_unseen(tx, last)
     if any(one.member != local.member for one in group.current):
         _doubt(tx, last)
+
+
+def _note_unseen(tx: StoreTransaction, last: LastLife) -> None:
+    local = tx.local()
+    if last.unseen_s:
+        tx.set_unseen(max(local.unseen_at, last.ran_at), local.unseen_s + last.unseen_s)
 
 
 def _doubt(tx: StoreTransaction, last: LastLife) -> None:
@@ -70,6 +77,7 @@ def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) 
     if noted is not None and knows and noted.generation > group.generation:
         tx.put_group(noted)
         expulsion.follow(tx, local.member, group, noted, now)
+    _note_unseen(tx, last)
     begin_recovery(tx, now, reason, remembered_incarnation=last.incarnation)
     others = any(one.member != local.member for one in group.members)
     tx.set_certain(0 if knows or not others else LONG_AGO_S)

@@ -257,7 +257,7 @@ def receive_update(
     """A push of the author; PeerError "gap" where I lack what came before."""
     if stream_member(update.stream) != update.header.sender:
         raise PeerError("author", "only the author pushes a stream; others are asked")
-    if not situation.serving and not situation.all_told:
+    if not situation.serving and not (situation.all_told and situation.takes_records):
         raise PeerError("gap", "nothing is taken before every member has spoken")
     applied = head_of(tx, update.stream).applied
     if update.after > applied:

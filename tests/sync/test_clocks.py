@@ -9,8 +9,8 @@ import pytest
 from agent.clock import ClockAnchor
 from agent.sync.clocks import ALARM_MS, ClockNote
 from agent.sync.node import Node
-from agent.sync.start import LastLife, begin_start
-from tests.sync.lan import Lan, make_group
+from agent.sync.start import LastLife, begin_restored, begin_start
+from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 
 HOUR_MS = 3_600_000
 
@@ -28,7 +28,8 @@ def reboot(lan: Lan, member: int, claimed_ms: int, down_ms: int, before: dict[in
     store = lan.stores[member]
     with store.write() as tx:
         tx.set_clock_anchor(ClockAnchor("this boot", 0))
-        begin_start(tx, LastLife(ran_at=lan.now_s))
+        last = LastLife(ran_at=lan.clock(member) // 1000, unseen_s=claimed_ms // 1000)
+        begin_start(tx, last)
     lan._waiting = [w for w in lan._waiting if w[2] != member]
     note = ClockNote(claimed_ms, before)
     lan.nodes[member] = Node(member, Random(member), lan.settings, note)
@@ -92,6 +93,33 @@ def test_a_peer_that_was_not_known_before_confirms_nothing() -> None:
     lan.run(6_000)
     assert lan.serving(1)
     assert moved_ms(lan, 1) == 0
+
+
+def test_what_began_since_the_boot_waits_as_long_when_the_clock_has_moved() -> None:
+    """A member that boots from a copy waits MUL from its loss, by whatever its clock shows."""
+    lan = make_lan()
+    store = lan.stores[1]
+    with store.read() as tx:
+        group = tx.group()
+    lan.offset_ms[1] -= HOUR_MS
+    at = lan.clock(1) // 1000
+    with store.write() as tx:
+        tx.set_clock_anchor(ClockAnchor("this boot", 0))
+        begin_restored(tx, at, "a copy", LastLife(group, 1, at, HOUR_MS // 1000))
+        holds_until = tx.local().holds_until
+    lan.nodes[1] = Node(1, Random(1), lan.settings, ClockNote(HOUR_MS, {2: 0}))
+    row = make_binding(POOL_FIRST, lan.now_s, server=2)
+    lan.save(2, [row])
+    lan.run(3_000, until=lambda: moved_ms(lan, 1) > 0)
+    assert lan.rows(1) == [], "nobody's instants are written down before"
+    with store.read() as tx:
+        moved_s = moved_ms(lan, 1) // 1000
+        assert tx.local().holds_until == holds_until + moved_s
+        assert tx.lost_stores()[1].at == at + moved_s
+    lan.offset_ms[1] += moved_ms(lan, 1)
+    lan.run(10_000, until=lambda: bool(lan.rows(1)))
+    (taken,) = lan.rows(1)
+    assert abs(taken.expires_at - row.expires_at) <= 2
 
 
 def test_members_that_were_down_together_confirm_each_other() -> None:

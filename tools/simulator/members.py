@@ -212,7 +212,7 @@ class SimulatedMember:
         that ran here last shows by what lies beside it, unless that was put back too."""
         noted = self._last_life
         if self._clock_note is not NO_CLOCK_NOTE:
-            noted = replace(noted, unseen_s=self._clock_note.unconfirmed_ms // 1000)
+            noted = replace(noted, unseen_s=-(-self._clock_note.unconfirmed_ms // 1000))
         with self.disk.write() as tx:
             if self._clock_note is not NO_CLOCK_NOTE:
                 tx.set_clock_anchor(ClockAnchor(f"boot {self.boots}", 0))
@@ -315,6 +315,7 @@ class SimulatedMember:
         """After every commit of the node: send what it decided, and plan its next timer."""
         if self._clock_note is not NO_CLOCK_NOTE:
             self._follow_anchor()
+        self._node.take_alarms()
         self._judge.committed(self)
         requests = self._node.take_requests()
         self._judge.sends(self, len(requests))
