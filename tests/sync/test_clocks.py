@@ -112,8 +112,8 @@ def test_what_began_since_the_boot_waits_as_long_when_the_clock_has_moved() -> N
     lan.save(2, [row])
     lan.run(3_000, until=lambda: moved_ms(lan, 1) > 0)
     assert lan.rows(1) == [], "nobody's instants are written down before"
+    moved_s = moved_ms(lan, 1) // 1000
     with store.read() as tx:
-        moved_s = moved_ms(lan, 1) // 1000
         assert tx.local().holds_until == holds_until + moved_s
         assert tx.lost_stores()[1].at == at + moved_s
     lan.offset_ms[1] += moved_ms(lan, 1)
