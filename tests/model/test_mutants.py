@@ -1,6 +1,7 @@
 """Rules taken out of the production functions that the model calls: the search must miss them.
 
-Each mutant changes `agent.sync.verdict` or `agent.dhcp.claim.is_withheld` in place and names the
+Each mutant changes `agent.sync.verdict`, `agent.dhcp.claim.is_withheld`, or what the group's values
+go by (`agent.sync.lineage`, `agent.sync.expulsion.expelled`), in place and names the
 machine that kills it; the simulator's mutants are in tests/sim/mutants.py.
 """
 
@@ -15,11 +16,13 @@ import pytest
 from agent.model import AddressState
 from agent.sync import verdict
 from agent.sync.verdict import Question
-from tools.model import address
+from tools.model import address, values
 from tools.model.address import Address
-from tools.model.explore import explore
+from tools.model.explore import explore, explore_settling
 from tools.model.main import POLL_SHORT, POLLS, STATES_MAX, TRANSFER
+from tools.model.seats import Seats
 from tools.model.transfer import Transfer
+from tools.model.worlds import FORCED, FORK
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 REFUSES, JUDGE, WITHHELD = verdict._refuses, verdict.judge, address.is_withheld
@@ -101,3 +104,15 @@ def test_mutant_is_killed(
 ) -> None:
     mutant(monkeypatch)
     assert explore(machine(), STATES_MAX).fault
+
+
+def test_a_fork_that_no_rank_ends_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lines of which neither descends from the other: nobody gives way."""
+    monkeypatch.setattr(values, "stands_over", values.descends)
+    assert explore_settling(Seats(FORK), STATES_MAX).fault.startswith("stuck")
+
+
+def test_a_removal_that_nothing_follows_from_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody holds back what the dead member may have given."""
+    monkeypatch.setattr(values, "expelled", lambda *_: [])
+    assert explore(Seats(FORCED), STATES_MAX).fault.startswith("two clients")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 S = TypeVar("S", bound=Hashable)
@@ -23,6 +23,14 @@ class Machine(Protocol[S]):
     def fault(self, state: S) -> str:
         """What is wrong with the state; "" if nothing is."""
         ...
+
+
+class Settling(Machine[S], Protocol[S]):
+    """One that must be able, from every state, to come by itself to a state that is `settled`:
+    `goes_on` yields those of the steps that are nobody's order and no fault."""
+
+    def goes_on(self, state: S) -> Iterable[tuple[str, S]]: ...
+    def settled(self, state: S) -> bool: ...
 
 
 class TooManyStatesError(RuntimeError):
@@ -44,6 +52,12 @@ class Explored(Generic[S]):
 
 def explore(machine: Machine[S], states_max: int) -> Explored[S]:
     """Look at every state; stop at the first that is wrong."""
+    return _explore(machine, states_max)[0]
+
+
+def _explore(
+    machine: Machine[S], states_max: int
+) -> tuple[Explored[S], dict[S, tuple[S, str] | None]]:
     began = time.monotonic()
     first = machine.initial()
     came_from: dict[S, tuple[S, str] | None] = {first: None}
@@ -61,13 +75,41 @@ def explore(machine: Machine[S], states_max: int) -> Explored[S]:
                 if fault:
                     trace = _trace(came_from, reached)
                     took = time.monotonic() - began
-                    return Explored(len(came_from), transitions, depth + 1, took, fault, trace)
+                    found = Explored(len(came_from), transitions, depth + 1, took, fault, trace)
+                    return found, came_from
                 following.append(reached)
             if len(came_from) > states_max:
                 raise TooManyStatesError(f"more than {states_max} states at depth {depth}")
         level = following
         depth += bool(level)
-    return Explored(len(came_from), transitions, depth, time.monotonic() - began, fault)
+    took = time.monotonic() - began
+    return Explored(len(came_from), transitions, depth, took, fault), came_from
+
+
+def explore_settling(machine: Settling[S], states_max: int) -> Explored[S]:
+    """As `explore`; then look for a state from which nothing leads to a settled one."""
+    found, came_from = _explore(machine, states_max)
+    if found.fault:
+        return found
+    began = time.monotonic()
+    before: dict[S, list[S]] = {}
+    for state in came_from:
+        for _, reached in machine.goes_on(state):
+            before.setdefault(reached, []).append(state)
+    good = {state for state in came_from if machine.settled(state)}
+    rest = list(good)
+    while rest:
+        for state in before.get(rest.pop(), ()):
+            if state not in good:
+                good.add(state)
+                rest.append(state)
+    stuck = next((state for state in came_from if state not in good), None)
+    if stuck is None:
+        return replace(found, seconds=found.seconds + time.monotonic() - began)
+    trace = _trace(came_from, stuck)
+    took = found.seconds + time.monotonic() - began
+    fault = "stuck: by themselves they do not come to serve again"
+    return Explored(found.states, found.transitions, len(trace), took, fault, trace)
 
 
 def _trace(came_from: dict[S, tuple[S, str] | None], state: S) -> tuple[tuple[str, S], ...]:

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tools.model.address import Address, Rules
-from tools.model.explore import Explored, explore
+from tools.model.explore import Explored, explore, explore_settling
+from tools.model.lives import SeatRules
 from tools.model.membership import BallotRules, Ballots, Proposals
+from tools.model.seats import Seats
 from tools.model.transfer import Transfer
+from tools.model.worlds import WITHOUT, WORLDS, without
 
 STATES_MAX = 3_000_000
 
@@ -33,6 +36,17 @@ class Check:
     machine: Callable[[], Any]
     wrong: bool
     rule: str = ""
+
+
+def search(check: Check) -> Explored[Any]:
+    machine = check.machine()
+    if isinstance(machine, Seats) and machine.rules.judges_service:
+        return explore_settling(machine, STATES_MAX)
+    return explore(machine, STATES_MAX)
+
+
+def _seats(rules: SeatRules) -> Callable[[], Any]:
+    return lambda: Seats(rules)
 
 
 def _without(machine: Callable[[Any], Any], rules: Any, rule: str) -> Callable[[], Any]:
@@ -69,13 +83,18 @@ CHECKS: tuple[Check, ...] = (
         Check(f"lost store without {rule}", _without(Ballots, LOSSES, rule), True, f"8: {rule}")
         for rule in ("lost_abstains", "takes_over", "own_vote_first")
     ),
+    *(Check(name, _seats(rules), False) for name, rules in WORLDS),
+    *(
+        Check(f"seats without {rule}", _seats(without(rules, rule)), True, f"8, 10: {rule}")
+        for rule, rules in WITHOUT
+    ),
 )  # fmt: skip
 
 
 def report(check: Check, found: Explored[Any], *, traces: bool) -> list[str]:
     verdict = found.fault or "nothing wrong"
     lines = [
-        f"{check.name:36} {found.states:>9,} states  depth {found.depth:>3}"
+        f"{check.name:44} {found.states:>9,} states  depth {found.depth:>3}"
         f"  {found.seconds:>6.1f} s  {verdict}"
     ]
     if traces:
@@ -96,7 +115,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"--only {options.only}: no check has that in its name")
     good = True
     for check in chosen:
-        found = explore(check.machine(), STATES_MAX)
+        found = search(check)
         good &= bool(found.fault) is check.wrong
         for line in report(check, found, traces=not options.no_traces):
             sys.stdout.write(line + "\n")
