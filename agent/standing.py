@@ -157,7 +157,7 @@ class Standing:
                 begin_restored(tx, now, why, last)
                 log.error("%s; it begins RECOVER and serves nobody until that is done", why)
             else:
-                begin_start(tx, last)
+                begin_start(tx, now, last)
             come_back(tx)
             tx.set_token(following)
             mark = mark_of(tx)

@@ -50,6 +50,8 @@ from agent.sync.ownership import AddressEvent, leave, move
 from agent.sync.ranges import ADDRESS_MAX
 from agent.sync.situation import Situation, is_being_expelled, vector_of
 
+LONG_AGO_S = 1
+"""`Local.certain_until` of a member of which nothing tells when it was certain."""
 _IDLE_MS = 60_000
 _LOOK_MS = 500
 _APART = 1 << 16
@@ -346,12 +348,19 @@ class Recovery:
         local = tx.local()
         if local.tries_until:
             return True
-        if not situation.peers and not situation.certain:
-            return False  # it does not even know whether it is alone
+        if not situation.peers and not situation.certain and not self._has_waited(tx, now_ms):
+            return False  # it does not know whether it is alone, or since when
         until = leases_end(tx)
         if local.holds_until < until:
             tx.set_recovery(local.recovery, until, 0)
         return now_ms // 1000 >= local.holds_until and local.holds_until >= until
+
+    def _has_waited(self, tx: StoreTransaction, now_ms: int) -> bool:
+        """Whether every lease is over that was given before this start."""
+        since, lease_s = tx.local().certain_until, longest_lease(tx)
+        if since == LONG_AGO_S or lease_s >= INFINITE_S:
+            return False
+        return now_ms // 1000 >= since + lease_s
 
     def end_wait(self, tx: StoreTransaction, now_ms: int) -> None:
         """An operator's word that this member shall serve new clients although leases of the lost

@@ -14,9 +14,7 @@ from agent.errors import PeerError
 from agent.model import Group
 from agent.port import StoreTransaction
 from agent.sync import expulsion
-from agent.sync.recover import begin_recovery
-
-LONG_AGO_S = 1
+from agent.sync.recover import LONG_AGO_S, begin_recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +29,25 @@ class LastLife:
     unseen_s: int = 0
 
 
-def begin_start(tx: StoreTransaction, last: LastLife) -> None:
+def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
     """The store is good, as far as can be told here: it serves when the others have confirmed that
     they remember nothing newer (agent/sync/recover.py). Those that are out of the group count:
-    where this store is a copy, they may be in it by now, and this member out."""
+    where this store is a copy, they may be in it by now, and this member out. `now` in seconds."""
     local, group = tx.local(), tx.group()
     if group is None:
         return
-    if not (local.serving or local.unconfirmed):
-        _note_unseen(tx, last)
-        return
-    if any(one.member != local.member for one in group.members):
-        tx.set_serving(False, local.serving_since)
-        tx.set_unconfirmed(True)
     _note_unseen(tx, last)
-    if any(one.member != local.member for one in group.current):
-        _doubt(tx, last)
+    others = any(one.member != local.member for one in group.members)
+    among_others = any(one.member != local.member for one in group.current)
+    if local.serving or local.unconfirmed:
+        if others:
+            tx.set_serving(False, local.serving_since)
+            tx.set_unconfirmed(True)
+        if among_others:
+            _doubt(tx, last)
+    elif local.recovery and others and not among_others and local.certain_until != LONG_AGO_S:
+        # A copy of a store that was recovering alone has the end of its wait behind it.
+        tx.set_certain(now)
 
 
 def _note_unseen(tx: StoreTransaction, last: LastLife) -> None:

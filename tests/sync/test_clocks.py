@@ -29,7 +29,7 @@ def reboot(lan: Lan, member: int, claimed_ms: int, down_ms: int, before: dict[in
     with store.write() as tx:
         tx.set_clock_anchor(ClockAnchor("this boot", 0))
         last = LastLife(ran_at=lan.clock(member) // 1000, unseen_s=claimed_ms // 1000)
-        begin_start(tx, last)
+        begin_start(tx, lan.clock(member) // 1000, last)
     lan._waiting = [w for w in lan._waiting if w[2] != member]
     note = ClockNote(claimed_ms, before)
     lan.nodes[member] = Node(member, Random(member), lan.settings, note)

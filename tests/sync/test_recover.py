@@ -46,7 +46,7 @@ def local(lan: Lan, member: int) -> Local:
 def start(lan: Lan, member: int) -> None:
     """Both processes of the member start."""
     with lan.stores[member].write() as tx:
-        begin_start(tx, LastLife(ran_at=lan.now_s))
+        begin_start(tx, lan.now_s, LastLife(ran_at=lan.now_s))
     lan.restart(member)
 
 

@@ -956,7 +956,7 @@ def test_who_does_not_vote_leaves_the_safe_period_to_the_others() -> None:
     lan.run(5_000)
     die(lan, 5)
     with lan.stores[2].write() as tx:
-        begin_start(tx, LastLife(ran_at=lan.now_s))
+        begin_start(tx, lan.now_s, LastLife(ran_at=lan.now_s))
     lan.restart(2)
     lan.passes = lambda _s, _t, request: not isinstance(request, m.BallotPrepare)
     lan.run(120_000)

@@ -72,7 +72,7 @@ def states(lan: Lan, at: int) -> dict[int, MemberState]:
 def start(lan: Lan, member: int, ran_at: int = 0) -> None:
     """Both processes of the member start."""
     with lan.stores[member].write() as tx:
-        begin_start(tx, LastLife(ran_at=ran_at or lan.now_s))
+        begin_start(tx, lan.now_s, LastLife(ran_at=ran_at or lan.now_s))
     lan.restart(member)
 
 
@@ -83,7 +83,7 @@ def set_back(lan: Lan, member: int, copy: bytes, noted: Group | None = None) -> 
         if noted is not None:
             begin_restored(tx, lan.now_s, "a copy", LastLife(group=noted))
         else:
-            begin_start(tx, LastLife())
+            begin_start(tx, lan.now_s, LastLife())
     lan.restart(member)
 
 
@@ -500,3 +500,24 @@ def test_a_note_of_another_members_engine_is_no_note() -> None:
         begin_restored(tx, lan.now_s, "a copy", LastLife(group=noted))
         assert tx.group() == group
         assert tx.local().certain_until, "what it knows of the group may be old"
+
+
+def test_a_copy_of_a_store_that_recovered_alone_does_not_end_its_wait_by_the_copy() -> None:
+    """1 recovers alone, is copied, goes on, lets 2 in again; the copy is put back long after."""
+    lan = make_lan(2)
+    order(lan, 2, Service.LEAVING)
+    lan.run(60_000, until=lambda: lan.generation(1) == lan.generation(2) == 2)
+    with lan.stores[1].write() as tx:
+        begin_restored(tx, lan.now_s, "a copy", LastLife(group=tx.group()))
+    lan.restart(1)
+    lan.run(5_000)
+    copy = lan.stores[1].snapshot()
+    lan.cut(1)
+    lan.run(4 * 3_600_000, until=lambda: lan.serving(1))
+    assert lan.serving(1), "its longest lease is over, whether 2 is heard or not"
+    set_back(lan, 1, copy)
+    lan.run(3_000_000)
+    assert not lan.serving(1), "nobody has answered since this start"
+    lan.heal()
+    lan.run(120_000, until=lambda: lan.serving(1))
+    assert lan.serving(1), "2 knows of nothing later"

@@ -216,12 +216,12 @@ class SimulatedMember:
         with self.disk.write() as tx:
             if self._clock_note is not NO_CLOCK_NOTE:
                 tx.set_clock_anchor(ClockAnchor(f"boot {self.boots}", 0))
+            now = self.now_ms() // 1000
             if self.put_back:
-                now = self.now_ms() // 1000
                 begin_restored(tx, now, "the store was put back", noted)
             else:
                 # What lies beside a store that was set back unseen was set back with it.
-                begin_start(tx, LastLife() if self.lost_disk else noted)
+                begin_start(tx, now, LastLife() if self.lost_disk else noted)
 
     def _make_node(self) -> None:
         seed = self._world.random.getrandbits(64)
