@@ -116,6 +116,12 @@ class Binding(NamedTuple):
         expiry, which a merge makes the latest of all."""
         return self.acknowledged_at >= self.potential_expires_at
 
+    @property
+    def is_declined(self) -> bool:
+        """Given back because somebody else answers there, as its client says: by a DECLINE that
+        does not make the address UNAVAILABLE (`agent.dhcp.returns`)."""
+        return self.state is BindingState.RELEASED and self.transaction is Transaction.DECLINE
+
 
 class AddressState(enum.IntEnum):
     """This member's own view of addresses (draft 3.4.2); `agent.sync.ownership` has the moves.

@@ -298,7 +298,7 @@ def keeps_address(row: Binding, now: int) -> bool:
 def may_be_in_use(row: Binding, now: int, recent_s: int) -> bool:
     """Whether somebody may be using the address of a row that is over: its client, not long ago,
     or whoever was found there when it was declined or tried."""
-    if row.state is BindingState.UNAVAILABLE:
+    if row.state is BindingState.UNAVAILABLE or row.is_declined:
         return True
     ended_at = row.transaction_at if row.state is BindingState.RELEASED else row.expires_at
     return ended_at + min(recent_s, RECENT_LEASE_MAX_S) > now

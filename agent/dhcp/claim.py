@@ -60,7 +60,7 @@ def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bo
     """Whether the last record is this client's; or, where the address is reserved, that of another
     client of the same machine: a boot ROM and the system that it loads send different
     identifiers."""
-    if row.state is BindingState.UNAVAILABLE:
+    if row.state is BindingState.UNAVAILABLE or row.is_declined:
         return False
     if row.client_key == packet.client_key:
         return True

@@ -18,7 +18,7 @@ from agent.dhcp.context import (
     subnet_of,
 )
 from agent.dhcp.packet import MessageType
-from agent.model import Subnet
+from agent.model import BindingState, Subnet
 
 
 def handle_discover(c: Context, m: Message) -> Answer:
@@ -54,7 +54,8 @@ def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
     if offer is not None:
         yield offer.address
     for row in c.view.bindings_of(key):
-        yield row.address
+        if row.state is not BindingState.UNAVAILABLE and not row.is_declined:
+            yield row.address
     if m.address:
         yield m.address
 

@@ -125,6 +125,15 @@ def test_a_declined_address_is_tried_however_long_ago_that_was() -> None:
     assert world.one(Client(1).discover()).address == FIRST
 
 
+def test_so_is_one_that_was_declined_past_the_caps() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST, epoch=2)], probing=True)
+    row = peer_row(FIRST, Client(9), state=BindingState.RELEASED, expires_at=NOW - 100 * LEASE)
+    world.merge(row._replace(transaction=Transaction.DECLINE, transaction_at=NOW - 101 * LEASE))
+    world.silent(Client(1).discover(), "no_free_address")
+    world.probe()
+    assert world.one(Client(1).discover()).address == FIRST
+
+
 def test_the_result_of_a_probe_grows_old() -> None:
     world = used_world()
     world.silent(Client(1).discover(), "no_free_address")

@@ -26,6 +26,7 @@ from agent.model import (
     Subnet,
     Transaction,
 )
+from agent.sync.verdict import is_dead
 from tests.dhcp.world import (
     CONFIGURATION,
     ETH0,
@@ -696,11 +697,60 @@ def test_declines_of_one_client_are_capped() -> None:
         world.say(Client(1).decline(world.bind(Client(1))))
     address = world.bind(Client(1))
     world.silent(Client(1).decline(address), "too_many_declines")
-    assert world.known(address).state is BindingState.BOUND
+    assert world.known(address).state is BindingState.RELEASED
     world.wait(DECLINE_HOLD_S)
-    assert world.bind(Client(1)) == address
+    address = world.bind(Client(1))
     world.say(Client(1).decline(address))
     assert world.known(address).state is BindingState.UNAVAILABLE
+
+
+def test_rfc2131_3_1_5_a_client_gets_another_address_after_every_decline() -> None:
+    """Two squatters in a pool of ten, which lets one be believed: eight are left for the client."""
+    world = World(
+        rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)], ranges=[bindable(FIRST, FIRST + 9)]
+    )
+    seen = set()
+    for _ in range(9):
+        address = world.bind(Client(1))
+        assert address not in seen
+        seen.add(address)
+        world.say(Client(1).decline(address))
+    states = [world.known(address).state for address in sorted(seen)]
+    assert states.count(BindingState.UNAVAILABLE) == 1
+    assert states.count(BindingState.RELEASED) == 8
+
+
+def test_what_was_declined_past_the_caps_is_no_longer_its_clients() -> None:
+    world = World(rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    world.say(Client(1).decline(world.bind(Client(1))))
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    assert world.known(address).is_declined
+    world.silent(Client(1).renew(address), "unknown_binding")
+    world.silent(Client(1).reboot(address), "unknown_binding")
+    offer = replace(world.one(Client(1).discover()), address=address)
+    assert world.one(Client(1).select(offer)).kind is NAK
+
+
+def test_a_decline_that_not_everybody_can_place_keeps_the_address_as_a_lease_does() -> None:
+    world = World(members=(1, 2), rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    world.say(Client(1).decline(world.bind(Client(1))))
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    row = world.known(address)
+    assert (row.state, row.is_settled) == (BindingState.RELEASED, False)
+    world.silent(Client(1).renew(address), "declined")
+
+
+def test_rfc2131_3_3_a_declined_address_of_an_infinite_lease_does_not_rest_for_ever() -> None:
+    world = World(lease_s=0xFFFF_FFFF)
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    row = world.known(address)
+    assert row.is_declined
+    assert not is_dead(row, world.now + RELEASE_HOLD_S - 1)
+    assert is_dead(row, world.now + RELEASE_HOLD_S)
+    assert world.bind(Client(1)) != address
 
 
 # --- RELEASE
