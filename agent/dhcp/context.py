@@ -63,7 +63,8 @@ class View:
         """The client's own rows, the latest transaction first."""
         if client_key not in self._addresses_of:
             found = self._tx.bindings_by_client((client_key,)).get(client_key, ())
-            self._addresses_of[client_key] = [row.address for row in found]
+            changed = [row for row in self.changed.values() if row.client_key == client_key]
+            self._addresses_of[client_key] = list({row.address: row for row in (*found, *changed)})
         rows = [self.binding(address) for address in self._addresses_of[client_key]]
         mine = [row for row in rows if row is not None and row.client_key == client_key]
         return sorted(mine, key=lambda row: -row.transaction_at) if len(mine) > 1 else mine

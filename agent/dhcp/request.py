@@ -47,6 +47,8 @@ def handle_selecting(c: Context, m: Message) -> Answer:
     right = claim(c, m.packet, m.address)
     if isinstance(right, str):
         return Answer(MessageType.NAK, right)
+    if _has_another_lease(c, m, right):
+        return Answer(MessageType.NAK, "has_another_lease")
     return _bind(c, m, subnet, right, Transaction.SELECTING)
 
 
@@ -88,7 +90,26 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
         return Answer(None, right)
     if transaction is Transaction.INIT_REBOOT and right.former is None:
         return Answer(None, "unknown_binding")
+    if _has_another_lease(c, m, right):
+        return Answer(None, "has_another_lease")
     return _bind(c, m, subnet, right, transaction)
+
+
+def _has_another_lease(c: Context, m: Message, right: Claim) -> bool:
+    """Whether the client would get a second address on its link that nobody has offered or reserved
+    for it: by naming addresses one client could take a pool."""
+    if right.former is not None or c.configuration.reservation_of(m.address) is not None:
+        return False
+    key = m.packet.client_key
+    offer = c.offers.of_client(key)
+    if offer is not None and offer.address == m.address:
+        return False
+    return any(
+        row.address != m.address
+        and row.is_live(c.now)
+        and subnet_of(m.subnets, row.address) is not None
+        for row in c.view.bindings_of(key)
+    )
 
 
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:

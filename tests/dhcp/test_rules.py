@@ -260,6 +260,54 @@ def test_selecting_an_address_on_offer_to_another_is_refused() -> None:
     assert world.one(Client(1).select(offer)).kind is ACK
 
 
+@pytest.mark.parametrize("batch", [True, False])
+def test_rfc2131_4_3_2_requests_without_an_offer_get_a_client_one_address(batch: bool) -> None:
+    """A server identifier is known to everybody on the link, and addresses are guessed."""
+    world = World()
+    offer = world.one(Client(2).discover())
+    guesses = [Client(1).select(replace(offer, address=FIRST + n)) for n in range(10, 30)]
+    said = world.say(*guesses) if batch else [world.one(guess) for guess in guesses]
+    assert [one.kind for one in said] == [ACK] + [NAK] * 19
+    assert world.binding(FIRST + 10) is not None
+    assert world.binding(FIRST + 11) is None
+    world.wait(LEASE + 1)
+    assert world.one(guesses[5]).kind is ACK, "the other lease is over"
+
+
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_addresses_that_a_client_claims_to_use_are_not_its_second_one(form: str) -> None:
+    world = World(rows=POOLS_17)
+    client = Client(1)
+    world.bind(client)
+    for address in (FIRST + 30, NOBODYS):
+        message = client.renew(address) if form == "renew" else client.rebind(address)
+        assert world.say(message) == []
+        if form == "rebind" and address == NOBODYS:
+            world.answer(address)
+            world.silent(message, "has_another_lease")
+        assert world.binding(address) is None
+
+
+def test_a_client_that_was_offered_another_address_than_its_lease_gets_it() -> None:
+    """Its own is promised to another member, which may have found it dead."""
+    world = World(rows=POOLS_17, members=(1, 2))
+    world.merge(peer_row(NOBODYS, Client(1)))
+    world.set_ranges([], [promised(NOBODYS, NOBODYS, epoch=2)])
+    assert world.bind(Client(1)) != NOBODYS
+
+
+def test_a_client_may_have_an_address_on_each_of_its_links() -> None:
+    eth1 = Interface(3, "eth1", b"\x02\0\0\0\0\x02", (A("10.1.0.2"),))
+    rows = [*CONFIGURATION, Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.100"), A("10.1.0.200"))]
+    ranges = [bindable(FIRST, LAST), bindable(A("10.1.0.100"), A("10.1.0.200"))]
+    world = World(rows=rows, interfaces=[ETH0, eth1], ranges=ranges)
+    client = Client(1, relay=0)
+    world.bind(client)
+    there = replace(client, interface=3)
+    world.one(there.rebind(A("10.1.0.100")))
+    assert world.known(A("10.1.0.100")).client_key == client.key
+
+
 def test_selecting_outside_of_the_clients_network_is_refused() -> None:
     world = World()
     offer = replace(world.one(Client(1).discover()), address=A("10.9.9.9"))
