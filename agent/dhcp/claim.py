@@ -68,6 +68,7 @@ def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bo
     return (
         reservation is not None
         and row.state is BindingState.BOUND
+        and bool(row.hardware_address)
         and machine == (packet.hardware_type, packet.client_hardware_address)
     )
 

@@ -405,6 +405,10 @@ class DhcpServer:
         assert answer.template is not None
         if message.kind is MessageKind.INFORM:
             return build_inform_reply(message, answer.template)
+        if kind is MessageType.OFFER and len(message.subnets) > 1:
+            assert self._classifier is not None
+            identifier = self._classifier.identifier_for(message, answer.address)
+            message = message._replace(server_identifier=identifier)
         return build_lease_reply(message, kind, answer.address, answer.duration_s, answer.template)
 
     # --- what is derived from the store

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from agent.config import Configuration
 from agent.dhcp import wire
-from agent.dhcp.classify import Message
+from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.packet import MessageType, Packet, Reply
 from agent.limits import (
     REPLY_HEADS_MAX,
@@ -158,9 +158,7 @@ def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
 def build_inform_reply(message: Message, template: Template) -> Reply:
     """The ACK of an INFORM: no `yiaddr`, no lease (RFC 2131 4.3.5)."""
     head = _HEAD.pack(53, 1, MessageType.ACK, 54, 4, message.server_identifier)
-    return _address_reply(
-        message, _build_message(message, head, 0, template), MessageType.ACK, message.address
-    )
+    return _address_reply(message, _build_message(message, head, 0, template), MessageType.ACK, 0)
 
 
 def build_nak(message: Message) -> Reply:
@@ -170,24 +168,38 @@ def build_nak(message: Message) -> Reply:
 
 
 def _address_reply(message: Message, data: bytes, kind: MessageType, address: int) -> Reply:
-    """Whereto (RFC 2131 4.1): the relay, the client's own address, everybody, or the new address
-    at the hardware address."""
+    """Whereto (RFC 2131 4.1): the address that the client uses, the relay, everybody, or the new
+    address at the hardware address.
+
+    Only who renews or sends an INFORM uses its `ciaddr`; elsewhere the field ought to be zero, and
+    nobody answers for what stands there. An INFORM's answer goes to the client past its relay, for
+    which it is not (RFC 2131 4.3.5)."""
     packet, source = message.packet, message.server_identifier
     interface = message.received.interface
-    if packet.gateway_address:
+    in_use = packet.client_address if message.kind in _IN_USE else 0
+    if packet.gateway_address and message.kind is not MessageKind.INFORM:
         return Reply(data, packet.gateway_address, SERVER_PORT, source, 0)
     if kind is not MessageType.NAK:
-        if packet.client_address:
-            return Reply(data, packet.client_address, CLIENT_PORT, source, 0)
-        if (
-            address
-            and not packet.flags & wire.BROADCAST_FLAG
-            and packet.hardware_type == wire.ETHERNET
-        ):
+        if in_use:
+            # On our own link it is framed as the first one was: the kernel would ask for the
+            # client by ARP, which a client that sleeps, or filters, does not answer.
+            if message.on_link and _is_ethernet(packet):
+                hardware_address = packet.client_hardware_address
+                return Reply(data, in_use, CLIENT_PORT, source, interface, hardware_address)
+            return Reply(data, in_use, CLIENT_PORT, source, 0)
+        if address and not packet.flags & wire.BROADCAST_FLAG and _is_ethernet(packet):
             return Reply(
                 data, address, CLIENT_PORT, source, interface, packet.client_hardware_address
             )
     return Reply(data, LIMITED_BROADCAST, CLIENT_PORT, source, interface)
+
+
+_IN_USE = {MessageKind.RENEWING, MessageKind.REBINDING, MessageKind.INFORM}
+
+
+def _is_ethernet(packet: Packet) -> bool:
+    """Whether a frame can be sent to the client's hardware address."""
+    return packet.hardware_type == wire.ETHERNET and len(packet.client_hardware_address) == 6
 
 
 def _build_message(message: Message, head: bytes, address: int, template: Template) -> bytes:

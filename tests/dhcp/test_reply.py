@@ -6,10 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from agent.dhcp.packet import MessageType
+from agent.dhcp.packet import Interface, MessageType
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
-from agent.model import BindingState, Option, Reservation, Subnet
-from tests.dhcp.world import FIRST, LEASE, ME, PRL, RELAY, ROUTER, A, Client, World
+from agent.model import BindingState, Option, Pool, Reservation, Subnet
+from tests.dhcp.world import (
+    CONFIGURATION,
+    FAR_RELAY,
+    FIRST,
+    LEASE,
+    ME,
+    PRL,
+    RELAY,
+    ROUTER,
+    A,
+    Client,
+    World,
+    bindable,
+)
 
 LAN = (A("198.18.0.0"), 15)
 
@@ -71,13 +84,124 @@ def test_rfc2131_4_1_the_broadcast_flag_is_honoured() -> None:
     assert reply.interface == 2
 
 
-def test_rfc2131_4_1_ciaddr_goes_to_the_client_itself() -> None:
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_rfc2131_4_1_an_address_in_use_is_answered_at_the_hardware_address(form: str) -> None:
+    """On our own link the client may answer no ARP: it sleeps, or filters. Flags do not matter."""
     world = World()
     address = world.bind(Client(1))
     local = replace(Client(1), relay=0, flags=0x8000)
-    reply = world.one(local.rebind(address)).reply
-    assert (reply.address, reply.port, reply.hardware_address) == (address, 68, None)
+    said = world.one(local.renew(address) if form == "renew" else local.rebind(address))
+    reply = said.reply
+    assert (reply.address, reply.port, reply.interface) == (address, 68, 2)
+    assert reply.hardware_address == local.hardware_address
     assert reply.data[12:16] == address.to_bytes(4, "big")
+
+
+def test_rfc2131_4_1_an_address_in_use_behind_routers_is_answered_there() -> None:
+    rows = [*CONFIGURATION, Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
+    world = World(rows=rows, ranges=[bindable(A("10.1.0.10"), A("10.1.0.20"))])
+    client = Client(1, relay=FAR_RELAY)
+    address = world.bind(client)
+    for message in (client.renew(address), replace(client, relay=0).inform(address)):
+        reply = world.one(message).reply
+        assert (reply.address, reply.port, reply.interface) == (address, 68, 0)
+        assert reply.hardware_address is None
+
+
+@pytest.mark.parametrize("relay", [0, RELAY])
+def test_rfc2131_4_1_ciaddr_of_a_client_that_uses_no_address_is_not_believed(relay: int) -> None:
+    """DISCOVER, SELECTING and INIT-REBOOT: the field ought to be zero (table 5), and nobody answers
+    for what stands there."""
+    world = World()
+    client = Client(1, relay=relay)
+    nowhere = A("198.18.16.77")
+    offer = world.one(client.message(1, {}, ciaddr=nowhere))
+    chosen = {50: offer.address.to_bytes(4, "big"), 54: offer.options[54]}
+    ack = world.one(client.message(3, chosen, ciaddr=nowhere))
+    assert (offer.kind, ack.kind) == (MessageType.OFFER, MessageType.ACK)
+    for said in (offer, ack):
+        assert said.reply.address == (relay or offer.address)
+        assert said.reply.hardware_address == (None if relay else client.hardware_address)
+
+
+def test_rfc2131_4_3_5_inform_through_a_relay_is_answered_to_the_client_itself() -> None:
+    """The relay has nobody to give it to: no `yiaddr`, and the client asks for no broadcast."""
+    address = A("198.18.15.9")
+    said = World().one(Client(1).inform(address))
+    assert (said.reply.address, said.reply.port) == (address, 68)
+    assert said.reply.data[24:28] == RELAY.to_bytes(4, "big")
+    on_link = World().one(Client(1, relay=0).inform(address))
+    assert on_link.reply.hardware_address == Client(1).hardware_address
+
+
+@pytest.mark.parametrize("length", [0, 8, 16])
+def test_rfc2131_4_1_what_is_no_ethernet_address_is_answered_by_broadcast(length: int) -> None:
+    """Microsoft's RRAS asks for its callers with htype 1 and hlen 16, and an option 61."""
+    world = World()
+    client = Client(1, relay=0, identifier=b"RAS \0\x01")
+    asked = client.discover()
+    octets = b"RAS of Microsoft"[:length]
+    data = asked.data[:2] + bytes([length]) + asked.data[3:28] + octets.ljust(16, b"\0")
+    offer = world.one(asked._replace(data=data + asked.data[44:]))
+    assert (offer.reply.address, offer.reply.hardware_address) == (0xFFFF_FFFF, None)
+    assert offer.reply.data[2] == length
+    assert offer.reply.data[28:44] == octets.ljust(16, b"\0")
+    chosen = client.select(offer)
+    data = chosen.data[:2] + bytes([length]) + chosen.data[3:28] + octets.ljust(16, b"\0")
+    ack = world.one(chosen._replace(data=data + chosen.data[44:]))
+    assert ack.kind is MessageType.ACK
+    assert world.known(ack.address).hardware_address == octets
+
+
+# --- several subnets on one link
+
+TWO = Interface(2, "eth0", b"\x02\0\0\0\0\x01", (ME, A("10.1.0.2")))
+SECOND = [Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
+
+
+def two_subnets() -> World:
+    """The second subnet of the link, by number the first, has one address more than none."""
+    full = [CONFIGURATION[0], Pool(FIRST, FIRST), *SECOND]
+    ranges = [bindable(FIRST, FIRST), bindable(A("10.1.0.10"), A("10.1.0.10"))]
+    return World(rows=full, interfaces=[TWO], ranges=ranges)
+
+
+def test_rfc2131_4_3_1_the_server_identifier_is_of_the_offered_addresss_subnet() -> None:
+    world = two_subnets()
+    named = {}
+    for number in (1, 2):
+        client = Client(number, relay=0)
+        offer = world.one(client.discover())
+        ack = world.one(client.select(offer))
+        assert ack.options[54] == offer.options[54]
+        assert ack.reply.source == int.from_bytes(ack.options[54], "big")
+        named[offer.address] = ack.options[54]
+        assert world.one(client.rebind(offer.address)).options[54] == offer.options[54]
+        assert world.one(client.reboot(offer.address)).options[54] == offer.options[54]
+    assert named == {
+        FIRST: ME.to_bytes(4, "big"),
+        A("10.1.0.10"): A("10.1.0.2").to_bytes(4, "big"),
+    }
+
+
+def test_rfc2131_4_3_2_the_answer_is_of_the_server_that_the_client_has_chosen() -> None:
+    """Whatever subnet the address is of: other servers' answers are not waited for."""
+    world = two_subnets()
+    offer = world.one(Client(1, relay=0).discover())
+    for own in (ME, A("10.1.0.2")):
+        said = world.one(Client(1, relay=0).select(offer, server=own))
+        assert said.options[54] == own.to_bytes(4, "big")
+    refused = replace(offer, address=A("10.9.9.9"))
+    nak = world.one(Client(1, relay=0).select(refused, server=ME))
+    assert (nak.kind, nak.options[54]) == (MessageType.NAK, ME.to_bytes(4, "big"))
+
+
+def test_a_relay_on_a_link_of_two_subnets_serves_both() -> None:
+    world = two_subnets()
+    first, second = (world.bind(Client(number)) for number in (1, 2))
+    assert {first, second} == {FIRST, A("10.1.0.10")}
+    for number, address in ((1, first), (2, second)):
+        assert world.one(Client(number).rebind(address)).kind is MessageType.ACK
 
 
 def test_rfc2131_4_1_nak_is_broadcast() -> None:

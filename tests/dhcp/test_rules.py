@@ -1015,3 +1015,13 @@ def test_the_system_that_a_boot_rom_loads_gets_its_reserved_address_at_once() ->
     assert (row.client_key, row.epoch) == (system.key, before.epoch + 1)
     stranger = Client(2, identifier=b"rom")
     assert world.one(stranger.discover()).address != HARDWARE.address
+
+
+def test_clients_without_a_hardware_address_are_not_one_machine() -> None:
+    """htype 1 with hlen 0, by their identifiers: a reserved address goes to the one of its own."""
+    world = World(rows=[*CONFIGURATION, Reservation(HARDWARE.address, b"\x01first")])
+    nameless = peer_row(HARDWARE.address, Client(1, identifier=b"other"))
+    world.merge(nameless._replace(hardware_address=b""))
+    asked = Client(1, identifier=b"first").discover()
+    data = asked.data[:2] + b"\0" + asked.data[3:28] + bytes(16) + asked.data[44:]
+    assert world.one(asked._replace(data=data)).address != HARDWARE.address
