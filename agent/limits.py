@@ -156,8 +156,10 @@ WISH_MS = 60_000
 """How long a member asks for a reserved address that a client waits for, and keeps it for that
 client: it tries again within a minute, and others may want to serve it."""
 
-WISH_AGAIN_MS = 5_000
-"""After so long a reserved address is asked for again: clients try again after 4, 8 and 16 s."""
+WISH_AGAIN_MS = 1_000
+"""After so long a reserved address is asked for again: a member that has just heard of the
+reservation gives it back meanwhile, and the client's message is handled anew then
+(HELD_WAIT_MS)."""
 
 PROBE_SENDS = 2
 """How often an address is asked for: a frame is easily lost, two seldom (RFC 5227 sends three)."""
@@ -181,6 +183,14 @@ HELD_TRIES = 3
 
 HELD_MAX = ENQUIRIES_MAX
 """Messages kept for that at one time: each is about an address that the members are asked about."""
+
+RESERVED_WAIT_MS = 4_000
+"""How long a client waits for its reserved address while the agent asks for it: that takes a second
+or two where it can be had at all, and a message is handled anew for the last time just after."""
+
+RESERVED_WAIT_AGAIN_MS = 900_000
+"""After a wait in vain the client gets another address at once for so long, or its lease extended:
+what stands in the way (a member's quarantine) lasts for minutes."""
 
 PROBES_MAX = 8_192
 """Probes remembered at one time, about 2 MB: DOUBTFUL_MAX addresses are tried in 1.4 s, and each is

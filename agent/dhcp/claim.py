@@ -18,6 +18,10 @@ from agent.dhcp.packet import Packet
 from agent.limits import EXPIRY_GRACE_S, RELEASE_HOLD_S
 from agent.model import AddressRange, AddressState, Binding, BindingState, Reservation
 
+RESERVED_ASKED = "reserved_asked"
+"""The agent has been asked for the reserved address: the message is handled anew in a moment
+(agent.dhcp.held)."""
+
 
 def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     """The right of this member to bind `address` to the client now, or the reason why not."""
@@ -75,9 +79,10 @@ def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bo
 
 def _wait(c: Context, address: int, reservation: Reservation | None, reason: str) -> str:
     """Not now; what is reserved the agent asks for, so that it is not for ever."""
-    if reservation is not None:
-        c.wish(address)
-    return reason
+    if reservation is None:
+        return reason
+    c.wish(address)
+    return RESERVED_ASKED
 
 
 def _ended_at(row: Binding) -> int:
@@ -103,10 +108,10 @@ def _reserved_claim(
     heard of the reservation goes on extending that lease."""
     address = reservation.address
     if owned is not None and is_withheld(owned, row, c.now):
-        return _wait(c, address, reservation, "promised_to_other")
+        return _wait(c, address, reservation, RESERVED_ASKED)
     if row is None:
-        if c.serving_since and c.configuration.pool_of(address):
-            return _wait(c, address, reservation, "reserved_unasked")
+        if c.serving_since and c.configuration.pool_of(address) and not _is_by_itself(c):
+            return _wait(c, address, reservation, RESERVED_ASKED)
         return Claim(c.next_epoch(0), 1, None)
     free_at = row.expires_at + EXPIRY_GRACE_S
     if row.state is BindingState.RELEASED:
@@ -114,6 +119,19 @@ def _reserved_claim(
         free_at = held_until if row.is_settled else max(held_until, free_at)
     if free_at > c.now:
         return "bound_to_other"
-    if c.terms.alone and not c.tx.lost_stores():
+    if _is_by_itself(c):
         return Claim(c.next_epoch(row.epoch), 1, None)
-    return _wait(c, address, reservation, "reserved_unasked")
+    return _wait(c, address, reservation, RESERVED_ASKED)
+
+
+def _is_by_itself(c: Context) -> bool:
+    """Whether there is nobody to ask: no other member, and no store of one that is lost."""
+    return c.terms.alone and not c.tx.lost_stores()
+
+
+def waits_for(c: Context, right: str, address: int) -> bool:
+    """Whether the client should wait for its reserved address, by the reason why it cannot have it
+    yet: the members are being asked, and all of them answer."""
+    if right != RESERVED_ASKED or c.silent_members():
+        return False
+    return not c.patience.is_over(address, c.now_ms)

@@ -15,6 +15,7 @@ from agent.dhcp import wire
 from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership
 from agent.dhcp.classify import Message
 from agent.dhcp.decline import DeclineLimiter
+from agent.dhcp.held import Patience
 from agent.dhcp.lease import Grant, Terms, acknowledged_expiry, decide_grant, wanted_duration
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
@@ -98,6 +99,7 @@ class Context:
     offers: Offers
     stock: FreeStock
     declines: DeclineLimiter
+    patience: Patience
     probes: Probes
     view: View
     serving_since: int

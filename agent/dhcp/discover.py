@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.dhcp.balance import is_served_here
-from agent.dhcp.claim import claim
+from agent.dhcp.claim import RESERVED_ASKED, claim, waits_for
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
     Answer,
@@ -29,6 +29,9 @@ def handle_discover(c: Context, m: Message) -> Answer:
     delay_s = m.subnets[0].offer_delay_s
     if delay_s and not is_served_here(m.packet, c.me, c.buckets, delay_s, c.idle_members()):
         return Answer(None, "others_client")
+    reserved = _offer_reserved(c, m)
+    if reserved is not None:
+        return reserved
     for address in _preferred_addresses(c, m):
         subnet = subnet_of(m.subnets, address)
         if subnet is None:
@@ -44,12 +47,24 @@ def handle_discover(c: Context, m: Message) -> Answer:
     return Answer(None, "no_free_address")
 
 
-def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
-    key = m.packet.client_key
+def _offer_reserved(c: Context, m: Message) -> Answer | None:
+    """The reserved address, or a short wait for it; another one only where it cannot be had soon:
+    where somebody is using it, or a member that must be asked is silent."""
     for subnet in m.subnets:
         reservation = reservation_for(c, m.packet, subnet)
-        if reservation is not None:
-            yield reservation.address
+        if reservation is None:
+            continue
+        right = claim(c, m.packet, reservation.address)
+        if isinstance(right, Claim):
+            c.patience.forget(reservation.address)
+            return _offer(c, m, subnet, reservation.address, right)
+        if waits_for(c, right, reservation.address):
+            return Answer(None, RESERVED_ASKED)
+    return None
+
+
+def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
+    key = m.packet.client_key
     offer = c.offers.of_client(key)
     if offer is not None:
         yield offer.address

@@ -17,10 +17,11 @@ from typing import NamedTuple
 from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
+from agent.dhcp.claim import RESERVED_ASKED
 from agent.dhcp.classify import Classifier, Message, MessageKind
 from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
-from agent.dhcp.held import Held
+from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
 from agent.dhcp.packet import (
     Interface,
@@ -70,6 +71,8 @@ _COUNTED_MESSAGES = {
 }
 _COUNTED_REPLIES = {MessageType.OFFER: "offers", MessageType.ACK: "acks", MessageType.NAK: "naks"}
 _ANSWERED = {MessageType.DISCOVER, MessageType.REQUEST, MessageType.INFORM}
+_ASKED = {CLAIM_ASKED, RESERVED_ASKED}
+"""Reasons for which a message is kept, and handled anew."""
 _REQUESTS = {
     MessageKind.SELECTING,
     MessageKind.INIT_REBOOT,
@@ -132,6 +135,7 @@ class DhcpServer:
         self._offers = Offers()
         self._declines = DeclineLimiter()
         self._held = Held()
+        self._patience = Patience()
         self.probes = Probes()
         self._ownership: Ownership | None = None
         self._ownership_version = -1
@@ -364,6 +368,7 @@ class DhcpServer:
             offers=self._offers,
             stock=derived.stock,
             declines=self._declines,
+            patience=self._patience,
             probes=self.probes,
             view=View(tx, addresses, clients),
             serving_since=local.serving_since,
@@ -384,7 +389,7 @@ class DhcpServer:
                     return_offer(context, offer)
         replies = []
         for message, answer in handled.answers:
-            if answer.reason == CLAIM_ASKED:
+            if answer.reason in _ASKED:
                 self._held.keep(message.packet, message.received, self._now_ms)
             elif self._held:
                 self._held.forget(message.packet)

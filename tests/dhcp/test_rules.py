@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.dhcp.packet import Interface, MessageType
+from agent.dhcp.packet import Interface, MessageType, Received
 from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
@@ -358,12 +358,59 @@ def test_init_reboot_from_an_unknown_network_is_met_with_silence() -> None:
     world.silent(Client(1, relay=FAR_RELAY).reboot(FIRST), "no_subnet")
 
 
-def test_init_reboot_is_silent_where_another_address_is_reserved() -> None:
+@pytest.mark.parametrize("form", ["reboot", "renew", "rebind", "select"])
+def test_a_client_is_refused_once_another_address_is_reserved_for_it(form: str) -> None:
+    """It would keep the old one for ever, renewing; dhcpd and Kea say NAK."""
+    world = World()
+    client = Client(1)
+    offer = world.one(client.discover())
+    world.one(client.select(offer))
+    world.configure(Reservation(FIRST + 200, client.key))
+    message = {
+        "reboot": client.reboot(offer.address),
+        "renew": client.renew(offer.address),
+        "rebind": client.rebind(offer.address),
+        "select": client.select(offer),
+    }[form]
+    before = world.known(offer.address)
+    assert world.one(message).kind is NAK
+    assert world.known(offer.address) == before
+    assert world.bind(client) == FIRST + 200
+    world.configure(Reservation(FIRST + 200, client.key), deleted=True)
+    world.configure(Reservation(FIRST + 201, client.key))
+    assert world.one(client.renew(FIRST + 200)).kind is NAK
+    assert world.bind(client) == FIRST + 201
+
+
+def test_a_client_keeps_its_lease_while_the_reserved_address_is_anothers() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    others = world.bind(Client(2))
+    world.configure(Reservation(others, Client(1).key))
+    assert world.one(Client(1).renew(address)).kind is ACK
+    assert world.one(Client(1).reboot(address)).kind is ACK
+    assert world.one(Client(1).discover()).address == address
+
+
+@pytest.mark.parametrize("form", ["reboot", "renew", "rebind"])
+def test_a_client_is_refused_once_its_address_is_reserved_for_another(form: str) -> None:
     world = World()
     address = world.bind(Client(1))
-    world.configure(Reservation(FIRST + 200, Client(1).key))
-    world.silent(Client(1).reboot(address), "reserved_elsewhere")
-    assert world.bind(Client(1)) == FIRST + 200
+    world.configure(Reservation(address, Client(5).key))
+    message: Received = getattr(Client(1), form)(address)
+    assert world.one(message).kind is NAK
+    assert world.bind(Client(1)) != address
+
+
+@pytest.mark.parametrize("address", [FIRST + 3, NOBODYS])
+def test_rfc2131_4_3_2_init_reboot_of_a_reserved_address_is_acknowledged(address: int) -> None:
+    """A reservation is a record, though there is no lease yet."""
+    world = World(rows=POOLS_17)
+    world.configure(Reservation(address, Client(1).key))
+    assert world.one(Client(1).reboot(address)).kind is ACK
+    row = world.known(address)
+    assert (row.client_key, row.transaction) == (Client(1).key, Transaction.INIT_REBOOT)
+    assert world.one(Client(2).reboot(address)).kind is NAK
 
 
 # --- REQUEST in RENEWING and REBINDING
@@ -604,7 +651,7 @@ def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for
     world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW + 100))
     world.configure(Reservation(NOBODYS, Client(5).key))
     world.silent(Client(5).discover())
-    world.silent(Client(1).renew(NOBODYS), "reserved_for_other")
+    assert world.one(Client(1).renew(NOBODYS)).kind is NAK
     world.wait(100 + EXPIRY_GRACE_S - 1)
     world.silent(Client(5).discover())
     assert wished(world) == []
@@ -612,7 +659,7 @@ def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for
     before = world.server.committed
     world.silent(Client(5).discover())
     assert (wished(world), world.server.committed) == ([NOBODYS], before + 1)
-    world.silent(Client(5).discover())
+    world.silent(Client(5).discover(), "reserved_asked")
     assert world.server.committed == before + 1, "once is enough"
     world.set_ranges([], [bindable(NOBODYS, NOBODYS, epoch=4)])
     assert world.bind(Client(5)) == NOBODYS
@@ -648,7 +695,7 @@ def test_a_reservation_yields_to_what_was_promised(state: AddressState) -> None:
     world.silent(Client(5).discover())
     assert wished(world) == [FIRST]
     world.merge(peer_row(FIRST, Client(5), epoch=2, expires_at=NOW - 100))
-    world.silent(Client(5).reboot(FIRST), "promised_to_other")
+    world.silent(Client(5).reboot(FIRST), "reserved_asked")
     world.set_ranges([given], [])
     assert world.one(Client(5).discover()).address == FIRST
 
