@@ -23,6 +23,7 @@ from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
 from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
+from agent.dhcp.options import option_type
 from agent.dhcp.packet import (
     Interface,
     MessageType,
@@ -131,6 +132,7 @@ class DhcpServer:
         self._events: list[str] = []
         self._alarms: list[str] = []
         self._store_failing = False
+        self._left_out: set[tuple[int, int]] = set()
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
@@ -394,7 +396,10 @@ class DhcpServer:
             elif self._held:
                 self._held.forget(message.packet)
             if answer.kind is not None:
-                replies.append(self._reply(message, answer, answer.kind))
+                reply = self._reply(message, answer, answer.kind)
+                replies.append(reply)
+                if reply.left_out:
+                    self._tell_left_out(message, reply)
             elif answer.reason:
                 self.count(f"dropped_{answer.reason}")
             if self._log_packets:
@@ -444,6 +449,7 @@ class DhcpServer:
             m.address for m in group.members if m.state is not MemberState.REMOVED
         }
         assert self._ownership is not None
+        self._left_out.clear()
         stock = FreeStock(
             configuration.pools,
             self._ownership,
@@ -493,6 +499,21 @@ class DhcpServer:
         elif error is None and self._store_failing:
             self._alarms.append("the store commits again, bindings are acknowledged")
         self._store_failing = error is not None
+
+    def _tell_left_out(self, message: Message, reply: Reply) -> None:
+        """Once for each option and subnet under one configuration: the operator must shorten it, or
+        see that clients take longer messages (option 57)."""
+        self.count("options_left_out", len(reply.left_out))
+        subnet = message.subnets[0]
+        place = f"{format_address(subnet.network)}/{subnet.prefix_length}"
+        client = message.packet.client_hardware_address.hex(":")
+        for code in reply.left_out:
+            if (subnet.network, code) not in self._left_out:
+                self._left_out.add((subnet.network, code))
+                self._alarms.append(
+                    f"option {option_type(code).name} ({code}) of {place} has no room in a reply "
+                    f"of {len(reply.data)} octets to {client}, and is left out"
+                )
 
     def _drop(self, reason: str, received: Received) -> None:
         self.count(f"dropped_{reason}")

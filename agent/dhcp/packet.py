@@ -85,7 +85,7 @@ class Reply(NamedTuple):
 
     With `hardware_address` it is framed to that address on `interface`, because the client
     cannot answer ARP yet; otherwise it goes through the UDP socket, and `interface` says where
-    a broadcast leaves (0: as routing decides)."""
+    a broadcast leaves (0: as routing decides). `left_out`: options that had no room in it."""
 
     data: bytes
     address: int
@@ -93,6 +93,7 @@ class Reply(NamedTuple):
     source: int
     interface: int
     hardware_address: bytes | None = None
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

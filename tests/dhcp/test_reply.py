@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agent.dhcp import wire
 from agent.dhcp.packet import Interface, MessageType
+from agent.dhcp.reply import Template, _spill
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
 from agent.model import BindingState, Option, Pool, Reservation, Subnet
 from tests.dhcp.world import (
@@ -312,14 +316,15 @@ def test_rfc2132_9_3_what_does_not_fit_spills_into_file_and_sname() -> None:
     world = big_world()
     said = world.one(Client(1, request_list=EVERYTHING).discover(o82=b"\x01\x01x"))
     assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
-    assert said.options[52] == b"\x01"  # sname is too short for a 92-octet option
-    assert said.options[224] == bytes([224]) * 90
+    assert said.options[52] == b"\x03"
     assert said.order.index(1) < said.order.index(3)
     sent = [code for code in said.order if code >= 224]
-    assert sent == [224, 225, 226]
+    # Two have room in the options field, one in file; of the next one there are parts in all three.
+    assert sent == [224, 225, 227, 226, 227, 227]
+    assert all(said.options[code] == bytes([code]) * 90 for code in sent)
+    assert said.reply.left_out == tuple(range(228, 234))
     # 82 is the last option of the options field, never overloaded
-    main = [code for code in said.order if code < 226]
-    assert main[-1] == 82
+    assert said.order[said.order.index(226) - 1] == 82
 
 
 def test_overload_uses_sname_for_short_options() -> None:
@@ -327,8 +332,9 @@ def test_overload_uses_sname_for_short_options() -> None:
     world.configure(*(Option(*LAN, code, bytes([code]) * 40) for code in range(224, 236)))
     said = world.one(Client(1, request_list=PRL + bytes(range(224, 236))).discover())
     assert said.options[52] == b"\x03"
-    # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname.
-    assert sum(code >= 224 for code in said.order) == 9
+    # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname; and what
+    # is left in them holds one more in two parts.
+    assert sum(code >= 224 for code in said.order) == 9 + 2
     assert all(said.options[code] == bytes([code]) * 40 for code in said.order if code >= 224)
 
 
@@ -378,6 +384,110 @@ def test_rfc3396_a_long_option_is_split() -> None:
     said = world.one(Client(1, request_list=bytes([121])).discover(o57=b"\x05\xdc"))
     assert said.options[121] == long
     assert said.order.count(121) == 2
+
+
+def routes(number: int) -> bytes:
+    """Classless routes of 9 octets each, the last one the default."""
+    each = b"".join(b"\x20\x0a\x01\x02" + bytes([n]) + ROUTER for n in range(number - 1))
+    return each + b"\x00" + ROUTER
+
+
+def test_golden_rfc3396_routes_of_400_octets_over_the_three_fields() -> None:
+    """RFC 3396 5: options field, file, sname; the reader puts the parts together again."""
+    world = World()
+    value = routes(45)
+    world.configure(Option(*LAN, 121, value))
+    said = world.one(Client(1, request_list=bytes([1, 121, 3])).discover())
+    data = said.reply.data
+    assert data[240:] == bytes.fromhex(
+        "350102"  # 53: OFFER
+        "3604c6120001"  # 54: our address
+        "330400000fa0"  # 51: 4000 s
+        "3a04000007d0"  # 58: T1
+        "3b0400000dac"  # 59: T2
+        "340103"  # 52: file and sname hold options
+        "0104fffe0000"  # 1: the mask
+        "79ff" + value[:255].hex()  # 121, as much as one option holds,
+        + "790c" + value[255:267].hex()  # and as much as 548 octets do
+        + "ff"
+    )  # fmt: skip
+    file, sname = data[108:236], data[44:108]
+    assert file == b"\x79\x7d" + value[267:392] + b"\xff"
+    assert sname == (b"\x79\x09" + value[392:] + b"\xff").ljust(64, b"\0")
+    assert said.options[121] == value
+    assert 3 not in said.options
+    assert said.reply.left_out == ()
+
+
+@pytest.mark.parametrize("length", [256, 320, 400])
+def test_rfc3396_an_option_longer_than_every_field_is_split_over_them(length: int) -> None:
+    world = World()
+    value = bytes(n % 251 for n in range(length))
+    world.configure(Option(*LAN, 224, value))
+    said = world.one(Client(1, request_list=bytes([1, 224])).discover())
+    assert said.options[224] == value
+    assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
+
+
+def test_rfc3442_a_client_whose_routes_have_no_room_gets_its_router() -> None:
+    world = World(log_packets=False)
+    world.configure(Option(*LAN, 121, routes(60)))
+    client = Client(1, request_list=bytes([1, 121, 3, 6]))
+    for _ in range(2):
+        said = world.one(client.discover())
+        assert 121 not in said.options
+        assert said.options[3] == ROUTER
+        assert said.reply.left_out == (121,)
+    assert world.server.counters()["options_left_out"] == 2
+    told = world.server.take_alarms()
+    assert len(told) == 1, "once"
+    assert "classless-static-routes (121)" in told[0]
+    assert "198.18.0.0/15" in told[0]
+    assert 121 in world.one(client.discover(o57=b"\x05\xdc")).options
+    world.configure(Option(*LAN, 121, routes(61)))
+    world.one(client.discover())
+    assert len(world.server.take_alarms()) == 1, "and again for another configuration"
+
+
+def test_rfc2132_9_4_names_of_the_boot_server_become_options_where_their_fields_are_needed() -> (
+    None
+):
+    world = World()
+    world.configure(
+        Option(*LAN, 66, b"boot.example"),
+        Option(*LAN, 67, b"ipxe.efi"),
+        Option(*LAN, 224, b"x" * 300),
+    )
+    short = world.one(Client(1, request_list=bytes([1, 6])).discover())
+    assert short.reply.data[108:236].rstrip(b"\0") == b"ipxe.efi"
+    said = world.one(Client(2, request_list=bytes([1, 224, 6])).discover())
+    assert said.options[224] == b"x" * 300
+    assert (said.options[66], said.options[67]) == (b"boot.example", b"ipxe.efi")
+
+
+@given(
+    st.dictionaries(st.integers(224, 250), st.binary(min_size=1, max_size=600), max_size=6),
+    st.sampled_from([b"", b"tftp.example"]),
+    st.integers(548, 1500),
+)
+def test_rfc3396_what_is_not_left_out_is_read_again(
+    values: dict[int, bytes], name: bytes, size: int
+) -> None:
+    configured = {**values, **({66: name} if name else {})}
+    parts = [wire.build_option(1, b"\xff\xff\0\0")]
+    parts += [wire.build_option(code, data) for code, data in configured.items()]
+    template = Template(b"".join(parts), tuple(parts), 0, name, b"", "")
+    head = b"\x35\x01\x02"
+    options, sname, file, left_out = _spill(head, template, b"", size)
+    assert 240 + len(options) <= size
+    assert len(sname) <= 64
+    assert len(file) <= 128
+    read: dict[int, bytes] = {}
+    wire.parse_options(options, 0, len(options), read)
+    if wire.OVERLOAD in read:
+        wire.parse_overloaded(b"", read, sname.ljust(64, b"\0"), file.ljust(128, b"\0"))
+    for code, data in configured.items():
+        assert (code in left_out) != (read.get(code) == data)
 
 
 def test_templates_are_not_mixed_up_between_subnets() -> None:
