@@ -252,6 +252,15 @@ class ClaimPolicy(enum.IntEnum):
     DENY = 3
 
 
+class ProbePolicy(enum.IntEnum):
+    """Which addresses are tried on the wire before a client gets them: those that another client
+    may be using still, all of them (another server may have given them), or none."""
+
+    RECENT = 1
+    ALWAYS = 2
+    NEVER = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Subnet:
     """A network that the group serves. `lease_s`: 0 means the group's lease time.
@@ -259,7 +268,7 @@ class Subnet:
     `interface` limits the subnet to directly attached clients of that interface ("" = any whose
     own address lies in the subnet). `offer_delay_s`: 0 means that every member offers; otherwise
     the members share the clients (RFC 3074), and a client that has tried for so long is offered an
-    address by all."""
+    address by all. `probe`: which addresses are tried on the wire before they are given."""
 
     network: int
     prefix_length: int
@@ -268,6 +277,7 @@ class Subnet:
     name: str = ""
     claims: ClaimPolicy = ClaimPolicy.ACCEPT
     offer_delay_s: int = 0
+    probe: ProbePolicy = ProbePolicy.RECENT
     active: bool = True
 
     @property

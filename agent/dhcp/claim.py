@@ -22,6 +22,9 @@ RESERVED_ASKED = "reserved_asked"
 """The agent has been asked for the reserved address: the message is handled anew in a moment
 (agent.dhcp.held)."""
 
+ADDRESS_TRIED = "address_tried"
+"""So is it while the address is being tried on the wire."""
+
 
 def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     """The right of this member to bind `address` to the client now, or the reason why not."""
@@ -34,6 +37,8 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
         return "reserved_for_other"
     if address in c.kept_addresses:
         return "server_address"
+    if reservation is None and (address in c.named_addresses or address == packet.gateway_address):
+        return "named_address"
     if c.offers.held_for_other(address, client_key):
         return "offered_to_other"
     row = c.view.binding(address)
@@ -135,3 +140,19 @@ def waits_for(c: Context, right: str, address: int) -> bool:
     if right != RESERVED_ASKED or c.silent_members():
         return False
     return not c.patience.is_over(address, c.now_ms)
+
+
+def is_nobodys(c: Context, packet: Packet, address: int, right: Claim) -> bool | None:
+    """Whether nobody answers for an address that the client names, of those that must be tried;
+    None: it is not known yet. What was its own before, or is reserved for it, needs no trial; what
+    is on offer to it has had one."""
+    if right.former is not None or right.grant > 1:
+        return True
+    offer = c.offers.of_client(packet.client_key)
+    if offer is not None and offer.address == address:
+        return True
+    pool = c.configuration.pool_of(address)
+    if pool is None or c.configuration.reservation_of(address) is not None:
+        return True
+    row = c.view.binding(address)
+    return c.stock.try_out(pool, address, row, packet.client_hardware_address, c.now)

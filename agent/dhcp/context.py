@@ -80,7 +80,9 @@ class View:
 @dataclass(slots=True)
 class Context:
     """What the rules know while they handle one batch. `now` is rounded down, `issued` up; `pools`
-    is by the network of their subnet; `buckets`: the members' clients (`agent.dhcp.balance`)."""
+    is by the network of their subnet; `buckets`: the members' clients (`agent.dhcp.balance`).
+    `kept_addresses` are servers' own, `named_addresses` those of routers and other machines that
+    the configuration names, which only a reservation gives to anybody."""
 
     tx: StoreTransaction
     me: MemberId
@@ -95,6 +97,7 @@ class Context:
     templates: Templates
     own_addresses: Collection[int]
     kept_addresses: Collection[int]
+    named_addresses: Collection[int]
     ownership: Ownership
     offers: Offers
     stock: FreeStock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.dhcp.balance import is_served_here
-from agent.dhcp.claim import RESERVED_ASKED, claim, waits_for
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED, claim, is_nobodys, waits_for
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
     Answer,
@@ -32,19 +32,26 @@ def handle_discover(c: Context, m: Message) -> Answer:
     reserved = _offer_reserved(c, m)
     if reserved is not None:
         return reserved
+    trying = False
     for address in _preferred_addresses(c, m):
         subnet = subnet_of(m.subnets, address)
         if subnet is None:
             continue
         right = claim(c, m.packet, address)
         if isinstance(right, Claim):
-            return _offer(c, m, subnet, address, right)
+            nobodys = is_nobodys(c, m.packet, address, right)
+            if nobodys:
+                return _offer(c, m, subnet, address, right)
+            trying = trying or nobodys is None
     for subnet in m.subnets:
         for pool in c.pools[subnet.network]:
             free = c.stock.take(c.tx, pool, c.now)
-            if free is not None:
+            if free is not None and free == m.packet.gateway_address:
+                free = c.stock.take(c.tx, pool, c.now)  # the relay's own
+            if free is not None and free != m.packet.gateway_address:
                 return _offer(c, m, subnet, free, None)
-    return Answer(None, "no_free_address")
+            trying = trying or c.stock.is_trying(pool)
+    return Answer(None, ADDRESS_TRIED if trying else "no_free_address")
 
 
 def _offer_reserved(c: Context, m: Message) -> Answer | None:

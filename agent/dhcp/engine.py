@@ -17,13 +17,13 @@ from typing import NamedTuple
 from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
-from agent.dhcp.claim import RESERVED_ASKED
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED
 from agent.dhcp.classify import Classifier, Message, MessageKind
 from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
 from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
-from agent.dhcp.options import option_type
+from agent.dhcp.options import named_addresses, option_type
 from agent.dhcp.packet import (
     Interface,
     MessageType,
@@ -52,6 +52,7 @@ from agent.model import (
     MemberId,
     MemberState,
     Pool,
+    ProbePolicy,
     format_address,
 )
 from agent.port import Store, StoreTransaction
@@ -72,7 +73,7 @@ _COUNTED_MESSAGES = {
 }
 _COUNTED_REPLIES = {MessageType.OFFER: "offers", MessageType.ACK: "acks", MessageType.NAK: "naks"}
 _ANSWERED = {MessageType.DISCOVER, MessageType.REQUEST, MessageType.INFORM}
-_ASKED = {CLAIM_ASKED, RESERVED_ASKED}
+_ASKED = {CLAIM_ASKED, RESERVED_ASKED, ADDRESS_TRIED}
 """Reasons for which a message is kept, and handled anew."""
 _REQUESTS = {
     MessageKind.SELECTING,
@@ -84,13 +85,15 @@ _REQUESTS = {
 
 class _Derived(NamedTuple):
     """What follows from one configuration version, of which the group is a part. `kept`: addresses
-    that are never given to a client, because they are a server's."""
+    that are never given to a client, because they are a server's; `named`: nor are these, of
+    routers and others, to just any client."""
 
     version: int
     terms: Terms
     buckets: tuple[MemberId, ...]
     generation: int
     kept: frozenset[int]
+    named: frozenset[int]
     configuration: Configuration
     pools: dict[int, tuple[Pool, ...]]
     templates: Templates
@@ -366,6 +369,7 @@ class DhcpServer:
             templates=derived.templates,
             own_addresses=self._own_addresses,
             kept_addresses=derived.kept,
+            named_addresses=derived.named,
             ownership=self._ownership,
             offers=self._offers,
             stock=derived.stock,
@@ -448,13 +452,15 @@ class DhcpServer:
         kept = self._own_addresses | {
             m.address for m in group.members if m.state is not MemberState.REMOVED
         }
+        named = frozenset(a for o in configuration.options for a in named_addresses(o.code, o.data))
+        reserved = configuration.reservation_of
         assert self._ownership is not None
         self._left_out.clear()
         stock = FreeStock(
             configuration.pools,
             self._ownership,
             self._offers,
-            lambda address: address in kept or configuration.reservation_of(address) is not None,
+            lambda a: a in kept or a in named or reserved(a) is not None,
             self._tried(configuration, group.lease_s, local.tries_until) if self._probing else None,
         )
         pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
@@ -464,6 +470,7 @@ class DhcpServer:
             share_buckets(group),
             group.generation,
             kept,
+            named,
             configuration,
             pools,
             Templates(configuration),
@@ -485,7 +492,12 @@ class DhcpServer:
             return self.probes.look(address, link, self._now_ms)
 
         longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
-        return Tried(look, longest_s, all_until)
+
+        def policy(pool: Pool) -> ProbePolicy:
+            subnet = configuration.subnet_of(pool.first)
+            return subnet.probe if subnet else ProbePolicy.RECENT
+
+        return Tried(look, longest_s, all_until, policy)
 
     def _collect_own_addresses(self) -> frozenset[int]:
         own = {a for interface in self._interfaces.values() for a in interface.addresses}

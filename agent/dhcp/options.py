@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import enum
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from agent.errors import ConfigError
@@ -260,6 +260,20 @@ def format_text(option: int | str, data: bytes) -> str:
     return f"0x{data.hex()}"
 
 
+def named_addresses(code: int, data: bytes) -> list[int]:
+    """The machines that an option tells clients of: servers, routers, gateways of routes. Octets
+    that are not of the option's kind name none."""
+    kind = OPTION_TYPES[code].kind if code in OPTION_TYPES else ValueKind.HEX
+    try:
+        if kind is ValueKind.ADDRESSES:
+            return [int.from_bytes(piece, "big") for piece in _pieces(data, 4)]
+        if kind is ValueKind.ROUTES:
+            return [router for _, _, router in _routes(data)]
+    except ValueError:
+        pass
+    return []
+
+
 def _words(text: str) -> list[str]:
     """The members of a list: separated by commas or blanks."""
     words = text.replace(",", " ").split()
@@ -436,8 +450,8 @@ def _parse_routes(text: str) -> bytes:
     return bytes(data)
 
 
-def _format_routes(data: bytes) -> str:
-    routes = []
+def _routes(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Network, prefix length and router of each."""
     at = 0
     while at < len(data):
         length = data[at]
@@ -446,10 +460,15 @@ def _format_routes(data: bytes) -> str:
         if length > 32 or end > len(data):
             raise ValueError("a route runs over the end")
         network = int.from_bytes(data[at + 1 : at + 1 + octets].ljust(4, b"\0"), "big")
-        router = int.from_bytes(data[end - 4 : end], "big")
-        routes.append(f"{format_address(network)}/{length} via {format_address(router)}")
+        yield network, length, int.from_bytes(data[end - 4 : end], "big")
         at = end
-    return ", ".join(routes)
+
+
+def _format_routes(data: bytes) -> str:
+    return ", ".join(
+        f"{format_address(network)}/{length} via {format_address(router)}"
+        for network, length, router in _routes(data)
+    )
 
 
 _PARSERS: dict[ValueKind, Callable[[str], bytes]] = {

@@ -10,7 +10,7 @@ says so: of another address for the client, which it can have at once, or of thi
 from __future__ import annotations
 
 from agent.dhcp import wire
-from agent.dhcp.claim import RESERVED_ASKED, claim, waits_for
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED, claim, is_nobodys, waits_for
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
     SILENCE,
@@ -50,8 +50,9 @@ def handle_selecting(c: Context, m: Message) -> Answer:
     right = claim(c, m.packet, m.address)
     if isinstance(right, str):
         return Answer(MessageType.NAK, right)
-    if _has_another_lease(c, m, right):
-        return Answer(MessageType.NAK, "has_another_lease")
+    objection = _objection(c, m, right)
+    if objection:
+        return Answer(None if objection == ADDRESS_TRIED else MessageType.NAK, objection)
     return _bind(c, m, subnet, right, Transaction.SELECTING)
 
 
@@ -97,8 +98,9 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
     is_reserved = c.configuration.reservation_of(m.address) is not None
     if transaction is Transaction.INIT_REBOOT and right.former is None and not is_reserved:
         return Answer(None, "unknown_binding")
-    if _has_another_lease(c, m, right):
-        return Answer(None, "has_another_lease")
+    objection = _objection(c, m, right)
+    if objection:
+        return Answer(None, objection)
     return _bind(c, m, subnet, right, transaction)
 
 
@@ -116,21 +118,26 @@ def _right_to_reserved(c: Context, m: Message, subnet: Subnet) -> Claim | str | 
     return RESERVED_ASKED if waits_for(c, right, reservation.address) else None
 
 
-def _has_another_lease(c: Context, m: Message, right: Claim) -> bool:
-    """Whether the client would get a second address on its link that nobody has offered or reserved
-    for it: by naming addresses one client could take a pool."""
+def _objection(c: Context, m: Message, right: Claim) -> str:
+    """Why the client should not get an address that nobody has offered or reserved for it: by
+    naming addresses one client could take a pool, or what another machine is using. Through a relay
+    nothing tells that machine's answer from the client's own."""
     if right.former is not None or c.configuration.reservation_of(m.address) is not None:
-        return False
+        return ""
     key = m.packet.client_key
     offer = c.offers.of_client(key)
     if offer is not None and offer.address == m.address:
-        return False
-    return any(
-        row.address != m.address
-        and row.is_live(c.now)
-        and subnet_of(m.subnets, row.address) is not None
-        for row in c.view.bindings_of(key)
-    )
+        return ""
+    for row in c.view.bindings_of(key):
+        is_another = row.address != m.address and row.is_live(c.now)
+        if is_another and subnet_of(m.subnets, row.address) is not None:
+            return "has_another_lease"
+    if m.packet.client_address and not m.on_link:
+        return ""
+    nobodys = is_nobodys(c, m.packet, m.address, right)
+    if nobodys is None:
+        return ADDRESS_TRIED
+    return "" if nobodys else "answered_by_other"
 
 
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.dhcp import wire
 from agent.dhcp.classify import Message
-from agent.dhcp.context import SILENCE, Answer, Context, reservation_for, subnet_of
+from agent.dhcp.context import SILENCE, Answer, Context, reservation_for, return_offer, subnet_of
 from agent.dhcp.lease import acknowledged_expiry
 from agent.dhcp.packet import MessageType
 from agent.limits import DECLINE_HOLD_S
@@ -21,9 +21,10 @@ def handle_decline(c: Context, m: Message) -> Answer:
     packet = m.packet
     if packet.server_identifier and packet.server_identifier not in c.own_addresses:
         return SILENCE
+    was_offered = _refuse_offer(c, m)
     row = c.view.binding(m.address)
     if row is None or row.client_key != packet.client_key or not row.is_live(c.now):
-        return Answer(None, "not_holder")
+        return SILENCE if was_offered else Answer(None, "not_holder")
     circuit = packet.options.get(wire.RELAY_AGENT_INFORMATION)
     link = circuit or packet.gateway_address or -m.received.interface
     if not c.declines.admit(row.client_key, link, c.configuration.pool_of(m.address), c.now):
@@ -45,6 +46,18 @@ def handle_decline(c: Context, m: Message) -> Answer:
         )
     )
     return SILENCE
+
+
+def _refuse_offer(c: Context, m: Message) -> bool:
+    """Some clients try an address before they ask for it: it is tried here too, before anybody is
+    offered it again. Whether it was on offer to this client."""
+    offer = c.offers.of_client(m.packet.client_key)
+    if offer is None or offer.address != m.address:
+        return False
+    c.offers.remove(m.packet.client_key)
+    return_offer(c, offer)
+    c.stock.refuse(m.address)
+    return True
 
 
 def handle_release(c: Context, m: Message) -> Answer:

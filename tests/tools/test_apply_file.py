@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import ConfigError
-from agent.model import ClaimPolicy, Option, Pool, Reservation, Subnet, parse_address
+from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
 from tools.apply.file import parse_file
 
 WHOLE = """
@@ -39,19 +39,22 @@ client-id = "lamp"
 """
 
 
-def test_claims_and_offer_delay_of_a_subnet() -> None:
+def test_claims_offer_delay_and_probe_of_a_subnet() -> None:
     text = '[[subnet]]\nprefix = "198.18.0.0/15"\nclaims = "known-only"\noffer-delay = 4\n'
+    text += 'probe = "always"\n'
     (subnet,) = parse_file("x.toml", text)
     assert isinstance(subnet, Subnet)
     assert (subnet.claims, subnet.offer_delay_s) == (ClaimPolicy.KNOWN_ONLY, 4)
+    assert subnet.probe is ProbePolicy.ALWAYS
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [('claims = "perhaps"', "claims: is 'perhaps'; write one of accept, known-only, deny"),
-     ("offer-delay = 4000", "offer delay: is 4000 s")],
+     ("offer-delay = 4000", "offer delay: is 4000 s"),
+     ('probe = "yes"', "probe: is 'yes'; write one of recent, always, never")],
 )  # fmt: skip
-def test_bad_claims_and_offer_delay_are_named(line: str, words: str) -> None:
+def test_bad_claims_offer_delay_and_probe_are_named(line: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_file("x.toml", f'[[subnet]]\nprefix = "198.18.0.0/15"\n{line}\n')
 

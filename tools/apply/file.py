@@ -8,6 +8,7 @@
     lease = 3600                               # seconds; 0 or absent: the group's
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
+    probe = "recent"                           # or "always", "never": docs/operations.md
     pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"
@@ -25,7 +26,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.config import validate_configuration
 from agent.dhcp.options import OPTION_TYPES, option_type, parse_text
@@ -35,6 +36,7 @@ from agent.model import (
     ConfigRow,
     Option,
     Pool,
+    ProbePolicy,
     Reservation,
     Subnet,
     configuration_key,
@@ -49,6 +51,7 @@ _SUBNET = {
     "lease": int,
     "claims": str,
     "offer-delay": int,
+    "probe": str,
     "name": str,
     "interface": str,
     "active": bool,
@@ -122,8 +125,9 @@ def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]
         lease_s=_lease(name, place, table.get("lease", 0)),
         interface=table.get("interface", ""),
         name=table.get("name", ""),
-        claims=_claims(name, place, table.get("claims", "accept")),
+        claims=_policy(name, place, table, "claims", ClaimPolicy.ACCEPT),
         offer_delay_s=table.get("offer-delay", 0),
+        probe=_policy(name, place, table, "probe", ProbePolicy.RECENT),
         active=table.get("active", True),
     )
     for number, pool in enumerate(table.get("pools", []), 1):
@@ -235,11 +239,17 @@ def _require(name: str, place: str, table: dict[str, Any], key: str, example: st
     return str(table[key])
 
 
-def _claims(name: str, place: str, word: str) -> ClaimPolicy:
-    words = {policy.name.lower().replace("_", "-"): policy for policy in ClaimPolicy}
+_Policy = TypeVar("_Policy", ClaimPolicy, ProbePolicy)
+
+
+def _policy(name: str, place: str, table: dict[str, Any], key: str, default: _Policy) -> _Policy:
+    words = {policy.name.lower().replace("_", "-"): policy for policy in type(default)}
+    word = table.get(key)
+    if word is None:
+        return default
     if word not in words:
         raise ConfigError(
-            name, f"{place}: claims", f"is {word!r}", f"write one of {', '.join(words)}"
+            name, f"{place}: {key}", f"is {word!r}", f"write one of {', '.join(words)}"
         )
     return words[word]
 
