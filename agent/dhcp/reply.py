@@ -43,7 +43,9 @@ _INFINITE_LEASE = struct.Struct("!BBBBBIBBI")
 _OVERLOAD_SIZE = 3
 """Option 52."""
 
-_NOT_CONFIGURED = frozenset({0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 255})
+_NOT_CONFIGURED = frozenset(
+    {0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 90, 118, 255}
+)
 """Options of the protocol itself, which the option table does not decide."""
 
 _ROUTES = frozenset({wire.ROUTERS, wire.STATIC_ROUTES})

@@ -238,7 +238,9 @@ def test_only_requested_options_are_sent_and_all_without_a_list() -> None:
 def test_options_of_the_protocol_are_not_taken_from_the_table() -> None:
     world = World()
     world.configure(Option(0, 0, 51, b"\0\0\0\x01"), Option(0, 0, 54, b"\x0a\0\0\1"))
-    said = world.one(Client(1, request_list=bytes([51, 54, 53, 3])).discover())
+    world.configure(*(Option(0, 0, code, b"\x01\x02\x03\x04") for code in (80, 81, 90, 118)))
+    said = world.one(Client(1, request_list=bytes([51, 54, 53, 3, 80, 81, 90, 118])).discover())
+    assert not {80, 81, 90, 118} & said.options.keys()
     assert said.lease_s == LEASE
     assert said.order.count(54) == said.order.count(51) == 1
 

@@ -137,3 +137,40 @@ def test_a_mistake_is_named_with_file_key_and_what_is_right(text: str, words: li
     assert message.startswith("x.toml")
     assert [word for word in words if word not in message] == [], message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("1:4:ac:10:1:2", "0104ac100102"),
+        ("ff:00:01", "ff0001"),
+        ("0xff0001", "ff0001"),
+        ("lamp", b"lamp".hex()),
+        ("a1b2", b"a1b2".hex()),
+        ("lamp:1", b"lamp:1".hex()),
+    ],
+)
+def test_a_client_id_is_octets_as_dhcpd_writes_them_or_text(text: str, octets: str) -> None:
+    rows = parse_file("x.toml", ONE.format(f'client-id = "{text}"'))
+    assert Reservation(parse_address("198.18.1.1"), b"\x01" + bytes.fromhex(octets)) in rows
+
+
+@pytest.mark.parametrize("text", ["02:00:00:00:00:0a", "2:0:0:0:0:a", "02-00-00-00-00-0A"])
+def test_a_hardware_address_may_be_written_as_dhcpd_does(text: str) -> None:
+    rows = parse_file("x.toml", ONE.format(f'hardware-address = "{text}"'))
+    assert Reservation(parse_address("198.18.1.1"), bytes.fromhex("000102000000000a")) in rows
+
+
+@pytest.mark.parametrize("text", ["2:0:0:0:0", "02:00:00:00:00:0g", "2:0-0:0:0:a", "02000000000a"])
+def test_what_is_no_hardware_address_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no Ethernet address"):
+        parse_file("x.toml", ONE.format(f'hardware-address = "{text}"'))
+
+
+ONE = """
+[[subnet]]
+prefix = "198.18.0.0/15"
+[[subnet.reservation]]
+address = "198.18.1.1"
+{}
+"""

@@ -29,7 +29,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from agent.config import validate_configuration
-from agent.dhcp.options import OPTION_TYPES, option_type, parse_text
+from agent.dhcp.options import OPTION_TYPES, option_type, parse_octets, parse_text
 from agent.errors import ConfigError
 from agent.model import (
     ClaimPolicy,
@@ -44,7 +44,8 @@ from agent.model import (
     parse_address,
 )
 
-_OCTETS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})*\Z")
+_OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
+_ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
 _TOP = {"subnet": list, "options": dict}
 _SUBNET = {
     "prefix": str,
@@ -182,18 +183,17 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
         client_id = str(table["client-id"])
         if not client_id:
             raise ConfigError(name, f"{place}: client-id", "is empty")
-        is_octets = _OCTETS.match(client_id) and ":" in client_id
-        octets = bytes.fromhex(client_id.replace(":", "")) if is_octets else client_id.encode()
-        return b"\x01" + octets
+        is_octets = _OCTETS.match(client_id)
+        return b"\x01" + (parse_octets(client_id) if is_octets else client_id.encode())
     hardware_address = str(table["hardware-address"])
-    if not _OCTETS.match(hardware_address) or len(hardware_address) != 17:
+    if not _ETHERNET_ADDRESS.match(hardware_address):
         raise ConfigError(
             name,
             f"{place}: hardware-address",
             f"{hardware_address!r} is no Ethernet address",
             'write "02:00:00:00:00:01"',
         )
-    return bytes((0, _ETHERNET)) + bytes.fromhex(hardware_address.replace(":", ""))
+    return bytes((0, _ETHERNET)) + parse_octets(hardware_address)
 
 
 def _options(
