@@ -14,6 +14,13 @@ OFFERS_MAX = 65_536
 OFFER_HOLD_S = 30
 """How long an offered address is kept for its client: dhclient and udhcpc decide within 10 s."""
 
+OFFER_CHOICE_S = 10
+"""After so long an offer that is not answered yields to a client that would get none: who has not
+chosen by then has chosen another server's, or was none."""
+
+OFFERS_LOOKED_AT = 1024
+"""Of the oldest offers, how many are looked through for one that yields: less than 0.1 ms."""
+
 RELEASE_HOLD_S = 120
 """An address released by its client is not given to another before (protocol.md 1)."""
 

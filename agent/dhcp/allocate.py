@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from agent.limits import (
     DECLINES_MAX,
     DOUBTFUL_MAX,
     FREE_CHUNK,
+    OFFER_CHOICE_S,
     OFFER_HOLD_S,
+    OFFERS_LOOKED_AT,
     OFFERS_MAX,
     OWNERSHIP_BLOCKS_MAX,
     RANGE_WINDOW,
@@ -93,6 +96,16 @@ class Offers:
         while self._by_client and next(iter(self._by_client.values())).until_ms <= now_ms:
             gone.append(self._remove_oldest())
         return gone
+
+    def oldest_unanswered(self, pools: Collection[Pool], now_ms: int) -> bytes | None:
+        """The client whose offer from stock should yield first, of those that had time enough."""
+        latest_ms = now_ms + (OFFER_HOLD_S - OFFER_CHOICE_S) * 1000
+        for key, offer in islice(self._by_client.items(), OFFERS_LOOKED_AT):
+            if offer.until_ms > latest_ms:
+                break
+            if offer.from_stock and any(offer.address in pool for pool in pools):
+                return key
+        return None
 
     def _remove_oldest(self) -> Offer:
         _, offer = self._by_client.popitem(last=False)

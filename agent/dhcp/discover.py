@@ -51,7 +51,25 @@ def handle_discover(c: Context, m: Message) -> Answer:
             if free is not None and free != m.packet.gateway_address:
                 return _offer(c, m, subnet, free, None)
             trying = trying or c.stock.is_trying(pool)
-    return Answer(None, ADDRESS_TRIED if trying else "no_free_address")
+    if trying:
+        return Answer(None, ADDRESS_TRIED)
+    return _offer_anothers(c, m) or Answer(None, "no_free_address")
+
+
+def _offer_anothers(c: Context, m: Message) -> Answer | None:
+    """Nothing is free: what was offered to a client that does not answer. Should it come after all,
+    it is told NAK and begins anew."""
+    pools = [pool for subnet in m.subnets for pool in c.pools[subnet.network]]
+    key = c.offers.oldest_unanswered(pools, c.now_ms)
+    offer = c.offers.remove(key) if key is not None else None
+    if offer is None:
+        return None
+    right = claim(c, m.packet, offer.address)
+    subnet = subnet_of(m.subnets, offer.address)
+    if not isinstance(right, Claim) or subnet is None:
+        return_offer(c, offer)
+        return None
+    return _offer(c, m, subnet, offer.address, right)
 
 
 def _offer_reserved(c: Context, m: Message) -> Answer | None:

@@ -11,6 +11,7 @@ from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
     EXPIRY_GRACE_S,
+    OFFER_CHOICE_S,
     OFFER_HOLD_S,
     RELAY_HOPS_MAX,
     RELEASE_HOLD_S,
@@ -76,8 +77,36 @@ def test_different_clients_get_different_offers_until_there_are_none() -> None:
     offers = {world.one(Client(n).discover()).address for n in range(4)}
     assert offers == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3}
     world.silent(Client(9).discover(), "no_free_address")
-    world.wait(OFFER_HOLD_S)
-    assert world.one(Client(9).discover()).address in offers
+    world.wait(OFFER_CHOICE_S - 1)
+    world.silent(Client(9).discover(), "no_free_address")
+
+
+def test_offers_that_nobody_answers_do_not_silence_a_pool() -> None:
+    """Sixty DISCOVERs of clients that were none kept a pool of 101 from everybody for 30 s."""
+    world = World(ranges=[bindable(FIRST, FIRST + 3)])
+    for number in range(4):
+        world.one(Client(number).discover())
+        world.wait(1)
+    world.silent(Client(9).discover(), "no_free_address")
+    world.wait(OFFER_CHOICE_S - 4)
+    first = world.one(Client(9).discover())
+    assert first.address == FIRST, "the oldest one yields"
+    world.silent(Client(10).discover(), "no_free_address")
+    assert world.one(Client(9).select(first)).kind is ACK
+    assert world.one(Client(0).select(first)).kind is NAK
+    world.wait(1)
+    assert world.one(Client(10).discover()).address == FIRST + 1
+
+
+def test_only_offers_from_stock_yield_and_only_what_is_still_ours() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1)])
+    world.bind(Client(1))
+    world.one(Client(1).discover())
+    world.one(Client(2).discover())
+    world.set_ranges([bindable(FIRST, FIRST + 1)], [bindable(FIRST, FIRST)])
+    world.wait(OFFER_CHOICE_S)
+    world.silent(Client(9).discover(), "no_free_address")
+    assert world.one(Client(1).discover()).address == FIRST
 
 
 def test_rfc2131_4_3_1_the_former_address_comes_first() -> None:
