@@ -109,6 +109,9 @@ INTERFACE_OCTETS_MAX = 15
 HOST_NAME_OCTETS_MAX = 255
 """A host name: one option 12, and a domain name is no longer (RFC 1035 2.3.4)."""
 
+LOGGED_HOST_NAME_MAX = 64
+"""Characters of a client's host name in the log, as dhcpd has it: a longer one is no name."""
+
 OPTION_OCTETS_MAX = 1_024
 """Value of an option, split where it is longer than 255 (RFC 3396): the longest that leaves room
 for the others in REPLY_SIZE_MAX."""

@@ -60,6 +60,10 @@ class View:
             self._rows[address] = self._tx.bindings_by_address((address,)).get(address)
         return self._rows[address]
 
+    def loaded(self, address: int) -> Binding | None:
+        """As `binding`, of what this batch has looked at."""
+        return self._rows.get(address)
+
     def bindings_of(self, client_key: bytes) -> list[Binding]:
         """The client's own rows, the latest transaction first."""
         if client_key not in self._addresses_of:

@@ -23,6 +23,7 @@ from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
 from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
+from agent.dhcp.log import message_lines
 from agent.dhcp.options import named_addresses, option_type
 from agent.dhcp.packet import (
     Interface,
@@ -530,27 +531,13 @@ class DhcpServer:
     def _drop(self, reason: str, received: Received) -> None:
         self.count(f"dropped_{reason}")
         if self._log_packets:
-            self._note(f"datagram from {format_address(received.source)} dropped: {reason}")
-
-    def _note(self, line: str) -> None:
-        self._events.append(line)
+            source = format_address(received.source)
+            self._events.append(f"datagram from {source} dropped: {reason}")
 
     def _log_message(self, message: Message, answer: Answer, context: Context | None) -> None:
-        """One line for the message and one for what was said, as dhcpd writes them."""
-        packet = message.packet
-        client = packet.client_hardware_address.hex(":")
-        if packet.gateway_address:
-            via = format_address(packet.gateway_address)
-        else:
-            interface = self._interfaces.get(message.received.interface)
-            via = interface.name if interface else str(message.received.interface)
-        word = f"DHCP{packet.kind.name}"
-        about = f" for {format_address(message.address)}" if message.address else ""
-        why = f": {answer.reason}" if answer.reason else ""
-        self._note(f"{word}{about} from {client} via {via}{why}")
-        if answer.kind is not None:
-            lease = f" for {answer.duration_s} s" if answer.duration_s else ""
-            address = answer.address or message.address
-            self._note(
-                f"DHCP{answer.kind.name} on {format_address(address)} to {client} via {via}{lease}"
-            )
+        row = context.view.loaded(message.address) if context is not None else None
+        mine = row is not None and row.client_key == message.packet.client_key
+        name = row.hostname if row is not None and mine else ""
+        interface = self._interfaces.get(message.received.interface)
+        place = interface.name if interface else str(message.received.interface)
+        self._events += message_lines(message, answer, place, name)

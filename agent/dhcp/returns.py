@@ -20,7 +20,7 @@ def handle_decline(c: Context, m: Message) -> Answer:
     and it would be UNAVAILABLE for ever."""
     packet = m.packet
     if packet.server_identifier and packet.server_identifier not in c.own_addresses:
-        return SILENCE
+        return Answer(None, "other_server")
     was_offered = _refuse_offer(c, m)
     row = c.view.binding(m.address)
     if row is None or row.client_key != packet.client_key or not row.is_live(c.now):
@@ -64,7 +64,7 @@ def handle_release(c: Context, m: Message) -> Answer:
     """The client gives its address back (draft 6.6); it is remembered for it."""
     packet = m.packet
     if packet.server_identifier and packet.server_identifier not in c.own_addresses:
-        return SILENCE
+        return Answer(None, "other_server")
     row = c.view.binding(m.address)
     if row is None or row.client_key != packet.client_key:
         return Answer(None, "not_holder")
