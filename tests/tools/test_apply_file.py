@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import NoReturn, cast
+
 import pytest
 
 from agent.errors import ConfigError
 from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
+from tools.apply import file
+from tools.apply.command import apply_file
 from tools.apply.file import parse_file
+from tools.errors import ManagerError, ToolError
+from tools.target import Place
+
+ROOT = Path(__file__).parents[2]
 
 WHOLE = """
 [options]
@@ -174,3 +184,31 @@ prefix = "198.18.0.0/15"
 address = "198.18.1.1"
 {}
 """
+
+
+def test_the_file_that_the_documentation_shows_is_right_and_has_every_key() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    rows = parse_file("x.toml", example)
+    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation}
+    for key in (*file._TOP, *file._SUBNET, *file._POOL, *file._RESERVATION):
+        assert re.search(rf"\b{key}\b", example), key
+    for key in file._SUBNET:
+        assert f"| `{key}` |" in text, key
+
+
+def test_a_plan_that_no_member_answers_says_that_the_file_is_right(tmp_path: Path) -> None:
+    class Nobody:
+        def run(self, work: object) -> NoReturn:
+            raise ManagerError("198.18.0.1: no answer", "requestTimedOut")
+
+    path = tmp_path / "x.toml"
+    path.write_text(WHOLE)
+    nobody = cast(Place, Nobody())
+    with pytest.raises(ToolError, match=r"no answer; .*x\.toml is right in itself"):
+        apply_file(path, nobody, only_plan=True, as_json=False)
+    with pytest.raises(ManagerError, match="no answer"):
+        apply_file(path, nobody, only_plan=False, as_json=False)
+    path.write_text("[[subnet]]\nprefix = 7\n")
+    with pytest.raises(ConfigError, match="prefix"):
+        apply_file(path, nobody, only_plan=True, as_json=False)

@@ -1,5 +1,7 @@
 """The file of `dhcpsync apply`: TOML that says all of a group's configuration, as rows.
 
+docs/configuration.md tells people of it. In short:
+
     [options]                                  # for every client
     domain-name = "example.org"
 
