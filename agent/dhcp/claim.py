@@ -37,8 +37,6 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
         return "reserved_for_other"
     if address in c.kept_addresses:
         return "server_address"
-    if reservation is None and (address in c.named_addresses or address == packet.gateway_address):
-        return "named_address"
     if c.offers.held_for_other(address, client_key):
         return "offered_to_other"
     row = c.view.binding(address)
@@ -56,6 +54,8 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
         if former is None:
             return Claim(c.next_epoch(row.epoch), 1, None)
         return Claim(row.epoch, row.grant + 1, former)
+    if reservation is None and (address in c.named_addresses or address == packet.gateway_address):
+        return "named_address"
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
     if own_epoch >= 0 and (row is None or row.epoch < own_epoch):

@@ -375,6 +375,17 @@ def test_the_router_itself_may_have_its_address_by_a_reservation() -> None:
     assert world.bind(Client(1)) == FIRST
 
 
+def test_a_server_that_has_its_address_by_lease_keeps_it_when_an_option_names_it() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.configure(Option(0, 0, 6, address.to_bytes(4, "big")))
+    assert world.one(Client(1).renew(address)).kind is MessageType.ACK
+    assert world.one(Client(1).discover()).address == address
+    world.wait(LEASE + 100)
+    assert world.bind(Client(1)) == address
+    assert world.one(naming(Client(2), "select", address)).kind is MessageType.NAK
+
+
 def test_octets_that_are_no_addresses_name_nobody() -> None:
     scope = (A("198.18.0.0"), 15)
     short = [
