@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from agent.dhcp import wire
 from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED, claim, is_nobodys, waits_for
-from agent.dhcp.classify import Message
+from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.context import (
     SILENCE,
     Answer,
@@ -111,6 +111,9 @@ def _right_to_reserved(c: Context, m: Message, subnet: Subnet) -> Claim | str | 
     reservation = reservation_for(c, m.packet, subnet)
     if reservation is None or reservation.address == m.address:
         return None
+    last = c.view.binding(reservation.address)
+    if last is not None and last.is_declined:
+        return None  # it would decline it again, and lose its lease for that at every renewal
     right = claim(c, m.packet, reservation.address)
     if isinstance(right, Claim):
         c.patience.forget(reservation.address)
@@ -132,7 +135,7 @@ def _objection(c: Context, m: Message, right: Claim) -> str:
         is_another = row.address != m.address and row.is_live(c.now)
         if is_another and subnet_of(m.subnets, row.address) is not None:
             return "has_another_lease"
-    if m.packet.client_address and not m.on_link:
+    if m.kind is not MessageKind.SELECTING and not m.on_link:
         return ""
     nobodys = is_nobodys(c, m.packet, m.address, right)
     if nobodys is None:

@@ -237,6 +237,14 @@ def test_an_address_that_a_client_names_is_tried_as_any_other(
     assert (row.state is BindingState.UNAVAILABLE and row.epoch == 2) is answers
 
 
+def test_a_client_that_says_it_uses_what_it_selects_is_not_believed() -> None:
+    """Through a relay, where a renewal is not tried: `ciaddr` makes no renewal of it."""
+    world = used_world()
+    wish = FIRST.to_bytes(4, "big")
+    message = Client(1).message(3, {50: wish, 54: ME.to_bytes(4, "big")}, ciaddr=FIRST)
+    world.silent(message, "address_tried")
+
+
 @pytest.mark.parametrize("form", ["renew", "rebind"])
 def test_a_client_that_answers_for_the_address_it_uses_keeps_it(form: str) -> None:
     world = used_world()

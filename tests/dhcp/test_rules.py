@@ -421,6 +421,22 @@ def test_a_client_keeps_its_lease_while_the_reserved_address_is_anothers() -> No
     assert world.one(Client(1).discover()).address == address
 
 
+def test_a_client_is_not_sent_back_to_a_reserved_address_that_it_has_declined() -> None:
+    """A squatter sits there; past the caps the address counts as released."""
+    world = World(rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    client = Client(1)
+    world.say(client.decline(world.bind(client)))
+    world.configure(Reservation(FIRST + 5, client.key))
+    assert world.bind(client) == FIRST + 5
+    world.say(client.decline(FIRST + 5))
+    assert world.known(FIRST + 5).is_declined
+    address = world.bind(client)
+    assert address != FIRST + 5
+    world.wait(RELEASE_HOLD_S + 1)
+    assert world.one(client.renew(address)).kind is ACK
+    assert world.one(client.discover()).address == FIRST + 5, "it may be gone when it starts anew"
+
+
 @pytest.mark.parametrize("form", ["reboot", "renew", "rebind"])
 def test_a_client_is_refused_once_its_address_is_reserved_for_another(form: str) -> None:
     world = World()
