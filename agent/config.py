@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
+from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
@@ -236,6 +237,10 @@ def _check_option(row: Option) -> None:
             f"option {row.code} is set by the server itself",
             _SERVER_OPTIONS[row.code],
         )
+    try:
+        check_octets(row.code, row.data)
+    except ConfigError as error:
+        raise ConfigError(_name(row), "value", error.problem, error.remedy) from None
 
 
 def _check_text(row: ConfigRow, key: str, text: str, octets_max: int) -> None:
@@ -297,7 +302,11 @@ _SERVER_OPTIONS = {
     58: "it is half of the lease",
     59: "it is 7/8 of the lease",
     61: "clients send it",
+    80: "it answers a client that asks for two messages only (RFC 4039)",
+    81: "it answers a client's own name (RFC 4702)",
     82: "relays add it",
+    90: "it is computed for each message (RFC 3118)",
+    118: "clients and relays send it (RFC 3011)",
 }
 
 

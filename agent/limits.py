@@ -14,6 +14,13 @@ OFFERS_MAX = 65_536
 OFFER_HOLD_S = 30
 """How long an offered address is kept for its client: dhclient and udhcpc decide within 10 s."""
 
+OFFER_CHOICE_S = 10
+"""After so long an offer that is not answered yields to a client that would get none: who has not
+chosen by then has chosen another server's, or was none."""
+
+OFFERS_LOOKED_AT = 1024
+"""Of the oldest offers, how many are looked through for one that yields: less than 0.1 ms."""
+
 RELEASE_HOLD_S = 120
 """An address released by its client is not given to another before (protocol.md 1)."""
 
@@ -102,6 +109,9 @@ INTERFACE_OCTETS_MAX = 15
 HOST_NAME_OCTETS_MAX = 255
 """A host name: one option 12, and a domain name is no longer (RFC 1035 2.3.4)."""
 
+LOGGED_HOST_NAME_MAX = 64
+"""Characters of a client's host name in the log, as dhcpd has it: a longer one is no name."""
+
 OPTION_OCTETS_MAX = 1_024
 """Value of an option, split where it is longer than 255 (RFC 3396): the longest that leaves room
 for the others in REPLY_SIZE_MAX."""
@@ -156,8 +166,10 @@ WISH_MS = 60_000
 """How long a member asks for a reserved address that a client waits for, and keeps it for that
 client: it tries again within a minute, and others may want to serve it."""
 
-WISH_AGAIN_MS = 5_000
-"""After so long a reserved address is asked for again: clients try again after 4, 8 and 16 s."""
+WISH_AGAIN_MS = 1_000
+"""After so long a reserved address is asked for again: a member that has just heard of the
+reservation gives it back meanwhile, and the client's message is handled anew then
+(HELD_WAIT_MS)."""
 
 PROBE_SENDS = 2
 """How often an address is asked for: a frame is easily lost, two seldom (RFC 5227 sends three)."""
@@ -181,6 +193,14 @@ HELD_TRIES = 3
 
 HELD_MAX = ENQUIRIES_MAX
 """Messages kept for that at one time: each is about an address that the members are asked about."""
+
+RESERVED_WAIT_MS = 4_000
+"""How long a client waits for its reserved address while the agent asks for it: that takes a second
+or two where it can be had at all, and a message is handled anew for the last time just after."""
+
+RESERVED_WAIT_AGAIN_MS = 900_000
+"""After a wait in vain the client gets another address at once for so long, or its lease extended:
+what stands in the way (a member's quarantine) lasts for minutes."""
 
 PROBES_MAX = 8_192
 """Probes remembered at one time, about 2 MB: DOUBTFUL_MAX addresses are tried in 1.4 s, and each is

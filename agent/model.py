@@ -116,6 +116,12 @@ class Binding(NamedTuple):
         expiry, which a merge makes the latest of all."""
         return self.acknowledged_at >= self.potential_expires_at
 
+    @property
+    def is_declined(self) -> bool:
+        """Given back because somebody else answers there, as its client says: by a DECLINE that
+        does not make the address UNAVAILABLE (`agent.dhcp.returns`)."""
+        return self.state is BindingState.RELEASED and self.transaction is Transaction.DECLINE
+
 
 class AddressState(enum.IntEnum):
     """This member's own view of addresses (draft 3.4.2); `agent.sync.ownership` has the moves.
@@ -251,6 +257,15 @@ class ClaimPolicy(enum.IntEnum):
     DENY = 3
 
 
+class ProbePolicy(enum.IntEnum):
+    """Which addresses are tried on the wire before a client gets them: those that another client
+    may be using still, all of them (another server may have given them), or none."""
+
+    RECENT = 1
+    ALWAYS = 2
+    NEVER = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Subnet:
     """A network that the group serves. `lease_s`: 0 means the group's lease time.
@@ -258,7 +273,7 @@ class Subnet:
     `interface` limits the subnet to directly attached clients of that interface ("" = any whose
     own address lies in the subnet). `offer_delay_s`: 0 means that every member offers; otherwise
     the members share the clients (RFC 3074), and a client that has tried for so long is offered an
-    address by all."""
+    address by all. `probe`: which addresses are tried on the wire before they are given."""
 
     network: int
     prefix_length: int
@@ -267,6 +282,7 @@ class Subnet:
     name: str = ""
     claims: ClaimPolicy = ClaimPolicy.ACCEPT
     offer_delay_s: int = 0
+    probe: ProbePolicy = ProbePolicy.RECENT
     active: bool = True
 
     @property

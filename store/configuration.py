@@ -19,6 +19,7 @@ from agent.model import (
     ConfigRow,
     Option,
     Pool,
+    ProbePolicy,
     Reservation,
     Subnet,
     Version,
@@ -71,7 +72,8 @@ class _Statements:
         )
 
 
-_CLAIMS = list(CONFIGURATION[ChangeKind.SUBNET].columns.keys()).index("claims")
+_SUBNET = list(CONFIGURATION[ChangeKind.SUBNET].columns.keys())
+_CLAIMS, _PROBE = _SUBNET.index("claims"), _SUBNET.index("probe")
 _STATEMENTS = {kind: _Statements.about(kind) for kind in CONFIGURATION}
 
 
@@ -80,6 +82,7 @@ def _record(kind: ChangeKind, row: Row) -> ConfigRecord:
     values: list[Any] = [*row[:-_TAIL], bool(active)]
     if kind is ChangeKind.SUBNET:
         values[_CLAIMS] = ClaimPolicy(values[_CLAIMS])
+        values[_PROBE] = ProbePolicy(values[_PROBE])
     return ConfigRecord(_CLASS[kind](*values), Version(counter, member), bool(deleted), stream, seq)
 
 
@@ -88,7 +91,7 @@ def _row(record: ConfigRecord) -> Row:
     version = (+record.deleted, record.version.counter, record.version.member)
     tail = (+r.active, *version, record.stream, record.seq)
     if isinstance(r, Subnet):
-        words = (r.lease_s, r.interface, r.name, +r.claims, r.offer_delay_s)
+        words = (r.lease_s, r.interface, r.name, +r.claims, r.offer_delay_s, +r.probe)
         return (r.network, r.prefix_length, *words, *tail)
     if isinstance(r, Pool):
         return (r.first, r.last, r.name, *tail)

@@ -174,11 +174,13 @@ SUBNET = _versioned(
         _text("name"),
         _integer("claims"),
         _integer("offer_delay_s"),
+        _integer("probe"),
     ],
     prefix=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
     host_bits="(network & (4294967295 >> prefix_length)) = 0",
     lease="lease_s BETWEEN 0 AND 4294967295",
     offers="claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
+    probe="probe BETWEEN 1 AND 3",
 )
 
 POOL = _versioned(

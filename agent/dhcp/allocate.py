@@ -12,19 +12,31 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from agent.limits import (
+    DECLINES_MAX,
     DOUBTFUL_MAX,
     FREE_CHUNK,
+    OFFER_CHOICE_S,
     OFFER_HOLD_S,
+    OFFERS_LOOKED_AT,
     OFFERS_MAX,
     OWNERSHIP_BLOCKS_MAX,
     RANGE_WINDOW,
     RECENT_LEASE_MAX_S,
     TRIED_AHEAD,
 )
-from agent.model import AddressRange, AddressState, Binding, BindingState, MemberId, Pool
+from agent.model import (
+    AddressRange,
+    AddressState,
+    Binding,
+    BindingState,
+    MemberId,
+    Pool,
+    ProbePolicy,
+)
 from agent.port import StoreTransaction
 
 
@@ -85,6 +97,16 @@ class Offers:
             gone.append(self._remove_oldest())
         return gone
 
+    def oldest_unanswered(self, pools: Collection[Pool], now_ms: int) -> bytes | None:
+        """The client whose offer from stock should yield first, of those that had time enough."""
+        latest_ms = now_ms + (OFFER_HOLD_S - OFFER_CHOICE_S) * 1000
+        for key, offer in islice(self._by_client.items(), OFFERS_LOOKED_AT):
+            if offer.until_ms > latest_ms:
+                break
+            if offer.from_stock and any(offer.address in pool for pool in pools):
+                return key
+        return None
+
     def _remove_oldest(self) -> Offer:
         _, offer = self._by_client.popitem(last=False)
         del self._by_address[offer.address]
@@ -123,10 +145,11 @@ class Ownership:
 class _PoolStock:
     """Free addresses read ahead, and how far the round through the pool has come."""
 
-    __slots__ = ("cursor", "doubtful", "free", "left_out", "pool", "returned", "seen")
+    __slots__ = ("cursor", "doubtful", "free", "left_out", "policy", "pool", "returned", "seen")
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, policy: ProbePolicy) -> None:
         self.pool = pool
+        self.policy = policy
         self.free: OrderedDict[int, None] = OrderedDict()
         self.cursor = pool.first
         self.seen = 0
@@ -145,11 +168,12 @@ class _PoolStock:
 class Tried(NamedTuple):
     """How doubtful addresses are tried: `look` tells who answered (None: not known yet). A client
     that had its address within `recent_s` may be using it still; before `all_until` any address
-    may be in use, for the store that knew of it is lost."""
+    may be in use, for the store that knew of it is lost. `policy` is that of a pool's subnet."""
 
     look: Callable[[int], frozenset[bytes] | None]
     recent_s: int
     all_until: int = 0
+    policy: Callable[[Pool], ProbePolicy] = lambda _: ProbePolicy.RECENT
 
 
 class FreeStock:
@@ -164,9 +188,13 @@ class FreeStock:
         tried: Tried | None = None,
     ) -> None:
         """`is_kept` says of an address whether it is never given to just any client: reserved,
-        or a server's own. `tried`: addresses that a client has used lately are given away only
+        or somebody's own. `tried`: addresses that a client has used lately are given away only
         after all others, and only when nobody answered for them."""
-        self._stocks = {pool: _PoolStock(pool) for pool in pools}
+        never = ProbePolicy.NEVER
+        self._stocks = {
+            pool: _PoolStock(pool, tried.policy(pool) if tried else never) for pool in pools
+        }
+        self._refused: OrderedDict[int, None] = OrderedDict()
         self._ownership = ownership
         self._offers = offers
         self._is_kept = is_kept
@@ -208,9 +236,58 @@ class FreeStock:
         assert self._tried is not None
         heard = self._tried.look(address)
         if heard:
-            del stock.doubtful[address]
-            self.in_use[address] = min(heard)
+            self._note_in_use(stock, address, heard)
         return heard is not None and not heard
+
+    def _note_in_use(self, stock: _PoolStock, address: int, heard: Collection[bytes]) -> None:
+        stock.free.pop(address, None)
+        stock.doubtful.pop(address, None)
+        self.in_use[address] = min(heard)
+
+    def is_trying(self, pool: Pool) -> bool:
+        """Whether addresses of the pool are being tried, so that there may be one in a moment."""
+        return bool(self._stocks[pool].doubtful)
+
+    def try_out(
+        self, pool: Pool, address: int, row: Binding | None, own: bytes, now: int
+    ) -> bool | None:
+        """Whether an address of this member's stock that a client names is nobody's, as far as it
+        must be tried at all: `row` is of its last client. None: it is not known yet. Answers from
+        the hardware address `own` do not matter."""
+        tried, stock = self._tried, self._stocks[pool]
+        if tried is None or not self._is_doubtful(stock, address, row, now):
+            return True
+        heard = tried.look(address)
+        if heard is None:
+            return None
+        others = heard - {own}
+        if others:
+            self._note_in_use(stock, address, others)
+        return not others
+
+    def _is_doubtful(self, stock: _PoolStock, address: int, row: Binding | None, now: int) -> bool:
+        if stock.policy is ProbePolicy.NEVER:
+            return False
+        return (
+            self._tries_all(stock, now)
+            or address in self._refused
+            or (row is not None and self._may_be_in_use(row, now))
+        )
+
+    def _tries_all(self, stock: _PoolStock, now: int) -> bool:
+        assert self._tried is not None
+        return stock.policy is ProbePolicy.ALWAYS or now < self._tried.all_until
+
+    def _may_be_in_use(self, row: Binding, now: int) -> bool:
+        assert self._tried is not None
+        return may_be_in_use(row, now, self._tried.recent_s)
+
+    def refuse(self, address: int) -> None:
+        """A client says that somebody answers for it: it is tried before it is offered again."""
+        self._refused.pop(address, None)
+        self._refused[address] = None
+        if len(self._refused) > DECLINES_MAX:
+            self._refused.popitem(last=False)
 
     def try_ahead(self) -> None:
         """Keep a few doubtful addresses tried, so that the client who needs one finds it."""
@@ -232,11 +309,10 @@ class FreeStock:
 
     def _note_doubtful(self, stock: _PoolStock, rows: Collection[Binding], now: int) -> set[int]:
         """Addresses that may be in use still, by what is remembered of their clients."""
-        assert self._tried is not None
         doubtful = {
             row.address
             for row in rows
-            if may_be_in_use(row, now, self._tried.recent_s) and not self._is_kept(row.address)
+            if self._may_be_in_use(row, now) and not self._is_kept(row.address)
         }
         self._doubt(stock, doubtful)
         return doubtful
@@ -275,7 +351,7 @@ class FreeStock:
             older = set(taken) - current
             rows = tx.bindings_by_address(older).values() if older else ()
             taken = current | {row.address for row in rows if keeps_address(row, now)}
-            if self._tried is not None:
+            if self._tried is not None and stock.policy is not ProbePolicy.NEVER:
                 taken = {*taken, *self._note_doubtful(stock, rows, now)}
         free = [
             # An offered address is not read: if its offer lapses it is given back.
@@ -283,10 +359,15 @@ class FreeStock:
             for address in range(first, last + 1)
             if not (address in taken or self._is_kept(address) or self._offers.is_offered(address))
         ]
-        if self._tried is not None and now < self._tried.all_until:
-            self._doubt(stock, free)
-        else:
-            stock.free.update(dict.fromkeys(free))
+        if self._tried is not None and stock.policy is not ProbePolicy.NEVER:
+            if self._tries_all(stock, now):
+                doubted = free
+            else:
+                doubted = [address for address in free if address in self._refused]
+            if doubted:
+                self._doubt(stock, doubted)
+                free = sorted(set(free) - set(doubted))
+        stock.free.update(dict.fromkeys(free))
 
 
 def keeps_address(row: Binding, now: int) -> bool:
@@ -298,7 +379,7 @@ def keeps_address(row: Binding, now: int) -> bool:
 def may_be_in_use(row: Binding, now: int, recent_s: int) -> bool:
     """Whether somebody may be using the address of a row that is over: its client, not long ago,
     or whoever was found there when it was declined or tried."""
-    if row.state is BindingState.UNAVAILABLE:
+    if row.state is BindingState.UNAVAILABLE or row.is_declined:
         return True
     ended_at = row.transaction_at if row.state is BindingState.RELEASED else row.expires_at
     return ended_at + min(recent_s, RECENT_LEASE_MAX_S) > now

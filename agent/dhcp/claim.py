@@ -18,6 +18,13 @@ from agent.dhcp.packet import Packet
 from agent.limits import EXPIRY_GRACE_S, RELEASE_HOLD_S
 from agent.model import AddressRange, AddressState, Binding, BindingState, Reservation
 
+RESERVED_ASKED = "reserved_asked"
+"""The agent has been asked for the reserved address: the message is handled anew in a moment
+(agent.dhcp.held)."""
+
+ADDRESS_TRIED = "address_tried"
+"""So is it while the address is being tried on the wire."""
+
 
 def claim(c: Context, packet: Packet, address: int) -> Claim | str:
     """The right of this member to bind `address` to the client now, or the reason why not."""
@@ -47,6 +54,8 @@ def claim(c: Context, packet: Packet, address: int) -> Claim | str:
         if former is None:
             return Claim(c.next_epoch(row.epoch), 1, None)
         return Claim(row.epoch, row.grant + 1, former)
+    if reservation is None and (address in c.named_addresses or address == packet.gateway_address):
+        return "named_address"
     if row is not None and keeps_address(row, c.now):
         return "bound_to_other" if row.client_key != client_key else "declined"
     if own_epoch >= 0 and (row is None or row.epoch < own_epoch):
@@ -60,7 +69,7 @@ def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bo
     """Whether the last record is this client's; or, where the address is reserved, that of another
     client of the same machine: a boot ROM and the system that it loads send different
     identifiers."""
-    if row.state is BindingState.UNAVAILABLE:
+    if row.state is BindingState.UNAVAILABLE or row.is_declined:
         return False
     if row.client_key == packet.client_key:
         return True
@@ -68,15 +77,17 @@ def _is_own(row: Binding, packet: Packet, reservation: Reservation | None) -> bo
     return (
         reservation is not None
         and row.state is BindingState.BOUND
+        and bool(row.hardware_address)
         and machine == (packet.hardware_type, packet.client_hardware_address)
     )
 
 
 def _wait(c: Context, address: int, reservation: Reservation | None, reason: str) -> str:
     """Not now; what is reserved the agent asks for, so that it is not for ever."""
-    if reservation is not None:
-        c.wish(address)
-    return reason
+    if reservation is None:
+        return reason
+    c.wish(address)
+    return RESERVED_ASKED
 
 
 def _ended_at(row: Binding) -> int:
@@ -102,10 +113,10 @@ def _reserved_claim(
     heard of the reservation goes on extending that lease."""
     address = reservation.address
     if owned is not None and is_withheld(owned, row, c.now):
-        return _wait(c, address, reservation, "promised_to_other")
+        return _wait(c, address, reservation, RESERVED_ASKED)
     if row is None:
-        if c.serving_since and c.configuration.pool_of(address):
-            return _wait(c, address, reservation, "reserved_unasked")
+        if c.serving_since and c.configuration.pool_of(address) and not _is_by_itself(c):
+            return _wait(c, address, reservation, RESERVED_ASKED)
         return Claim(c.next_epoch(0), 1, None)
     free_at = row.expires_at + EXPIRY_GRACE_S
     if row.state is BindingState.RELEASED:
@@ -113,6 +124,35 @@ def _reserved_claim(
         free_at = held_until if row.is_settled else max(held_until, free_at)
     if free_at > c.now:
         return "bound_to_other"
-    if c.terms.alone and not c.tx.lost_stores():
+    if _is_by_itself(c):
         return Claim(c.next_epoch(row.epoch), 1, None)
-    return _wait(c, address, reservation, "reserved_unasked")
+    return _wait(c, address, reservation, RESERVED_ASKED)
+
+
+def _is_by_itself(c: Context) -> bool:
+    """Whether there is nobody to ask: no other member, and no store of one that is lost."""
+    return c.terms.alone and not c.tx.lost_stores()
+
+
+def waits_for(c: Context, right: str, address: int) -> bool:
+    """Whether the client should wait for its reserved address, by the reason why it cannot have it
+    yet: the members are being asked, and all of them answer."""
+    if right != RESERVED_ASKED or c.silent_members():
+        return False
+    return not c.patience.is_over(address, c.now_ms)
+
+
+def is_nobodys(c: Context, packet: Packet, address: int, right: Claim) -> bool | None:
+    """Whether nobody answers for an address that the client names, of those that must be tried;
+    None: it is not known yet. What was its own before, or is reserved for it, needs no trial; what
+    is on offer to it has had one."""
+    if right.former is not None or right.grant > 1:
+        return True
+    offer = c.offers.of_client(packet.client_key)
+    if offer is not None and offer.address == address:
+        return True
+    pool = c.configuration.pool_of(address)
+    if pool is None or c.configuration.reservation_of(address) is not None:
+        return True
+    row = c.view.binding(address)
+    return c.stock.try_out(pool, address, row, packet.client_hardware_address, c.now)

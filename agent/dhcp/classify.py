@@ -34,7 +34,8 @@ class MessageKind(enum.IntEnum):
 
 class Message(NamedTuple):
     """A packet with its meaning. `address` is the one it is about (0: none named); `subnets` are
-    those that the client's link carries, the first one preferred; empty: none is known."""
+    those that the client's link carries, the first one preferred; empty: none is known. `on_link`:
+    the client is on the link of the receiving interface, so that a frame reaches it."""
 
     kind: MessageKind
     packet: Packet
@@ -42,6 +43,7 @@ class Message(NamedTuple):
     subnets: tuple[Subnet, ...]
     received: Received
     server_identifier: int
+    on_link: bool
 
 
 _PLAIN_KINDS = {
@@ -92,6 +94,15 @@ class Links:
         if packet.client_address and kind in _ROUTED_KINDS:
             subnet = self._configuration.subnet_of(packet.client_address)
             return (subnet,) if subnet else ()
+        return self._attached_to(interface)
+
+    def are_on_link(self, subnets: tuple[Subnet, ...], interface: int) -> bool:
+        """Whether these subnets, of a message that no relay has sent, are on the interface's link:
+        what an address in use sends may have come through routers."""
+        attached = self._attached_to(interface)
+        return subnets is attached or any(subnet in attached for subnet in subnets)
+
+    def _attached_to(self, interface: int) -> tuple[Subnet, ...]:
         found = self._attached.get(interface)
         if found is None:
             found = self._attached[interface] = self._attached_subnets(interface)
@@ -101,11 +112,21 @@ class Links:
         found = self._relayed.get(gateway_address)
         if found is None:
             subnet = self._configuration.subnet_of(gateway_address)
-            found = () if subnet is None or subnet.interface else (subnet,)
+            found = () if subnet is None or subnet.interface else self._beside(subnet)
             if len(self._relayed) >= LINKS_MAX:
                 self._relayed.clear()
             self._relayed[gateway_address] = found
         return found
+
+    def _beside(self, subnet: Subnet) -> tuple[Subnet, ...]:
+        """The subnet of a relay's address, and behind it those that share a link with it, as far as
+        a link of our own shows it."""
+        found = [subnet]
+        for index in self._interfaces:
+            attached = self._attached_to(index)
+            if subnet in attached:
+                found += [one for one in attached if not one.interface and one not in found]
+        return tuple(found)
 
     def _attached_subnets(self, index: int) -> tuple[Subnet, ...]:
         interface = self._interfaces.get(index)
@@ -151,16 +172,33 @@ class Classifier:
         unicast = received.destination in self.own_addresses
         kind, address = classify_packet(packet, unicast)
         subnets = self._links.subnets_of(kind, packet, received.interface)
+        on_link = not packet.gateway_address and self._links.are_on_link(
+            subnets, received.interface
+        )
         identifier = self._server_identifier
         if not identifier:
-            identifier = received.destination if unicast else _own_address(interface, subnets)
-        return Message(kind, packet, address, subnets, received, identifier)
+            if kind is MessageKind.SELECTING and packet.server_identifier in self.own_addresses:
+                identifier = packet.server_identifier  # the client waits for an answer of that one
+            elif unicast:
+                identifier = received.destination
+            else:
+                identifier = _own_address(interface, subnets, address)
+        return Message(kind, packet, address, subnets, received, identifier, on_link)
+
+    def identifier_for(self, message: Message, address: int) -> int:
+        """The server identifier of an OFFER of `address`, which decides the subnet where the link
+        has several."""
+        received = message.received
+        if self._server_identifier or received.destination in self.own_addresses:
+            return message.server_identifier
+        return _own_address(self._interfaces[received.interface], message.subnets, address)
 
 
-def _own_address(interface: Interface, subnets: tuple[Subnet, ...]) -> int:
-    """The interface's address that the client can reach best: one in its own subnet."""
-    for subnet in subnets:
-        for address in interface.addresses:
-            if address in subnet:
-                return address
+def _own_address(interface: Interface, subnets: tuple[Subnet, ...], address: int) -> int:
+    """The interface's address that the client can reach best: one in the subnet of the client's
+    own address, if that is known; else one in a subnet of its link."""
+    for subnet in sorted(subnets, key=lambda one: address not in one):
+        for own in interface.addresses:
+            if own in subnet:
+                return own
     return interface.addresses[0]

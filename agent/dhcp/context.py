@@ -15,6 +15,7 @@ from agent.dhcp import wire
 from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership
 from agent.dhcp.classify import Message
 from agent.dhcp.decline import DeclineLimiter
+from agent.dhcp.held import Patience
 from agent.dhcp.lease import (
     Grant,
     Terms,
@@ -66,11 +67,16 @@ class View:
             self._rows[address] = self._tx.bindings_by_address((address,)).get(address)
         return self._rows[address]
 
+    def loaded(self, address: int) -> Binding | None:
+        """As `binding`, of what this batch has looked at."""
+        return self._rows.get(address)
+
     def bindings_of(self, client_key: bytes) -> list[Binding]:
         """The client's own rows, the latest transaction first."""
         if client_key not in self._addresses_of:
             found = self._tx.bindings_by_client((client_key,)).get(client_key, ())
-            self._addresses_of[client_key] = [row.address for row in found]
+            changed = [row for row in self.changed.values() if row.client_key == client_key]
+            self._addresses_of[client_key] = list({row.address: row for row in (*found, *changed)})
         rows = [self.binding(address) for address in self._addresses_of[client_key]]
         mine = [row for row in rows if row is not None and row.client_key == client_key]
         return sorted(mine, key=lambda row: -row.transaction_at) if len(mine) > 1 else mine
@@ -85,7 +91,9 @@ class View:
 @dataclass(slots=True)
 class Context:
     """What the rules know while they handle one batch. `now` is rounded down, `issued` up; `pools`
-    is by the network of their subnet; `buckets`: the members' clients (`agent.dhcp.balance`)."""
+    is by the network of their subnet; `buckets`: the members' clients (`agent.dhcp.balance`).
+    `kept_addresses` are servers' own, `named_addresses` those of routers and other machines that
+    the configuration names, which only a reservation gives to anybody."""
 
     tx: StoreTransaction
     me: MemberId
@@ -100,10 +108,12 @@ class Context:
     templates: Templates
     own_addresses: Collection[int]
     kept_addresses: Collection[int]
+    named_addresses: Collection[int]
     ownership: Ownership
     offers: Offers
     stock: FreeStock
     declines: DeclineLimiter
+    patience: Patience
     probes: Probes
     view: View
     serving_since: int

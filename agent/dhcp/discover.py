@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.dhcp.balance import is_served_here
-from agent.dhcp.claim import claim
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED, claim, is_nobodys, waits_for
 from agent.dhcp.classify import Message
 from agent.dhcp.context import (
     NOT_CERTAIN,
@@ -19,7 +19,7 @@ from agent.dhcp.context import (
     subnet_of,
 )
 from agent.dhcp.packet import MessageType
-from agent.model import Subnet
+from agent.model import BindingState, Subnet
 
 
 def handle_discover(c: Context, m: Message) -> Answer:
@@ -30,32 +30,73 @@ def handle_discover(c: Context, m: Message) -> Answer:
     delay_s = m.subnets[0].offer_delay_s
     if delay_s and not is_served_here(m.packet, c.me, c.buckets, delay_s, c.idle_members()):
         return Answer(None, "others_client")
+    reserved = _offer_reserved(c, m)
+    if reserved is not None:
+        return reserved
+    trying = False
     for address in _preferred_addresses(c, m):
         subnet = subnet_of(m.subnets, address)
         if subnet is None:
             continue
         right = claim(c, m.packet, address)
         if isinstance(right, Claim):
-            return _offer(c, m, subnet, address, right)
+            nobodys = is_nobodys(c, m.packet, address, right)
+            if nobodys:
+                return _offer(c, m, subnet, address, right)
+            trying = trying or nobodys is None
     for subnet in m.subnets:
         for pool in c.pools[subnet.network]:
             free = c.stock.take(c.tx, pool, c.now)
-            if free is not None:
+            if free is not None and free == m.packet.gateway_address:
+                free = c.stock.take(c.tx, pool, c.now)  # the relay's own
+            if free is not None and free != m.packet.gateway_address:
                 return _offer(c, m, subnet, free, None)
-    return Answer(None, "no_free_address")
+            trying = trying or c.stock.is_trying(pool)
+    if trying:
+        return Answer(None, ADDRESS_TRIED)
+    return _offer_anothers(c, m) or Answer(None, "no_free_address")
+
+
+def _offer_anothers(c: Context, m: Message) -> Answer | None:
+    """Nothing is free: what was offered to a client that does not answer. Should it come after all,
+    it is told NAK and begins anew."""
+    pools = [pool for subnet in m.subnets for pool in c.pools[subnet.network]]
+    key = c.offers.oldest_unanswered(pools, c.now_ms)
+    offer = c.offers.remove(key) if key is not None else None
+    if offer is None:
+        return None
+    right = claim(c, m.packet, offer.address)
+    subnet = subnet_of(m.subnets, offer.address)
+    if not isinstance(right, Claim) or subnet is None:
+        return_offer(c, offer)
+        return None
+    return _offer(c, m, subnet, offer.address, right)
+
+
+def _offer_reserved(c: Context, m: Message) -> Answer | None:
+    """The reserved address, or a short wait for it; another one only where it cannot be had soon:
+    where somebody is using it, or a member that must be asked is silent."""
+    for subnet in m.subnets:
+        reservation = reservation_for(c, m.packet, subnet)
+        if reservation is None:
+            continue
+        right = claim(c, m.packet, reservation.address)
+        if isinstance(right, Claim):
+            c.patience.forget(reservation.address)
+            return _offer(c, m, subnet, reservation.address, right)
+        if waits_for(c, right, reservation.address):
+            return Answer(None, RESERVED_ASKED)
+    return None
 
 
 def _preferred_addresses(c: Context, m: Message) -> Iterable[int]:
     key = m.packet.client_key
-    for subnet in m.subnets:
-        reservation = reservation_for(c, m.packet, subnet)
-        if reservation is not None:
-            yield reservation.address
     offer = c.offers.of_client(key)
     if offer is not None:
         yield offer.address
     for row in c.view.bindings_of(key):
-        yield row.address
+        if row.state is not BindingState.UNAVAILABLE and not row.is_declined:
+            yield row.address
     if m.address:
         yield m.address
 

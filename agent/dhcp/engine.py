@@ -17,11 +17,14 @@ from typing import NamedTuple
 from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED
 from agent.dhcp.classify import Classifier, Message, MessageKind
 from agent.dhcp.context import Answer, Context, View, return_offer
 from agent.dhcp.decline import DeclineLimiter
-from agent.dhcp.held import Held
+from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
+from agent.dhcp.log import message_lines
+from agent.dhcp.options import named_addresses, option_type
 from agent.dhcp.packet import (
     Interface,
     MessageType,
@@ -50,6 +53,7 @@ from agent.model import (
     MemberId,
     MemberState,
     Pool,
+    ProbePolicy,
     format_address,
 )
 from agent.port import Store, StoreTransaction
@@ -70,6 +74,8 @@ _COUNTED_MESSAGES = {
 }
 _COUNTED_REPLIES = {MessageType.OFFER: "offers", MessageType.ACK: "acks", MessageType.NAK: "naks"}
 _ANSWERED = {MessageType.DISCOVER, MessageType.REQUEST, MessageType.INFORM}
+_ASKED = {CLAIM_ASKED, RESERVED_ASKED, ADDRESS_TRIED}
+"""Reasons for which a message is kept, and handled anew."""
 _REQUESTS = {
     MessageKind.SELECTING,
     MessageKind.INIT_REBOOT,
@@ -80,13 +86,15 @@ _REQUESTS = {
 
 class _Derived(NamedTuple):
     """What follows from one configuration version, of which the group is a part. `kept`: addresses
-    that are never given to a client, because they are a server's."""
+    that are never given to a client, because they are a server's; `named`: nor are these, of
+    routers and others, to just any client."""
 
     version: int
     terms: Terms
     buckets: tuple[MemberId, ...]
     generation: int
     kept: frozenset[int]
+    named: frozenset[int]
     configuration: Configuration
     pools: dict[int, tuple[Pool, ...]]
     templates: Templates
@@ -128,10 +136,12 @@ class DhcpServer:
         self._events: list[str] = []
         self._alarms: list[str] = []
         self._store_failing = False
+        self._left_out: set[tuple[int, int]] = set()
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
         self._held = Held()
+        self._patience = Patience()
         self.probes = Probes()
         self._ownership: Ownership | None = None
         self._ownership_version = -1
@@ -360,10 +370,12 @@ class DhcpServer:
             templates=derived.templates,
             own_addresses=self._own_addresses,
             kept_addresses=derived.kept,
+            named_addresses=derived.named,
             ownership=self._ownership,
             offers=self._offers,
             stock=derived.stock,
             declines=self._declines,
+            patience=self._patience,
             probes=self.probes,
             view=View(tx, addresses, clients),
             serving_since=local.serving_since,
@@ -384,12 +396,15 @@ class DhcpServer:
                     return_offer(context, offer)
         replies = []
         for message, answer in handled.answers:
-            if answer.reason == CLAIM_ASKED:
+            if answer.reason in _ASKED:
                 self._held.keep(message.packet, message.received, self._now_ms)
             elif self._held:
                 self._held.forget(message.packet)
             if answer.kind is not None:
-                replies.append(self._reply(message, answer, answer.kind))
+                reply = self._reply(message, answer, answer.kind)
+                replies.append(reply)
+                if reply.left_out:
+                    self._tell_left_out(message, reply)
             elif answer.reason:
                 self.count(f"dropped_{answer.reason}")
             if self._log_packets:
@@ -405,6 +420,10 @@ class DhcpServer:
         assert answer.template is not None
         if message.kind is MessageKind.INFORM:
             return build_inform_reply(message, answer.template)
+        if kind is MessageType.OFFER and len(message.subnets) > 1:
+            assert self._classifier is not None
+            identifier = self._classifier.identifier_for(message, answer.address)
+            message = message._replace(server_identifier=identifier)
         return build_lease_reply(message, kind, answer.address, answer.duration_s, answer.template)
 
     # --- what is derived from the store
@@ -434,12 +453,15 @@ class DhcpServer:
         kept = self._own_addresses | {
             m.address for m in group.members if m.state is not MemberState.REMOVED
         }
+        named = frozenset(a for o in configuration.options for a in named_addresses(o.code, o.data))
+        reserved = configuration.reservation_of
         assert self._ownership is not None
+        self._left_out.clear()
         stock = FreeStock(
             configuration.pools,
             self._ownership,
             self._offers,
-            lambda address: address in kept or configuration.reservation_of(address) is not None,
+            lambda a: a in kept or a in named or reserved(a) is not None,
             self._tried(configuration, group.lease_s, local.tries_until) if self._probing else None,
         )
         pools = {subnet.network: configuration.pools_of(subnet) for subnet in configuration.subnets}
@@ -449,6 +471,7 @@ class DhcpServer:
             share_buckets(group),
             group.generation,
             kept,
+            named,
             configuration,
             pools,
             Templates(configuration),
@@ -470,7 +493,12 @@ class DhcpServer:
             return self.probes.look(address, link, self._now_ms)
 
         longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
-        return Tried(look, longest_s, all_until)
+
+        def policy(pool: Pool) -> ProbePolicy:
+            subnet = configuration.subnet_of(pool.first)
+            return subnet.probe if subnet else ProbePolicy.RECENT
+
+        return Tried(look, longest_s, all_until, policy)
 
     def _collect_own_addresses(self) -> frozenset[int]:
         own = {a for interface in self._interfaces.values() for a in interface.addresses}
@@ -485,30 +513,31 @@ class DhcpServer:
             self._alarms.append("the store commits again, bindings are acknowledged")
         self._store_failing = error is not None
 
+    def _tell_left_out(self, message: Message, reply: Reply) -> None:
+        """Once for each option and subnet under one configuration: the operator must shorten it, or
+        see that clients take longer messages (option 57)."""
+        self.count("options_left_out", len(reply.left_out))
+        subnet = message.subnets[0]
+        place = f"{format_address(subnet.network)}/{subnet.prefix_length}"
+        client = message.packet.client_hardware_address.hex(":")
+        for code in reply.left_out:
+            if (subnet.network, code) not in self._left_out:
+                self._left_out.add((subnet.network, code))
+                self._alarms.append(
+                    f"option {option_type(code).name} ({code}) of {place} has no room in a reply "
+                    f"of {len(reply.data)} octets to {client}, and is left out"
+                )
+
     def _drop(self, reason: str, received: Received) -> None:
         self.count(f"dropped_{reason}")
         if self._log_packets:
-            self._note(f"datagram from {format_address(received.source)} dropped: {reason}")
-
-    def _note(self, line: str) -> None:
-        self._events.append(line)
+            source = format_address(received.source)
+            self._events.append(f"datagram from {source} dropped: {reason}")
 
     def _log_message(self, message: Message, answer: Answer, context: Context | None) -> None:
-        """One line for the message and one for what was said, as dhcpd writes them."""
-        packet = message.packet
-        client = packet.client_hardware_address.hex(":")
-        if packet.gateway_address:
-            via = format_address(packet.gateway_address)
-        else:
-            interface = self._interfaces.get(message.received.interface)
-            via = interface.name if interface else str(message.received.interface)
-        word = f"DHCP{packet.kind.name}"
-        about = f" for {format_address(message.address)}" if message.address else ""
-        why = f": {answer.reason}" if answer.reason else ""
-        self._note(f"{word}{about} from {client} via {via}{why}")
-        if answer.kind is not None:
-            lease = f" for {answer.duration_s} s" if answer.duration_s else ""
-            address = answer.address or message.address
-            self._note(
-                f"DHCP{answer.kind.name} on {format_address(address)} to {client} via {via}{lease}"
-            )
+        row = context.view.loaded(message.address) if context is not None else None
+        mine = row is not None and row.client_key == message.packet.client_key
+        name = row.hostname if row is not None and mine else ""
+        interface = self._interfaces.get(message.received.interface)
+        place = interface.name if interface else str(message.received.interface)
+        self._events += message_lines(message, answer, place, name)

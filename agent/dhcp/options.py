@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from agent.errors import ConfigError
@@ -234,17 +235,47 @@ def parse_text(option: int | str, text: str) -> bytes:
     """The octets that `text` stands for. Raises ConfigError."""
     kind = option_type(option)
     try:
-        data = _PARSERS[kind.kind](text.strip())
+        data = _parse(kind.kind, text.strip())
         if not data:
             raise ValueError("is empty")
     except ValueError as error:
-        raise ConfigError(
-            f"option {kind.name} ({kind.code})",
-            "",
-            str(error),
-            f"expected {kind.kind.value}, such as {EXAMPLES[kind.kind]!r}",
-        ) from None
+        raise _wrong(kind, str(error)) from None
+    check_octets(option, data)
     return data
+
+
+def _wrong(kind: OptionType, problem: str) -> ConfigError:
+    return ConfigError(
+        f"option {kind.name} ({kind.code})",
+        "",
+        problem,
+        f"expected {kind.kind.value}, such as {EXAMPLES[kind.kind]!r}",
+    )
+
+
+def _parse(kind: ValueKind, text: str) -> bytes:
+    """`0x...` is how `format_text` shows octets that are not of the option's kind, so it is read as
+    octets; of a number it is a number."""
+    if kind not in _NUMBERS and _SHOWN_OCTETS.match(text):
+        return bytes.fromhex(text[2:])
+    return _PARSERS[kind](text)
+
+
+def check_octets(option: int | str, data: bytes) -> None:
+    """Whether a client can read them as the option's kind; text may be in any encoding. Raises
+    ConfigError."""
+    kind = option_type(option)
+    if kind.kind is ValueKind.TEXT:
+        return
+    try:
+        if kind.kind is ValueKind.BOOLEAN and data not in (b"\0", b"\1"):
+            raise ValueError("is neither true nor false")
+        _FORMATTERS[kind.kind](data)
+    except ValueError as error:
+        problem = (
+            "holds a name that is not ASCII" if isinstance(error, UnicodeError) else str(error)
+        )
+        raise _wrong(kind, problem) from None
 
 
 def format_text(option: int | str, data: bytes) -> str:
@@ -253,11 +284,25 @@ def format_text(option: int | str, data: bytes) -> str:
     kind = option_type(option).kind
     try:
         text = _FORMATTERS[kind](data)
-        if kind is ValueKind.HEX or _PARSERS[kind](text) == data:
+        if kind is ValueKind.HEX or _parse(kind, text) == data:
             return text
     except (ValueError, struct.error):
         pass
     return f"0x{data.hex()}"
+
+
+def named_addresses(code: int, data: bytes) -> list[int]:
+    """The machines that an option tells clients of: servers, routers, gateways of routes. Octets
+    that are not of the option's kind name none."""
+    kind = OPTION_TYPES[code].kind if code in OPTION_TYPES else ValueKind.HEX
+    try:
+        if kind is ValueKind.ADDRESSES:
+            return [int.from_bytes(piece, "big") for piece in _pieces(data, 4)]
+        if kind is ValueKind.ROUTES:
+            return [router for _, _, router in _routes(data)]
+    except ValueError:
+        pass
+    return []
 
 
 def _words(text: str) -> list[str]:
@@ -355,12 +400,22 @@ def _format_pairs(data: bytes) -> str:
     return ", ".join(_format_addresses(p).replace(",", "") for p in _pieces(data, 8))
 
 
-def _parse_hex(text: str) -> bytes:
-    digits = text.removeprefix("0x").replace(":", "").replace(" ", "").replace("-", "")
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise ValueError(f"{text!r} is not hexadecimal") from None
+def parse_octets(text: str) -> bytes:
+    """Octets in hexadecimal, one after the other or with colons, hyphens or blanks between them;
+    one that stands by itself may have one digit, as dhcpd has it: 1:4:ac. Raises ValueError."""
+    groups = _SEPARATORS.split(text.strip().removeprefix("0x"))
+    octets = bytearray()
+    for group in groups:
+        alone = len(groups) > 1 and len(group) == 1
+        if not _DIGITS.match(group) or (len(group) % 2 and not alone):
+            raise ValueError(f"{text!r} is not hexadecimal")
+        octets += bytes.fromhex(group.zfill(2))
+    return bytes(octets)
+
+
+_SEPARATORS = re.compile(r"[:\s-]+")
+_DIGITS = re.compile(r"[0-9A-Fa-f]+\Z")
+_SHOWN_OCTETS = re.compile(r"0x([0-9A-Fa-f]{2})+\Z")
 
 
 def _parse_domains(text: str) -> bytes:
@@ -436,8 +491,8 @@ def _parse_routes(text: str) -> bytes:
     return bytes(data)
 
 
-def _format_routes(data: bytes) -> str:
-    routes = []
+def _routes(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Network, prefix length and router of each."""
     at = 0
     while at < len(data):
         length = data[at]
@@ -446,10 +501,15 @@ def _format_routes(data: bytes) -> str:
         if length > 32 or end > len(data):
             raise ValueError("a route runs over the end")
         network = int.from_bytes(data[at + 1 : at + 1 + octets].ljust(4, b"\0"), "big")
-        router = int.from_bytes(data[end - 4 : end], "big")
-        routes.append(f"{format_address(network)}/{length} via {format_address(router)}")
+        yield network, length, int.from_bytes(data[end - 4 : end], "big")
         at = end
-    return ", ".join(routes)
+
+
+def _format_routes(data: bytes) -> str:
+    return ", ".join(
+        f"{format_address(network)}/{length} via {format_address(router)}"
+        for network, length, router in _routes(data)
+    )
 
 
 _PARSERS: dict[ValueKind, Callable[[str], bytes]] = {
@@ -466,7 +526,16 @@ _PARSERS: dict[ValueKind, Callable[[str], bytes]] = {
     ValueKind.TEXT: _parse_plain_text,
     ValueKind.DOMAINS: _parse_domains,
     ValueKind.ROUTES: _parse_routes,
-    ValueKind.HEX: _parse_hex,
+    ValueKind.HEX: parse_octets,
+}
+
+_NUMBERS = {
+    ValueKind.UNSIGNED_8,
+    ValueKind.UNSIGNED_16,
+    ValueKind.UNSIGNED_32,
+    ValueKind.SIGNED_32,
+    ValueKind.UNSIGNED_8_LIST,
+    ValueKind.UNSIGNED_16_LIST,
 }
 
 _FORMATTERS: dict[ValueKind, Callable[[bytes], str]] = {

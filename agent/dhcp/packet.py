@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from agent.dhcp import wire
 from agent.errors import PacketError
-from agent.limits import CLIENT_IDENTIFIER_MAX, CLIENT_IDENTIFIER_MIN
+from agent.limits import CLIENT_IDENTIFIER_MAX, CLIENT_IDENTIFIER_MIN, HARDWARE_ADDRESS_MAX
 
 
 class MessageType(enum.IntEnum):
@@ -85,7 +85,7 @@ class Reply(NamedTuple):
 
     With `hardware_address` it is framed to that address on `interface`, because the client
     cannot answer ARP yet; otherwise it goes through the UDP socket, and `interface` says where
-    a broadcast leaves (0: as routing decides)."""
+    a broadcast leaves (0: as routing decides). `left_out`: options that had no room in it."""
 
     data: bytes
     address: int
@@ -93,6 +93,7 @@ class Reply(NamedTuple):
     source: int
     interface: int
     hardware_address: bytes | None = None
+    left_out: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,13 @@ def parse_packet(data: bytes) -> Packet:
         raise PacketError("bad_cookie", f"{cookie.hex()} is not 63825363")
     if op != wire.BOOTREQUEST:
         raise PacketError("bad_op", f"op {op}, expected 1 (BOOTREQUEST)")
-    if hlen > 16 or (hardware_type == wire.ETHERNET and hlen != 6):
-        raise PacketError("bad_hlen", f"hlen {hlen} with htype {hardware_type}")
+    if hlen > HARDWARE_ADDRESS_MAX:
+        raise PacketError("bad_hlen", f"hlen {hlen}, at most {HARDWARE_ADDRESS_MAX}")
     options: dict[int, bytes] = {}
     wire.parse_options(data, _HEADER_SIZE, len(data), options)
+    if hardware_type == wire.ETHERNET and hlen != 6 and wire.CLIENT_IDENTIFIER not in options:
+        # With an identifier it is a client: Microsoft's RRAS sends 16 octets that are no address.
+        raise PacketError("bad_hlen", f"hlen {hlen} with htype 1 and no client identifier")
     if wire.OVERLOAD in options:
         wire.parse_overloaded(data, options, server_name, boot_file)
     kind = CLIENT_TYPES.get(options.get(wire.MESSAGE_TYPE, b""))

@@ -4,9 +4,10 @@ What configuration gives a client depends only on its subnet, its reservation an
 for, so that part is encoded once and remembered (`Template`); a packet pays for its own fields.
 The order is: message type, server identifier, lease and its timers, subnet mask, then the
 parameter request list's order, then the client identifier echoed (RFC 6842) and at the very end
-the relay's option 82 (RFC 3046 2.2). Most replies fit; the few that do not spill whole options
-into `file` and `sname` (option 52) and leave out what fits nowhere; a message whose echo alone
-fits nowhere is not answered.
+the relay's option 82 (RFC 3046 2.2). Most replies fit; the few that do not spill options into
+`file` and `sname` (option 52), whole or in parts (RFC 3396), in the client's order of preference,
+and name in `Reply.left_out` what fits nowhere; a message whose echo alone fits nowhere is not
+answered.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from agent.config import Configuration
 from agent.dhcp import wire
-from agent.dhcp.classify import Message
+from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.packet import MessageType, Packet, Reply
 from agent.limits import (
     REPLY_HEADS_MAX,
@@ -42,8 +43,12 @@ _INFINITE_LEASE = struct.Struct("!BBBBBIBBI")
 _OVERLOAD_SIZE = 3
 """Option 52."""
 
-_NOT_CONFIGURED = frozenset({0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82, 255})
+_NOT_CONFIGURED = frozenset(
+    {0, 1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 90, 118, 255}
+)
 """Options of the protocol itself, which the option table does not decide."""
+
+_ROUTES = frozenset({wire.ROUTERS, wire.STATIC_ROUTES})
 
 _pack_header = wire.HEADER.pack
 _HEADER_SIZE = wire.HEADER.size
@@ -57,8 +62,9 @@ class Template:
     """What configuration says to one kind of client: option 1 and the requested options, each with
     its code and length, and the header fields of a boot server.
 
-    `results` is all of `options` in one piece; `heads` remembers the options before them, which
-    are equal for all who get the same lease from the same address."""
+    `routes` are those options that the classless routes stand for (RFC 3442), for a reply in which
+    they have no room. `results` is all of `options` in one piece; `heads` remembers the options
+    before them, which are equal for all who get the same lease from the same address."""
 
     results: bytes
     options: tuple[bytes, ...]
@@ -66,6 +72,7 @@ class Template:
     server_name: bytes
     boot_file: bytes
     hostname: str
+    routes: tuple[bytes, ...] = ()
     heads: dict[tuple[int, int, int], bytes] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -102,14 +109,12 @@ class Templates:
         if hostname:
             values[wire.HOST_NAME] = hostname.encode()
         codes = tuple(dict.fromkeys(sorted(values) if requested is None else requested))
-        skipped = set(_NOT_CONFIGURED)
+        replaced: frozenset[int] = frozenset()
         if wire.CLASSLESS_ROUTES in codes and wire.CLASSLESS_ROUTES in values:
-            skipped |= {wire.ROUTERS, wire.STATIC_ROUTES}  # RFC 3442, DHCP server administrators
-        options += [
-            wire.build_option(code, values[code])
-            for code in codes
-            if code in values and code not in skipped
-        ]
+            replaced = _ROUTES  # RFC 3442, DHCP server administrators
+        given = [code for code in codes if code in values and code not in _NOT_CONFIGURED]
+        routes = [wire.build_option(code, values[code]) for code in given if code in replaced]
+        options += [wire.build_option(code, values[code]) for code in given if code not in replaced]
         server_name = values.get(wire.TFTP_SERVER_NAME, b"")
         boot_file = values.get(wire.BOOT_FILE_NAME, b"")
         return Template(
@@ -119,6 +124,7 @@ class Templates:
             server_name if len(server_name) < 64 else b"",
             boot_file if len(boot_file) < 128 else b"",
             hostname,
+            tuple(routes),
         )
 
 
@@ -143,7 +149,7 @@ def build_lease_reply(
         if len(template.heads) >= REPLY_HEADS_MAX:
             template.heads.clear()
         head = template.heads[key] = _lease_head(*key)
-    return _address_reply(message, _build_message(message, head, address, template), kind, address)
+    return _build_reply(message, kind, head, address, template)
 
 
 def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
@@ -158,49 +164,71 @@ def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
 def build_inform_reply(message: Message, template: Template) -> Reply:
     """The ACK of an INFORM: no `yiaddr`, no lease (RFC 2131 4.3.5)."""
     head = _HEAD.pack(53, 1, MessageType.ACK, 54, 4, message.server_identifier)
-    return _address_reply(
-        message, _build_message(message, head, 0, template), MessageType.ACK, message.address
-    )
+    return _build_reply(message, MessageType.ACK, head, 0, template)
 
 
 def build_nak(message: Message) -> Reply:
     """A NAK is broadcast on the client's link: its address is worth nothing (RFC 2131 4.3.2)."""
     head = _HEAD.pack(53, 1, MessageType.NAK, 54, 4, message.server_identifier)
-    return _address_reply(message, _build_message(message, head, 0, _NOTHING), MessageType.NAK, 0)
+    return _build_reply(message, MessageType.NAK, head, 0, _NOTHING)
+
+
+def _build_reply(
+    message: Message, kind: MessageType, head: bytes, address: int, template: Template
+) -> Reply:
+    data, left_out = _build_message(message, head, address, template)
+    reply = _address_reply(message, data, kind, address)
+    return reply._replace(left_out=left_out) if left_out else reply
 
 
 def _address_reply(message: Message, data: bytes, kind: MessageType, address: int) -> Reply:
-    """Whereto (RFC 2131 4.1): the relay, the client's own address, everybody, or the new address
-    at the hardware address."""
+    """Whereto (RFC 2131 4.1): the address that the client uses, the relay, everybody, or the new
+    address at the hardware address.
+
+    Only who renews or sends an INFORM uses its `ciaddr`; elsewhere the field ought to be zero, and
+    nobody answers for what stands there. An INFORM's answer goes to the client past its relay, for
+    which it is not (RFC 2131 4.3.5)."""
     packet, source = message.packet, message.server_identifier
     interface = message.received.interface
-    if packet.gateway_address:
+    in_use = packet.client_address if message.kind in _IN_USE else 0
+    if packet.gateway_address and message.kind is not MessageKind.INFORM:
         return Reply(data, packet.gateway_address, SERVER_PORT, source, 0)
     if kind is not MessageType.NAK:
-        if packet.client_address:
-            return Reply(data, packet.client_address, CLIENT_PORT, source, 0)
-        if (
-            address
-            and not packet.flags & wire.BROADCAST_FLAG
-            and packet.hardware_type == wire.ETHERNET
-        ):
+        if in_use:
+            # On our own link it is framed as the first one was: the kernel would ask for the
+            # client by ARP, which a client that sleeps, or filters, does not answer.
+            if message.on_link and _is_ethernet(packet):
+                hardware_address = packet.client_hardware_address
+                return Reply(data, in_use, CLIENT_PORT, source, interface, hardware_address)
+            return Reply(data, in_use, CLIENT_PORT, source, 0)
+        if address and not packet.flags & wire.BROADCAST_FLAG and _is_ethernet(packet):
             return Reply(
                 data, address, CLIENT_PORT, source, interface, packet.client_hardware_address
             )
     return Reply(data, LIMITED_BROADCAST, CLIENT_PORT, source, interface)
 
 
-def _build_message(message: Message, head: bytes, address: int, template: Template) -> bytes:
+_IN_USE = {MessageKind.RENEWING, MessageKind.REBINDING, MessageKind.INFORM}
+
+
+def _is_ethernet(packet: Packet) -> bool:
+    """Whether a frame can be sent to the client's hardware address."""
+    return packet.hardware_type == wire.ETHERNET and len(packet.client_hardware_address) == 6
+
+
+def _build_message(
+    message: Message, head: bytes, address: int, template: Template
+) -> tuple[bytes, tuple[int, ...]]:
+    """The octets, and the codes of the options that had no room in them."""
     packet = message.packet
+    left_out: tuple[int, ...] = ()
     tail = _echoed_options(packet.options)
     options = b"".join((head, template.results, tail, b"\xff"))
     server_name, boot_file = template.server_name, template.boot_file
     if _HEADER_SIZE + len(options) > REPLY_SIZE_DEFAULT:
         room = _reply_room(packet)
         if _HEADER_SIZE + len(options) > room:
-            options, server_name, boot_file = _spill(
-                head, template.options, tail, room, server_name, boot_file
-            )
+            options, server_name, boot_file, left_out = _spill(head, template, tail, room)
     flags = packet.flags
     if packet.gateway_address and not address and head[2] == MessageType.NAK:
         flags |= wire.BROADCAST_FLAG  # so that the relay broadcasts it (RFC 2131 4.3.2)
@@ -221,7 +249,7 @@ def _build_message(message: Message, head: bytes, address: int, template: Templa
         boot_file,
         wire.MAGIC_COOKIE,
     )
-    return (header + options).ljust(REPLY_SIZE_MIN, b"\0")
+    return (header + options).ljust(REPLY_SIZE_MIN, b"\0"), left_out
 
 
 def can_be_answered(packet: Packet) -> bool:
@@ -255,34 +283,83 @@ def _reply_room(packet: Packet) -> int:
     return max(REPLY_SIZE_DEFAULT, min(REPLY_SIZE_MAX, int.from_bytes(wish, "big") - 28))
 
 
-def _spill(
-    head: bytes,
-    options: Sequence[bytes],
-    tail: bytes,
-    room: int,
-    server_name: bytes,
-    boot_file: bytes,
-) -> tuple[bytes, bytes, bytes]:
-    """Spread options over the options field, `file` and `sname` (RFC 2132 9.3).
+class _Fields:
+    """The options field, `file` and `sname` while they are filled: a reader takes them in this
+    order (RFC 3396 5)."""
 
-    Options keep their order within a field, and a reader takes the fields in this order too
-    (RFC 3396 5). A field that names a boot server stays what it is, unless it is needed."""
-    main_room = room - _HEADER_SIZE - len(head) - len(tail) - _OVERLOAD_SIZE - 1
-    main: list[bytes] = []
-    in_file: list[bytes] = []
-    in_name: list[bytes] = []
-    free = {"main": main_room, "file": len(_NO_FILE) - 1, "name": len(_NO_NAME) - 1}
-    fields = (("main", main), ("file", in_file), ("name", in_name))
-    for option in options:
-        for name, chosen in fields:
-            if len(option) <= free[name]:
-                free[name] -= len(option)
-                chosen.append(option)
-                break
+    def __init__(self, main: int, file: int, name: int) -> None:
+        self._free = [main, file, name]
+        self.chosen: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
+        self.left_out: list[int] = []
+
+    def put(self, option: bytes) -> bool:
+        """Whole where it can be, else in parts, as far as there is room for all of it."""
+        for at, free in enumerate(self._free):
+            if len(option) <= free:
+                self._take(at, option)
+                return True
+        code, data = option[0], _option_data(option)
+        rooms = [max(0, free - 2 * -(-free // _PIECE_SIZE)) for free in self._free]
+        if len(data) > sum(rooms):
+            self.left_out.append(code)
+            return False
+        for at, room in enumerate(rooms):
+            part, data = data[:room], data[room:]
+            if part:
+                self._take(at, wire.build_option(code, part))
+        return True
+
+    def _take(self, at: int, option: bytes) -> None:
+        self._free[at] -= len(option)
+        self.chosen[at].append(option)
+
+
+_PIECE_SIZE = 257
+"""An option of 255 octets with its code and length."""
+
+
+def _option_data(option: bytes) -> bytes:
+    options: dict[int, bytes] = {}
+    wire.parse_options(option, 0, len(option), options)
+    return options[option[0]]
+
+
+def _spill(
+    head: bytes, template: Template, tail: bytes, room: int
+) -> tuple[bytes, bytes, bytes, tuple[int, ...]]:
+    """Spread options over the options field, `file` and `sname` (RFC 2132 9.3): both fields, those
+    that are left out.
+
+    A field that names a boot server stays what it is, unless it is needed; then the name is given
+    as the option that stands for it (RFC 2132 9.4, 9.5)."""
+    main = room - _HEADER_SIZE - len(head) - len(tail) - _OVERLOAD_SIZE - 1
+    server_name, boot_file = template.server_name, template.boot_file
+    fields = _Fields(
+        main, 0 if boot_file else len(_NO_FILE) - 1, 0 if server_name else len(_NO_NAME) - 1
+    )
+    _fill(fields, template.options, template.routes)
+    if fields.left_out and (server_name or boot_file):
+        fields = _Fields(main, len(_NO_FILE) - 1, len(_NO_NAME) - 1)
+        codes = {option[0] for option in template.options}
+        names = ((wire.TFTP_SERVER_NAME, server_name), (wire.BOOT_FILE_NAME, boot_file))
+        moved = [
+            wire.build_option(code, name) for code, name in names if name and code not in codes
+        ]
+        mask, others = template.options[:1], template.options[1:]
+        _fill(fields, (*mask, *moved, *others), template.routes)
+    in_main, in_file, in_name = fields.chosen
     if in_file:
         boot_file = b"".join(in_file) + b"\xff"
     if in_name:
         server_name = b"".join(in_name) + b"\xff"
     overload = bool(in_file) | bool(in_name) << 1
     mark = bytes((wire.OVERLOAD, 1, overload)) if overload else b""
-    return b"".join((head, mark, *main, tail, b"\xff")), server_name, boot_file
+    options = b"".join((head, mark, *in_main, tail, b"\xff"))
+    return options, server_name, boot_file, tuple(fields.left_out)
+
+
+def _fill(fields: _Fields, options: Sequence[bytes], routes: Sequence[bytes]) -> None:
+    for option in options:
+        if not fields.put(option) and option[0] == wire.CLASSLESS_ROUTES:
+            for instead in routes:
+                fields.put(instead)

@@ -3,14 +3,15 @@
 They differ in what they do with a no: SELECTING of our own offer is refused with a NAK, for the
 client has nothing to lose yet; INIT-REBOOT, RENEWING and REBINDING are refused by silence, for a
 NAK destroys a lease that another member may know to be good. They get a NAK only if the address
-does not belong to the client's network, or every member agrees that it is another's.
+does not belong to the client's network, every member agrees that it is another's, or a reservation
+says so: of another address for the client, which it can have at once, or of this one for another.
 """
 
 from __future__ import annotations
 
 from agent.dhcp import wire
-from agent.dhcp.claim import claim
-from agent.dhcp.classify import Message
+from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED, claim, is_nobodys, waits_for
+from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.context import (
     NOT_CERTAIN,
     SILENCE,
@@ -45,15 +46,20 @@ def handle_selecting(c: Context, m: Message) -> Answer:
     subnet = subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
+    if isinstance(_right_to_reserved(c, m, subnet), Claim):
+        return Answer(MessageType.NAK, "reserved_elsewhere")
     right = claim(c, m.packet, m.address)
     if isinstance(right, str):
         return Answer(MessageType.NAK, right)
+    objection = _objection(c, m, right)
+    if objection:
+        return Answer(None if objection == ADDRESS_TRIED else MessageType.NAK, objection)
     return _bind(c, m, subnet, right, Transaction.SELECTING)
 
 
 def handle_init_reboot(c: Context, m: Message) -> Answer:
-    """A client that remembers an address. Without a record of it the server MUST be silent; so it
-    is where another address is reserved for the client, which then asks anew and gets that."""
+    """A client that remembers an address. Without a record of it the server MUST be silent; a
+    reservation of the address for the client is a record."""
     return _extend(c, m, Transaction.INIT_REBOOT)
 
 
@@ -75,21 +81,67 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
     subnet = subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
-    if transaction is Transaction.INIT_REBOOT:
-        reservation = reservation_for(c, m.packet, subnet)
-        if reservation is not None and reservation.address != m.address:
-            return Answer(None, "reserved_elsewhere")
+    reserved = _right_to_reserved(c, m, subnet)
+    if isinstance(reserved, Claim):
+        return Answer(MessageType.NAK, "reserved_elsewhere")
+    if reserved == RESERVED_ASKED:
+        return Answer(None, RESERVED_ASKED)
     right = claim(c, m.packet, m.address)
     if isinstance(right, str) and right in _UNRECORDED and transaction is Transaction.REBINDING:
         right = unrecorded_claim(c, m, subnet)
         transaction = Transaction.CLAIM
     if isinstance(right, str):
+        if right == "reserved_for_other":
+            return Answer(MessageType.NAK, right)
         if right == "bound_to_other" and is_surely_others(c, m.address):
             return Answer(MessageType.NAK, right)
         return Answer(None, right)
-    if transaction is Transaction.INIT_REBOOT and right.former is None:
+    is_reserved = c.configuration.reservation_of(m.address) is not None
+    if transaction is Transaction.INIT_REBOOT and right.former is None and not is_reserved:
         return Answer(None, "unknown_binding")
+    objection = _objection(c, m, right)
+    if objection:
+        return Answer(None, objection)
     return _bind(c, m, subnet, right, transaction)
+
+
+def _right_to_reserved(c: Context, m: Message, subnet: Subnet) -> Claim | str | None:
+    """The right to the address that is reserved for the client, where it names another one: what it
+    has is taken from it by a NAK only when it can have that one at once. RESERVED_ASKED: it should
+    wait a moment. None: nothing is reserved for it, or nothing that it could have soon."""
+    reservation = reservation_for(c, m.packet, subnet)
+    if reservation is None or reservation.address == m.address:
+        return None
+    last = c.view.binding(reservation.address)
+    if last is not None and last.is_declined:
+        return None  # it would decline it again, and lose its lease for that at every renewal
+    right = claim(c, m.packet, reservation.address)
+    if isinstance(right, Claim):
+        c.patience.forget(reservation.address)
+        return right
+    return RESERVED_ASKED if waits_for(c, right, reservation.address) else None
+
+
+def _objection(c: Context, m: Message, right: Claim) -> str:
+    """Why the client should not get an address that nobody has offered or reserved for it: by
+    naming addresses one client could take a pool, or what another machine is using. Through a relay
+    nothing tells that machine's answer from the client's own."""
+    if right.former is not None or c.configuration.reservation_of(m.address) is not None:
+        return ""
+    key = m.packet.client_key
+    offer = c.offers.of_client(key)
+    if offer is not None and offer.address == m.address:
+        return ""
+    for row in c.view.bindings_of(key):
+        is_another = row.address != m.address and row.is_live(c.now)
+        if is_another and subnet_of(m.subnets, row.address) is not None:
+            return "has_another_lease"
+    if m.kind is not MessageKind.SELECTING and not m.on_link:
+        return ""
+    nobodys = is_nobodys(c, m.packet, m.address, right)
+    if nobodys is None:
+        return ADDRESS_TRIED
+    return "" if nobodys else "answered_by_other"
 
 
 def _bind(c: Context, m: Message, subnet: Subnet, right: Claim, transaction: Transaction) -> Answer:

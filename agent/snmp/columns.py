@@ -317,6 +317,7 @@ SUBNET = _table(
     ("RowStatus", _ROW_STATUS, RC),
     ("Claims", _enumeration("accept knownOnly deny"), RC),
     ("OfferDelay", _unsigned(0, 3600), RC),
+    ("Probe", _enumeration("recent always never"), RC),
 )
 
 POOL = _table(

@@ -19,6 +19,7 @@ from agent.model import (
     ConfigRow,
     Option,
     Pool,
+    ProbePolicy,
     Reservation,
     Subnet,
     configuration_key,
@@ -113,6 +114,7 @@ def _with_values(row: ConfigRow, assignment: RowAssignment) -> ConfigRow:
             lease_s=assignment.integer("LeaseTime", row.lease_s),
             claims=ClaimPolicy(assignment.integer("Claims", row.claims)),
             offer_delay_s=assignment.integer("OfferDelay", row.offer_delay_s),
+            probe=ProbePolicy(assignment.integer("Probe", row.probe)),
         )
     if isinstance(row, Pool):
         return replace(row, name=assignment.text("Name", row.name))

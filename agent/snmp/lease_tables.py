@@ -228,6 +228,7 @@ SUBNET_CELLS: Mapping[str, Cell] = {
     "RowStatus": _row_status,
     "Claims": lambda _, row: row.claims,
     "OfferDelay": lambda _, row: row.offer_delay_s,
+    "Probe": lambda _, row: row.probe,
 }
 POOL_CELLS: Mapping[str, Cell] = {
     "Name": lambda _, row: row.name,

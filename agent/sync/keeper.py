@@ -48,6 +48,8 @@ from agent.sync.transfer import Taker
 from agent.sync.verdict import Question
 
 _COUNT_MS = 1_000
+_POOLS_AT_ONCE, _SOON_MS = 8, 50
+"""So many pools are stocked in one transaction, for which the engine waits, and then more."""
 _AHEAD_SPANS, _AHEAD_READ = 32, 1024
 """So many spans, and addresses of each, are looked at for what my engine comes to next."""
 _SURVEY_MS = 5_000
@@ -174,8 +176,12 @@ class Keeper:
         due = min(due, self._reserved.tick(tx, self._served.reserved, now_ms))
         if self._poll.attempt is not None:
             return due
+        polled = self._poll.finished
         for stock in self._stocks:
             due = min(due, self._look_after(tx, stock, applied, now_ms))
+            self._settle(now_ms)  # alone in the group a poll is over at once
+            if self._poll.finished - polled >= _POOLS_AT_ONCE:
+                return now_ms + _SOON_MS
             if self._restocked is not None:
                 break
         return due
@@ -401,13 +407,14 @@ class Keeper:
         budget = CHOOSE_BINDINGS_MAX
         nonce = Nonce(self._situation.incarnation, 0)
         left_out = ranges.union([*self._served.reserved, *self._poll.refused(now_ms)])
+        alone = not self._situation.pollers
         while stock.cursor < len(stock.order) and budget > 0 and need > 0:
             first, last = stock.order[stock.cursor]
             first = max(first, stock.inside)
             if stock.leased.is_full((first, last)):
                 stock.move_on(last)
                 continue
-            question = Question(first, last, self._situation.me, nonce, now_ms // 1000)
+            question = Question(first, last, self._situation.me, nonce, now_ms // 1000, alone=alone)
             verdicts, read = judge_span(tx, question, budget)
             budget -= read
             agreed = [(v.first, v.last) for v in verdicts if v.agreed]

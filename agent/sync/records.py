@@ -28,6 +28,7 @@ from agent.model import (
     ConfigRow,
     Option,
     Pool,
+    ProbePolicy,
     Reservation,
     Subnet,
     Transaction,
@@ -56,6 +57,7 @@ _BINDING_FLAGS: Final = _STATE_BITS | _KEY_FROM_ID | _KEY_FROM_HARDWARE | _HAS_I
 
 _STATES: Final[tuple[BindingState | None, ...]] = (None, *BindingState)
 _CLAIM_POLICIES: Final = frozenset(ClaimPolicy)
+_PROBE_POLICIES: Final = frozenset(ProbePolicy)
 _TRANSACTIONS: Final[tuple[Transaction, ...]] = tuple(Transaction)
 
 
@@ -221,7 +223,7 @@ def _pack_configuration(record: ConfigRecord) -> bytes:
     if isinstance(row, Subnet):
         kind = ChangeKind.SUBNET
         body = struct.pack("!IBI", row.network, row.prefix_length, row.lease_s)
-        body += struct.pack("!BI", row.claims, row.offer_delay_s)
+        body += struct.pack("!BI", row.claims | (row.probe - 1) << 4, row.offer_delay_s)
         body += text(row.interface) + text(row.name)
     elif isinstance(row, Pool):
         kind = ChangeKind.POOL
@@ -260,13 +262,15 @@ def _unpack_configuration_row(reader: Reader, kind: int, active: bool) -> Config
     number = reader.number
     if kind == ChangeKind.SUBNET:
         network, length = _prefix(reader)
-        lease_s, claims, offer_delay_s = number(U32), reader.octet(), number(U32)
-        if claims not in _CLAIM_POLICIES:
-            raise PacketError("configuration", f"claim policy {claims}")
-        policy = ClaimPolicy(claims)
+        lease_s, policies, offer_delay_s = number(U32), reader.octet(), number(U32)
+        claims, probe = policies & 15, (policies >> 4) + 1
+        if claims not in _CLAIM_POLICIES or probe not in _PROBE_POLICIES:
+            raise PacketError("configuration", f"claim and probe policies {policies:#x}")
+        interface, name = reader.text(), reader.text()
         return Subnet(
-            network, length, lease_s, reader.text(), reader.text(), policy, offer_delay_s, active
-        )
+            network, length, lease_s, interface, name, ClaimPolicy(claims), offer_delay_s,
+            ProbePolicy(probe), active,
+        )  # fmt: skip
     if kind == ChangeKind.POOL:
         first, last = number(U32), number(U32)
         if first > last:

@@ -70,9 +70,12 @@ def sharing(group: Group | None) -> dict[MemberId, int]:
 
 def high_mark(left: int, weights: Mapping[MemberId, int], me: MemberId) -> int:
     """My fair share of what is `left` of a pool, which is what no client has; a share of average
-    weight stays free for the next member."""
+    weight stays free for the next member. By myself I keep all of it: clients would wait for what
+    nobody has, and a second member gets its share when it comes."""
     if me not in weights:
         return 0
+    if len(weights) == 1:
+        return max(1, left)
     members, total = len(weights), sum(weights.values())
     return max(1, left * weights[me] * members // (total * (members + 1)))
 

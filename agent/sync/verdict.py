@@ -34,7 +34,8 @@ class Question:
     own it under, in the second round; one that is already known somewhere is refused. Under
     counter 0 it is the epoch of the asker's promise, which is wanted as long as the asker may
     lack the record of a lease of that epoch. `lost_at` and `mul_s`: since when a store is lost
-    that may have given leases (`held_until`)."""
+    that may have given leases (`held_until`). `alone`: there is no other member, so nothing that it
+    may not have heard of yet, and what a client has given back need not rest."""
 
     first: int
     last: int
@@ -45,14 +46,18 @@ class Question:
     epoch: int | None = None
     lost_at: int = 0
     mul_s: int = 0
+    alone: bool = False
 
 
-def is_dead(binding: Binding, now: int, lost_at: int = 0, mul_s: int = 0) -> bool:
+def is_dead(
+    binding: Binding, now: int, lost_at: int = 0, mul_s: int = 0, alone: bool = False
+) -> bool:
     """Whether nobody can use the address any more by what the binding says, and by what a lost
     store may have made of it."""
     if held_until(binding, lost_at, mul_s) > now:
         return False
-    if binding.state is BindingState.RELEASED and binding.transaction_at + RELEASE_HOLD_S > now:
+    rest_s = EXPIRY_GRACE_S if alone else RELEASE_HOLD_S
+    if binding.state is BindingState.RELEASED and binding.transaction_at + rest_s > now:
         return False
     if binding.state is BindingState.RELEASED and binding.is_settled:
         return True
@@ -142,7 +147,9 @@ def _piece(
         again = question.epoch == row.epoch or question.nonce.counter == 0
         if row.state is AddressState.PROMISED and again:
             epoch = bound_epoch
-    if binding is not None and not is_dead(binding, question.now, question.lost_at, question.mul_s):
+    if binding is not None and not is_dead(
+        binding, question.now, question.lost_at, question.mul_s, question.alone
+    ):
         return Verdict(first, last, False, epoch, 0)
     if question.epoch is not None and question.epoch <= epoch:
         return Verdict(first, last, False, epoch, 0)

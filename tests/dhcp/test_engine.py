@@ -9,8 +9,21 @@ from hypothesis import strategies as st
 
 from agent.dhcp.packet import MessageType, Received
 from agent.limits import OFFER_HOLD_S
-from agent.model import BindingState, Option
-from tests.dhcp.world import FIRST, LAST, ME, NOW, RELAY, Client, Said, World, bindable, peer_row
+from agent.model import BindingState, Option, Pool
+from tests.dhcp.world import (
+    CONFIGURATION,
+    FIRST,
+    LAST,
+    ME,
+    NOW,
+    RELAY,
+    A,
+    Client,
+    Said,
+    World,
+    bindable,
+    peer_row,
+)
 
 ACK = MessageType.ACK
 
@@ -168,10 +181,68 @@ def test_events_are_dhcpd_style_lines() -> None:
     assert events == [
         "DHCPDISCOVER from 02:00:00:00:00:01 via 198.18.15.1",
         "DHCPOFFER on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
-        "DHCPREQUEST for 198.18.16.0 from 02:00:00:00:00:01 via 198.18.15.1",
+        "DHCPREQUEST for 198.18.16.0 (198.18.0.1) from 02:00:00:00:00:01 via 198.18.15.1",
         "DHCPACK on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
     ]
     assert world.server.take_events() == []
+
+
+def test_lines_of_what_is_given_back_or_only_asked_are_dhcpds() -> None:
+    """The formats of server/dhcp.c of ISC dhcpd 4.4."""
+    world = World(log_packets=True)
+    client = Client(1, relay=0)
+    hardware = "02:00:00:00:00:01"
+    offer = world.one(client.discover(o12=b"host-1"))
+    world.one(client.select(offer, o12=b"host-1"))
+    address = offer.address
+    world.say(client.renew(address, o12=b"host-1"))
+    world.say(client.inform(A("198.18.15.9")))
+    world.say(client.release(address))
+    world.say(Client(2).release(address))
+    world.say(client.reboot(A("10.0.0.1")))
+    assert world.server.take_events() == [
+        f"DHCPDISCOVER from {hardware} (host-1) via eth0",
+        f"DHCPOFFER on 198.18.16.0 to {hardware} (host-1) via eth0 for 4000 s",
+        f"DHCPREQUEST for 198.18.16.0 (198.18.0.1) from {hardware} (host-1) via eth0",
+        f"DHCPACK on 198.18.16.0 to {hardware} (host-1) via eth0 for 4000 s",
+        f"DHCPREQUEST for 198.18.16.0 from {hardware} (host-1) via eth0",
+        f"DHCPACK on 198.18.16.0 to {hardware} (host-1) via eth0 for 4000 s",
+        "DHCPINFORM from 198.18.15.9 via eth0",
+        f"DHCPACK to 198.18.15.9 ({hardware}) via eth0",
+        f"DHCPRELEASE of 198.18.16.0 from {hardware} (host-1) via eth0 (found)",
+        "DHCPRELEASE of 198.18.16.0 from 02:00:00:00:00:02 via eth0 (not found)",
+        f"DHCPREQUEST for 10.0.0.1 from {hardware} via eth0: wrong_network",
+        f"DHCPNAK on 10.0.0.1 to {hardware} via eth0",
+    ]
+
+
+def test_lines_of_declines_and_of_an_empty_pool_are_dhcpds() -> None:
+    world = World(
+        rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 1)],
+        ranges=[bindable(FIRST, FIRST + 1)],
+        log_packets=True,
+    )
+    client = Client(1, relay=0)
+    for _ in range(2):
+        address = world.bind(client)
+        world.say(client.decline(address))
+    world.say(Client(2).decline(address), Client(2, relay=0).discover(o12=b"a\nb"))
+    lines = [line for line in world.server.take_events() if "DECLINE" in line or "no free" in line]
+    assert lines == [
+        "DHCPDECLINE of 198.18.16.0 from 02:00:00:00:00:01 via eth0: abandoned",
+        "DHCPDECLINE of 198.18.16.1 from 02:00:00:00:00:01 via eth0: ignored",
+        "DHCPDECLINE of 198.18.16.1 from 02:00:00:00:00:02 via 198.18.15.1: not found",
+        "DHCPDISCOVER from 02:00:00:00:00:02 (Hostname Unsuitable for Printing) via eth0: "
+        "network 198.18.0.0/15: no free leases",
+    ]
+
+
+def test_a_client_without_a_hardware_address_has_a_line_too() -> None:
+    world = World(log_packets=True)
+    asked = Client(1, relay=0, identifier=b"name").discover()
+    data = asked.data[:2] + b"\0" + asked.data[3:]
+    world.say(asked._replace(data=data))
+    assert world.server.take_events()[0] == "DHCPDISCOVER from <no identifier> via eth0"
 
 
 def test_a_pool_is_given_out_whole_across_chunks_ranges_and_restarts() -> None:

@@ -10,6 +10,7 @@ from agent.dhcp.options import (
     EXAMPLES,
     OPTION_TYPES,
     ValueKind,
+    check_octets,
     format_text,
     option_type,
     parse_text,
@@ -47,6 +48,13 @@ from agent.errors import ConfigError
         ),
         ("option-224", "01:02:ff", "0102ff"),
         (224, "0102FF", "0102ff"),
+        # dhcp-options(5) of dhcpd: an octet may have one digit
+        (224, "1:4:ac:10:1:2", "0104ac100102"),
+        (43, "1-4-ac 10 1 02", "0104ac100102"),
+        (43, "0102:0304", "01020304"),
+        ("routers", "0xc6120001", "c6120001"),
+        ("domain-name", "0x616263", "616263"),
+        ("ip-forwarding", "0x01", "01"),
         ("captive-portal", "https://portal.example/",
          "68747470733a2f2f706f7274616c2e6578616d706c652f"),
         ("ipv6-only-preferred", "1800", "00000708"),
@@ -88,6 +96,12 @@ def test_every_option_of_rfc2132_is_named_once() -> None:
         (121, "10.0.0.1/8 via 198.18.0.1", ["host bits set"]),
         (121, "10.0.0.0/8", ["is no route"]),
         (224, "xyz", ["option-224 (224)", "not hexadecimal"]),
+        (224, "1", ["not hexadecimal"]),
+        (224, "1:123", ["not hexadecimal"]),
+        (224, ":01", ["not hexadecimal"]),
+        ("routers", "0xc61200", ["3 octets", "198.18.0.1"]),
+        ("ip-forwarding", "0x02", ["neither true nor false"]),
+        ("domain-search", "0x03656e67", ["runs over the end"]),
         ("router", "198.18.0.1", ["is no known option", "routers"]),
         (0, "x", ["is no option code", "1..254"]),
         (255, "x", ["1..254"]),
@@ -101,6 +115,42 @@ def test_errors_name_the_option_and_what_is_right(
         parse_text(option, text)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "octets", "words"),
+    [
+        (3, "c61200", "3 octets"),
+        (1, "ffff", "multiple of 4"),
+        (33, "c6120001", "multiple of 8"),
+        (2, "0102", "2 octets"),
+        (23, "0102", "2 octets"),
+        (26, "01", "1 octets"),
+        (25, "010203", "multiple of 2"),
+        (19, "02", "neither true nor false"),
+        (119, "ff", "backwards"),
+        (119, "0261ff00", "not ASCII"),
+        (121, "21c6120001", "runs over the end"),
+    ],
+)
+def test_octets_that_clients_cannot_read_are_refused(code: int, octets: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_octets(code, bytes.fromhex(octets))
+
+
+@given(st.integers(1, 254), st.binary(min_size=1, max_size=300))
+def test_octets_that_can_be_read_are_shown_as_what_sets_them(code: int, data: bytes) -> None:
+    try:
+        check_octets(code, data)
+    except ConfigError:
+        return
+    assert parse_text(code, format_text(code, data)) == data
+
+
+@given(st.text("0x123456789abcdefABCDEF", min_size=1, max_size=9))
+def test_text_that_looks_like_octets_is_shown_as_octets(text: str) -> None:
+    data = ("0x" + text).encode()
+    assert parse_text(15, format_text(15, data)) == data
 
 
 @given(st.integers(1, 254), st.binary(min_size=1, max_size=300))

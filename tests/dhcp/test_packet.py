@@ -166,6 +166,18 @@ def test_malformed_messages_are_named(data: bytes, reason: str) -> None:
     assert reason_of(data) == reason
 
 
+@pytest.mark.parametrize("length", [0, 1, 8, 16])
+def test_htype_1_of_another_length_is_a_client_by_its_identifier_alone(length: int) -> None:
+    data = bytearray(message(b"\x35\x01\x01\x3d\x03abc\xff"))
+    data[2] = length
+    packet = parse_packet(bytes(data))
+    assert packet.client_key == b"\x01abc"
+    assert len(packet.client_hardware_address) == length
+    without = bytearray(message(b"\x35\x01\x01\xff"))
+    without[2] = length
+    assert reason_of(bytes(without)) == "bad_hlen"
+
+
 def test_a_client_known_by_nothing_is_refused() -> None:
     data = bytearray(message(b"\x35\x01\x01\xff"))
     data[1:3] = b"\x20\x00"  # InfiniBand (RFC 4390): no hardware address in the message

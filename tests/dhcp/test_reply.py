@@ -5,11 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.dhcp.packet import MessageType
+from agent.dhcp import wire
+from agent.dhcp.packet import Interface, MessageType
+from agent.dhcp.reply import Template, _spill
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
-from agent.model import BindingState, Option, Reservation, Subnet
-from tests.dhcp.world import FIRST, LEASE, ME, PRL, RELAY, ROUTER, A, Client, World
+from agent.model import BindingState, Option, Pool, Reservation, Subnet
+from tests.dhcp.world import (
+    CONFIGURATION,
+    FAR_RELAY,
+    FIRST,
+    LEASE,
+    ME,
+    PRL,
+    RELAY,
+    ROUTER,
+    A,
+    Client,
+    World,
+    bindable,
+)
 
 LAN = (A("198.18.0.0"), 15)
 
@@ -71,13 +88,124 @@ def test_rfc2131_4_1_the_broadcast_flag_is_honoured() -> None:
     assert reply.interface == 2
 
 
-def test_rfc2131_4_1_ciaddr_goes_to_the_client_itself() -> None:
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_rfc2131_4_1_an_address_in_use_is_answered_at_the_hardware_address(form: str) -> None:
+    """On our own link the client may answer no ARP: it sleeps, or filters. Flags do not matter."""
     world = World()
     address = world.bind(Client(1))
     local = replace(Client(1), relay=0, flags=0x8000)
-    reply = world.one(local.rebind(address)).reply
-    assert (reply.address, reply.port, reply.hardware_address) == (address, 68, None)
+    said = world.one(local.renew(address) if form == "renew" else local.rebind(address))
+    reply = said.reply
+    assert (reply.address, reply.port, reply.interface) == (address, 68, 2)
+    assert reply.hardware_address == local.hardware_address
     assert reply.data[12:16] == address.to_bytes(4, "big")
+
+
+def test_rfc2131_4_1_an_address_in_use_behind_routers_is_answered_there() -> None:
+    rows = [*CONFIGURATION, Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
+    world = World(rows=rows, ranges=[bindable(A("10.1.0.10"), A("10.1.0.20"))])
+    client = Client(1, relay=FAR_RELAY)
+    address = world.bind(client)
+    for message in (client.renew(address), replace(client, relay=0).inform(address)):
+        reply = world.one(message).reply
+        assert (reply.address, reply.port, reply.interface) == (address, 68, 0)
+        assert reply.hardware_address is None
+
+
+@pytest.mark.parametrize("relay", [0, RELAY])
+def test_rfc2131_4_1_ciaddr_of_a_client_that_uses_no_address_is_not_believed(relay: int) -> None:
+    """DISCOVER, SELECTING and INIT-REBOOT: the field ought to be zero (table 5), and nobody answers
+    for what stands there."""
+    world = World()
+    client = Client(1, relay=relay)
+    nowhere = A("198.18.16.77")
+    offer = world.one(client.message(1, {}, ciaddr=nowhere))
+    chosen = {50: offer.address.to_bytes(4, "big"), 54: offer.options[54]}
+    ack = world.one(client.message(3, chosen, ciaddr=nowhere))
+    assert (offer.kind, ack.kind) == (MessageType.OFFER, MessageType.ACK)
+    for said in (offer, ack):
+        assert said.reply.address == (relay or offer.address)
+        assert said.reply.hardware_address == (None if relay else client.hardware_address)
+
+
+def test_rfc2131_4_3_5_inform_through_a_relay_is_answered_to_the_client_itself() -> None:
+    """The relay has nobody to give it to: no `yiaddr`, and the client asks for no broadcast."""
+    address = A("198.18.15.9")
+    said = World().one(Client(1).inform(address))
+    assert (said.reply.address, said.reply.port) == (address, 68)
+    assert said.reply.data[24:28] == RELAY.to_bytes(4, "big")
+    on_link = World().one(Client(1, relay=0).inform(address))
+    assert on_link.reply.hardware_address == Client(1).hardware_address
+
+
+@pytest.mark.parametrize("length", [0, 8, 16])
+def test_rfc2131_4_1_what_is_no_ethernet_address_is_answered_by_broadcast(length: int) -> None:
+    """Microsoft's RRAS asks for its callers with htype 1 and hlen 16, and an option 61."""
+    world = World()
+    client = Client(1, relay=0, identifier=b"RAS \0\x01")
+    asked = client.discover()
+    octets = b"RAS of Microsoft"[:length]
+    data = asked.data[:2] + bytes([length]) + asked.data[3:28] + octets.ljust(16, b"\0")
+    offer = world.one(asked._replace(data=data + asked.data[44:]))
+    assert (offer.reply.address, offer.reply.hardware_address) == (0xFFFF_FFFF, None)
+    assert offer.reply.data[2] == length
+    assert offer.reply.data[28:44] == octets.ljust(16, b"\0")
+    chosen = client.select(offer)
+    data = chosen.data[:2] + bytes([length]) + chosen.data[3:28] + octets.ljust(16, b"\0")
+    ack = world.one(chosen._replace(data=data + chosen.data[44:]))
+    assert ack.kind is MessageType.ACK
+    assert world.known(ack.address).hardware_address == octets
+
+
+# --- several subnets on one link
+
+TWO = Interface(2, "eth0", b"\x02\0\0\0\0\x01", (ME, A("10.1.0.2")))
+SECOND = [Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
+
+
+def two_subnets() -> World:
+    """The second subnet of the link, by number the first, has one address more than none."""
+    full = [CONFIGURATION[0], Pool(FIRST, FIRST), *SECOND]
+    ranges = [bindable(FIRST, FIRST), bindable(A("10.1.0.10"), A("10.1.0.10"))]
+    return World(rows=full, interfaces=[TWO], ranges=ranges)
+
+
+def test_rfc2131_4_3_1_the_server_identifier_is_of_the_offered_addresss_subnet() -> None:
+    world = two_subnets()
+    named = {}
+    for number in (1, 2):
+        client = Client(number, relay=0)
+        offer = world.one(client.discover())
+        ack = world.one(client.select(offer))
+        assert ack.options[54] == offer.options[54]
+        assert ack.reply.source == int.from_bytes(ack.options[54], "big")
+        named[offer.address] = ack.options[54]
+        assert world.one(client.rebind(offer.address)).options[54] == offer.options[54]
+        assert world.one(client.reboot(offer.address)).options[54] == offer.options[54]
+    assert named == {
+        FIRST: ME.to_bytes(4, "big"),
+        A("10.1.0.10"): A("10.1.0.2").to_bytes(4, "big"),
+    }
+
+
+def test_rfc2131_4_3_2_the_answer_is_of_the_server_that_the_client_has_chosen() -> None:
+    """Whatever subnet the address is of: other servers' answers are not waited for."""
+    world = two_subnets()
+    offer = world.one(Client(1, relay=0).discover())
+    for own in (ME, A("10.1.0.2")):
+        said = world.one(Client(1, relay=0).select(offer, server=own))
+        assert said.options[54] == own.to_bytes(4, "big")
+    refused = replace(offer, address=A("10.9.9.9"))
+    nak = world.one(Client(1, relay=0).select(refused, server=ME))
+    assert (nak.kind, nak.options[54]) == (MessageType.NAK, ME.to_bytes(4, "big"))
+
+
+def test_a_relay_on_a_link_of_two_subnets_serves_both() -> None:
+    world = two_subnets()
+    first, second = (world.bind(Client(number)) for number in (1, 2))
+    assert {first, second} == {FIRST, A("10.1.0.10")}
+    for number, address in ((1, first), (2, second)):
+        assert world.one(Client(number).rebind(address)).kind is MessageType.ACK
 
 
 def test_rfc2131_4_1_nak_is_broadcast() -> None:
@@ -110,7 +238,9 @@ def test_only_requested_options_are_sent_and_all_without_a_list() -> None:
 def test_options_of_the_protocol_are_not_taken_from_the_table() -> None:
     world = World()
     world.configure(Option(0, 0, 51, b"\0\0\0\x01"), Option(0, 0, 54, b"\x0a\0\0\1"))
-    said = world.one(Client(1, request_list=bytes([51, 54, 53, 3])).discover())
+    world.configure(*(Option(0, 0, code, b"\x01\x02\x03\x04") for code in (80, 81, 90, 118)))
+    said = world.one(Client(1, request_list=bytes([51, 54, 53, 3, 80, 81, 90, 118])).discover())
+    assert not {80, 81, 90, 118} & said.options.keys()
     assert said.lease_s == LEASE
     assert said.order.count(54) == said.order.count(51) == 1
 
@@ -188,14 +318,15 @@ def test_rfc2132_9_3_what_does_not_fit_spills_into_file_and_sname() -> None:
     world = big_world()
     said = world.one(Client(1, request_list=EVERYTHING).discover(o82=b"\x01\x01x"))
     assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
-    assert said.options[52] == b"\x01"  # sname is too short for a 92-octet option
-    assert said.options[224] == bytes([224]) * 90
+    assert said.options[52] == b"\x03"
     assert said.order.index(1) < said.order.index(3)
     sent = [code for code in said.order if code >= 224]
-    assert sent == [224, 225, 226]
+    # Two have room in the options field, one in file; of the next one there are parts in all three.
+    assert sent == [224, 225, 227, 226, 227, 227]
+    assert all(said.options[code] == bytes([code]) * 90 for code in sent)
+    assert said.reply.left_out == tuple(range(228, 234))
     # 82 is the last option of the options field, never overloaded
-    main = [code for code in said.order if code < 226]
-    assert main[-1] == 82
+    assert said.order[said.order.index(226) - 1] == 82
 
 
 def test_overload_uses_sname_for_short_options() -> None:
@@ -203,8 +334,9 @@ def test_overload_uses_sname_for_short_options() -> None:
     world.configure(*(Option(*LAN, code, bytes([code]) * 40) for code in range(224, 236)))
     said = world.one(Client(1, request_list=PRL + bytes(range(224, 236))).discover())
     assert said.options[52] == b"\x03"
-    # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname.
-    assert sum(code >= 224 for code in said.order) == 9
+    # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname; and what
+    # is left in them holds one more in two parts.
+    assert sum(code >= 224 for code in said.order) == 9 + 2
     assert all(said.options[code] == bytes([code]) * 40 for code in said.order if code >= 224)
 
 
@@ -254,6 +386,110 @@ def test_rfc3396_a_long_option_is_split() -> None:
     said = world.one(Client(1, request_list=bytes([121])).discover(o57=b"\x05\xdc"))
     assert said.options[121] == long
     assert said.order.count(121) == 2
+
+
+def routes(number: int) -> bytes:
+    """Classless routes of 9 octets each, the last one the default."""
+    each = b"".join(b"\x20\x0a\x01\x02" + bytes([n]) + ROUTER for n in range(number - 1))
+    return each + b"\x00" + ROUTER
+
+
+def test_golden_rfc3396_routes_of_400_octets_over_the_three_fields() -> None:
+    """RFC 3396 5: options field, file, sname; the reader puts the parts together again."""
+    world = World()
+    value = routes(45)
+    world.configure(Option(*LAN, 121, value))
+    said = world.one(Client(1, request_list=bytes([1, 121, 3])).discover())
+    data = said.reply.data
+    assert data[240:] == bytes.fromhex(
+        "350102"  # 53: OFFER
+        "3604c6120001"  # 54: our address
+        "330400000fa0"  # 51: 4000 s
+        "3a04000007d0"  # 58: T1
+        "3b0400000dac"  # 59: T2
+        "340103"  # 52: file and sname hold options
+        "0104fffe0000"  # 1: the mask
+        "79ff" + value[:255].hex()  # 121, as much as one option holds,
+        + "790c" + value[255:267].hex()  # and as much as 548 octets do
+        + "ff"
+    )  # fmt: skip
+    file, sname = data[108:236], data[44:108]
+    assert file == b"\x79\x7d" + value[267:392] + b"\xff"
+    assert sname == (b"\x79\x09" + value[392:] + b"\xff").ljust(64, b"\0")
+    assert said.options[121] == value
+    assert 3 not in said.options
+    assert said.reply.left_out == ()
+
+
+@pytest.mark.parametrize("length", [256, 320, 400])
+def test_rfc3396_an_option_longer_than_every_field_is_split_over_them(length: int) -> None:
+    world = World()
+    value = bytes(n % 251 for n in range(length))
+    world.configure(Option(*LAN, 224, value))
+    said = world.one(Client(1, request_list=bytes([1, 224])).discover())
+    assert said.options[224] == value
+    assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
+
+
+def test_rfc3442_a_client_whose_routes_have_no_room_gets_its_router() -> None:
+    world = World(log_packets=False)
+    world.configure(Option(*LAN, 121, routes(60)))
+    client = Client(1, request_list=bytes([1, 121, 3, 6]))
+    for _ in range(2):
+        said = world.one(client.discover())
+        assert 121 not in said.options
+        assert said.options[3] == ROUTER
+        assert said.reply.left_out == (121,)
+    assert world.server.counters()["options_left_out"] == 2
+    told = world.server.take_alarms()
+    assert len(told) == 1, "once"
+    assert "classless-static-routes (121)" in told[0]
+    assert "198.18.0.0/15" in told[0]
+    assert 121 in world.one(client.discover(o57=b"\x05\xdc")).options
+    world.configure(Option(*LAN, 121, routes(61)))
+    world.one(client.discover())
+    assert len(world.server.take_alarms()) == 1, "and again for another configuration"
+
+
+def test_rfc2132_9_4_names_of_the_boot_server_become_options_where_their_fields_are_needed() -> (
+    None
+):
+    world = World()
+    world.configure(
+        Option(*LAN, 66, b"boot.example"),
+        Option(*LAN, 67, b"ipxe.efi"),
+        Option(*LAN, 224, b"x" * 300),
+    )
+    short = world.one(Client(1, request_list=bytes([1, 6])).discover())
+    assert short.reply.data[108:236].rstrip(b"\0") == b"ipxe.efi"
+    said = world.one(Client(2, request_list=bytes([1, 224, 6])).discover())
+    assert said.options[224] == b"x" * 300
+    assert (said.options[66], said.options[67]) == (b"boot.example", b"ipxe.efi")
+
+
+@given(
+    st.dictionaries(st.integers(224, 250), st.binary(min_size=1, max_size=600), max_size=6),
+    st.sampled_from([b"", b"tftp.example"]),
+    st.integers(548, 1500),
+)
+def test_rfc3396_what_is_not_left_out_is_read_again(
+    values: dict[int, bytes], name: bytes, size: int
+) -> None:
+    configured = {**values, **({66: name} if name else {})}
+    parts = [wire.build_option(1, b"\xff\xff\0\0")]
+    parts += [wire.build_option(code, data) for code, data in configured.items()]
+    template = Template(b"".join(parts), tuple(parts), 0, name, b"", "")
+    head = b"\x35\x01\x02"
+    options, sname, file, left_out = _spill(head, template, b"", size)
+    assert 240 + len(options) <= size
+    assert len(sname) <= 64
+    assert len(file) <= 128
+    read: dict[int, bytes] = {}
+    wire.parse_options(options, 0, len(options), read)
+    if wire.OVERLOAD in read:
+        wire.parse_overloaded(b"", read, sname.ljust(64, b"\0"), file.ljust(128, b"\0"))
+    for code, data in configured.items():
+        assert (code in left_out) != (read.get(code) == data)
 
 
 def test_templates_are_not_mixed_up_between_subnets() -> None:

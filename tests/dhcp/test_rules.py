@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from agent.dhcp.packet import Interface, MessageType
+from agent.dhcp.packet import Interface, MessageType, Received
 from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
     EXPIRY_GRACE_S,
+    OFFER_CHOICE_S,
     OFFER_HOLD_S,
     RELAY_HOPS_MAX,
     RELEASE_HOLD_S,
@@ -26,6 +27,7 @@ from agent.model import (
     Subnet,
     Transaction,
 )
+from agent.sync.verdict import is_dead
 from tests.dhcp.world import (
     CONFIGURATION,
     ETH0,
@@ -75,8 +77,36 @@ def test_different_clients_get_different_offers_until_there_are_none() -> None:
     offers = {world.one(Client(n).discover()).address for n in range(4)}
     assert offers == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3}
     world.silent(Client(9).discover(), "no_free_address")
-    world.wait(OFFER_HOLD_S)
-    assert world.one(Client(9).discover()).address in offers
+    world.wait(OFFER_CHOICE_S - 1)
+    world.silent(Client(9).discover(), "no_free_address")
+
+
+def test_offers_that_nobody_answers_do_not_silence_a_pool() -> None:
+    """Sixty DISCOVERs of clients that were none kept a pool of 101 from everybody for 30 s."""
+    world = World(ranges=[bindable(FIRST, FIRST + 3)])
+    for number in range(4):
+        world.one(Client(number).discover())
+        world.wait(1)
+    world.silent(Client(9).discover(), "no_free_address")
+    world.wait(OFFER_CHOICE_S - 4)
+    first = world.one(Client(9).discover())
+    assert first.address == FIRST, "the oldest one yields"
+    world.silent(Client(10).discover(), "no_free_address")
+    assert world.one(Client(9).select(first)).kind is ACK
+    assert world.one(Client(0).select(first)).kind is NAK
+    world.wait(1)
+    assert world.one(Client(10).discover()).address == FIRST + 1
+
+
+def test_only_offers_from_stock_yield_and_only_what_is_still_ours() -> None:
+    world = World(ranges=[bindable(FIRST, FIRST + 1)])
+    world.bind(Client(1))
+    world.one(Client(1).discover())
+    world.one(Client(2).discover())
+    world.set_ranges([bindable(FIRST, FIRST + 1)], [bindable(FIRST, FIRST)])
+    world.wait(OFFER_CHOICE_S)
+    world.silent(Client(9).discover(), "no_free_address")
+    assert world.one(Client(1).discover()).address == FIRST
 
 
 def test_rfc2131_4_3_1_the_former_address_comes_first() -> None:
@@ -259,6 +289,54 @@ def test_selecting_an_address_on_offer_to_another_is_refused() -> None:
     assert world.one(Client(1).select(offer)).kind is ACK
 
 
+@pytest.mark.parametrize("batch", [True, False])
+def test_rfc2131_4_3_2_requests_without_an_offer_get_a_client_one_address(batch: bool) -> None:
+    """A server identifier is known to everybody on the link, and addresses are guessed."""
+    world = World()
+    offer = world.one(Client(2).discover())
+    guesses = [Client(1).select(replace(offer, address=FIRST + n)) for n in range(10, 30)]
+    said = world.say(*guesses) if batch else [world.one(guess) for guess in guesses]
+    assert [one.kind for one in said] == [ACK] + [NAK] * 19
+    assert world.binding(FIRST + 10) is not None
+    assert world.binding(FIRST + 11) is None
+    world.wait(LEASE + 1)
+    assert world.one(guesses[5]).kind is ACK, "the other lease is over"
+
+
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_addresses_that_a_client_claims_to_use_are_not_its_second_one(form: str) -> None:
+    world = World(rows=POOLS_17)
+    client = Client(1)
+    world.bind(client)
+    for address in (FIRST + 30, NOBODYS):
+        message = client.renew(address) if form == "renew" else client.rebind(address)
+        assert world.say(message) == []
+        if form == "rebind" and address == NOBODYS:
+            world.answer(address)
+            world.silent(message, "has_another_lease")
+        assert world.binding(address) is None
+
+
+def test_a_client_that_was_offered_another_address_than_its_lease_gets_it() -> None:
+    """Its own is promised to another member, which may have found it dead."""
+    world = World(rows=POOLS_17, members=(1, 2))
+    world.merge(peer_row(NOBODYS, Client(1)))
+    world.set_ranges([], [promised(NOBODYS, NOBODYS, epoch=2)])
+    assert world.bind(Client(1)) != NOBODYS
+
+
+def test_a_client_may_have_an_address_on_each_of_its_links() -> None:
+    eth1 = Interface(3, "eth1", b"\x02\0\0\0\0\x02", (A("10.1.0.2"),))
+    rows = [*CONFIGURATION, Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.100"), A("10.1.0.200"))]
+    ranges = [bindable(FIRST, LAST), bindable(A("10.1.0.100"), A("10.1.0.200"))]
+    world = World(rows=rows, interfaces=[ETH0, eth1], ranges=ranges)
+    client = Client(1, relay=0)
+    world.bind(client)
+    there = replace(client, interface=3)
+    world.one(there.rebind(A("10.1.0.100")))
+    assert world.known(A("10.1.0.100")).client_key == client.key
+
+
 def test_selecting_outside_of_the_clients_network_is_refused() -> None:
     world = World()
     offer = replace(world.one(Client(1).discover()), address=A("10.9.9.9"))
@@ -309,12 +387,75 @@ def test_init_reboot_from_an_unknown_network_is_met_with_silence() -> None:
     world.silent(Client(1, relay=FAR_RELAY).reboot(FIRST), "no_subnet")
 
 
-def test_init_reboot_is_silent_where_another_address_is_reserved() -> None:
+@pytest.mark.parametrize("form", ["reboot", "renew", "rebind", "select"])
+def test_a_client_is_refused_once_another_address_is_reserved_for_it(form: str) -> None:
+    """It would keep the old one for ever, renewing; dhcpd and Kea say NAK."""
+    world = World()
+    client = Client(1)
+    offer = world.one(client.discover())
+    world.one(client.select(offer))
+    world.configure(Reservation(FIRST + 200, client.key))
+    message = {
+        "reboot": client.reboot(offer.address),
+        "renew": client.renew(offer.address),
+        "rebind": client.rebind(offer.address),
+        "select": client.select(offer),
+    }[form]
+    before = world.known(offer.address)
+    assert world.one(message).kind is NAK
+    assert world.known(offer.address) == before
+    assert world.bind(client) == FIRST + 200
+    world.configure(Reservation(FIRST + 200, client.key), deleted=True)
+    world.configure(Reservation(FIRST + 201, client.key))
+    assert world.one(client.renew(FIRST + 200)).kind is NAK
+    assert world.bind(client) == FIRST + 201
+
+
+def test_a_client_keeps_its_lease_while_the_reserved_address_is_anothers() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    others = world.bind(Client(2))
+    world.configure(Reservation(others, Client(1).key))
+    assert world.one(Client(1).renew(address)).kind is ACK
+    assert world.one(Client(1).reboot(address)).kind is ACK
+    assert world.one(Client(1).discover()).address == address
+
+
+def test_a_client_is_not_sent_back_to_a_reserved_address_that_it_has_declined() -> None:
+    """A squatter sits there; past the caps the address counts as released."""
+    world = World(rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    client = Client(1)
+    world.say(client.decline(world.bind(client)))
+    world.configure(Reservation(FIRST + 5, client.key))
+    assert world.bind(client) == FIRST + 5
+    world.say(client.decline(FIRST + 5))
+    assert world.known(FIRST + 5).is_declined
+    address = world.bind(client)
+    assert address != FIRST + 5
+    world.wait(RELEASE_HOLD_S + 1)
+    assert world.one(client.renew(address)).kind is ACK
+    assert world.one(client.discover()).address == FIRST + 5, "it may be gone when it starts anew"
+
+
+@pytest.mark.parametrize("form", ["reboot", "renew", "rebind"])
+def test_a_client_is_refused_once_its_address_is_reserved_for_another(form: str) -> None:
     world = World()
     address = world.bind(Client(1))
-    world.configure(Reservation(FIRST + 200, Client(1).key))
-    world.silent(Client(1).reboot(address), "reserved_elsewhere")
-    assert world.bind(Client(1)) == FIRST + 200
+    world.configure(Reservation(address, Client(5).key))
+    message: Received = getattr(Client(1), form)(address)
+    assert world.one(message).kind is NAK
+    assert world.bind(Client(1)) != address
+
+
+@pytest.mark.parametrize("address", [FIRST + 3, NOBODYS])
+def test_rfc2131_4_3_2_init_reboot_of_a_reserved_address_is_acknowledged(address: int) -> None:
+    """A reservation is a record, though there is no lease yet."""
+    world = World(rows=POOLS_17)
+    world.configure(Reservation(address, Client(1).key))
+    assert world.one(Client(1).reboot(address)).kind is ACK
+    row = world.known(address)
+    assert (row.client_key, row.transaction) == (Client(1).key, Transaction.INIT_REBOOT)
+    assert world.one(Client(2).reboot(address)).kind is NAK
 
 
 # --- REQUEST in RENEWING and REBINDING
@@ -555,7 +696,7 @@ def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for
     world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW + 100))
     world.configure(Reservation(NOBODYS, Client(5).key))
     world.silent(Client(5).discover())
-    world.silent(Client(1).renew(NOBODYS), "reserved_for_other")
+    assert world.one(Client(1).renew(NOBODYS)).kind is NAK
     world.wait(100 + EXPIRY_GRACE_S - 1)
     world.silent(Client(5).discover())
     assert wished(world) == []
@@ -563,7 +704,7 @@ def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for
     before = world.server.committed
     world.silent(Client(5).discover())
     assert (wished(world), world.server.committed) == ([NOBODYS], before + 1)
-    world.silent(Client(5).discover())
+    world.silent(Client(5).discover(), "reserved_asked")
     assert world.server.committed == before + 1, "once is enough"
     world.set_ranges([], [bindable(NOBODYS, NOBODYS, epoch=4)])
     assert world.bind(Client(5)) == NOBODYS
@@ -599,7 +740,7 @@ def test_a_reservation_yields_to_what_was_promised(state: AddressState) -> None:
     world.silent(Client(5).discover())
     assert wished(world) == [FIRST]
     world.merge(peer_row(FIRST, Client(5), epoch=2, expires_at=NOW - 100))
-    world.silent(Client(5).reboot(FIRST), "promised_to_other")
+    world.silent(Client(5).reboot(FIRST), "reserved_asked")
     world.set_ranges([given], [])
     assert world.one(Client(5).discover()).address == FIRST
 
@@ -696,11 +837,60 @@ def test_declines_of_one_client_are_capped() -> None:
         world.say(Client(1).decline(world.bind(Client(1))))
     address = world.bind(Client(1))
     world.silent(Client(1).decline(address), "too_many_declines")
-    assert world.known(address).state is BindingState.BOUND
+    assert world.known(address).state is BindingState.RELEASED
     world.wait(DECLINE_HOLD_S)
-    assert world.bind(Client(1)) == address
+    address = world.bind(Client(1))
     world.say(Client(1).decline(address))
     assert world.known(address).state is BindingState.UNAVAILABLE
+
+
+def test_rfc2131_3_1_5_a_client_gets_another_address_after_every_decline() -> None:
+    """Two squatters in a pool of ten, which lets one be believed: eight are left for the client."""
+    world = World(
+        rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)], ranges=[bindable(FIRST, FIRST + 9)]
+    )
+    seen = set()
+    for _ in range(9):
+        address = world.bind(Client(1))
+        assert address not in seen
+        seen.add(address)
+        world.say(Client(1).decline(address))
+    states = [world.known(address).state for address in sorted(seen)]
+    assert states.count(BindingState.UNAVAILABLE) == 1
+    assert states.count(BindingState.RELEASED) == 8
+
+
+def test_what_was_declined_past_the_caps_is_no_longer_its_clients() -> None:
+    world = World(rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    world.say(Client(1).decline(world.bind(Client(1))))
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    assert world.known(address).is_declined
+    world.silent(Client(1).renew(address), "unknown_binding")
+    world.silent(Client(1).reboot(address), "unknown_binding")
+    offer = replace(world.one(Client(1).discover()), address=address)
+    assert world.one(Client(1).select(offer)).kind is NAK
+
+
+def test_a_decline_that_not_everybody_can_place_keeps_the_address_as_a_lease_does() -> None:
+    world = World(members=(1, 2), rows=[CONFIGURATION[0], Pool(FIRST, FIRST + 9)])
+    world.say(Client(1).decline(world.bind(Client(1))))
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    row = world.known(address)
+    assert (row.state, row.is_settled) == (BindingState.RELEASED, False)
+    world.silent(Client(1).renew(address), "declined")
+
+
+def test_rfc2131_3_3_a_declined_address_of_an_infinite_lease_does_not_rest_for_ever() -> None:
+    world = World(lease_s=0xFFFF_FFFF)
+    address = world.bind(Client(1))
+    world.say(Client(1).decline(address))
+    row = world.known(address)
+    assert row.is_declined
+    assert not is_dead(row, world.now + RELEASE_HOLD_S - 1)
+    assert is_dead(row, world.now + RELEASE_HOLD_S)
+    assert world.bind(Client(1)) != address
 
 
 # --- RELEASE
@@ -917,3 +1107,13 @@ def test_the_system_that_a_boot_rom_loads_gets_its_reserved_address_at_once() ->
     assert (row.client_key, row.epoch) == (system.key, before.epoch + 1)
     stranger = Client(2, identifier=b"rom")
     assert world.one(stranger.discover()).address != HARDWARE.address
+
+
+def test_clients_without_a_hardware_address_are_not_one_machine() -> None:
+    """htype 1 with hlen 0, by their identifiers: a reserved address goes to the one of its own."""
+    world = World(rows=[*CONFIGURATION, Reservation(HARDWARE.address, b"\x01first")])
+    nameless = peer_row(HARDWARE.address, Client(1, identifier=b"other"))
+    world.merge(nameless._replace(hardware_address=b""))
+    asked = Client(1, identifier=b"first").discover()
+    data = asked.data[:2] + b"\0" + asked.data[3:28] + bytes(16) + asked.data[44:]
+    assert world.one(asked._replace(data=data)).address != HARDWARE.address

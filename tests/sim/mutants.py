@@ -289,7 +289,7 @@ _add(
 _add(
     "a_reservation_ends_a_lease_unasked", 6,
     "Where another client was, a reserved address is bound when that lease is over here.", RESERVED,
-    Edit(claim._reserved_claim, ("c.terms.alone and not c.tx.lost_stores()", "True")),
+    Edit(claim._is_by_itself, ("c.terms.alone and not c.tx.lost_stores()", "True")),
 )  # fmt: skip
 
 # --- 7. Durable before visible

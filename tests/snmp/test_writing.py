@@ -168,6 +168,12 @@ def parse(words: str) -> list[str]:
             1,
         ),
         ("Option.RowStatus.0.0.0.0.0.6 i 4; Option.Text.0.0.0.0.0.6 s 10.1", "wrongValue", 2),
+        (
+            "Option.RowStatus.0.0.0.0.0.3 i 4; Option.Value.0.0.0.0.0.3 x 0a0000",
+            "inconsistentValue",
+            1,
+        ),
+        ("Option.RowStatus.0.0.0.0.0.3 i 4; Option.Text.0.0.0.0.0.3 s 0x0a0000", "wrongValue", 2),
         (RESERVED, "inconsistentValue", 1),
         (f"{RESERVED}; Reservation.HardwareAddress.198.18.0.9 x 0102", "wrongLength", 2),
         (f"{RESERVED}; Reservation.ClientKey.198.18.0.9 x 0901", "wrongValue", 2),

@@ -51,7 +51,7 @@ LANDED = Path(__file__).parent / "landed"
 Rows = dict[str, list[dict[str, Any]]]
 
 ADDED: Rows = {
-    "subnet": [{"claims": 1, "offer_delay_s": 0}] * 2,
+    "subnet": [{"claims": 1, "offer_delay_s": 0, "probe": 1}] * 2,
     "server_group": [{"safe_period_s": 0, "past_mul_s": 0, "forced": 0, "decision": 0}],
     "member": [{"since": 0, "clean": 0}] * 3,
     "silent_member": [{"heard": 0}],
@@ -63,9 +63,10 @@ ADDED: Rows = {
     ],
 }  # fmt: skip
 """What the rows of revision 0001 get."""
-ADDED_TO_0002: Rows = {
-    "server_group": [{"decision": 0}],
-    "local": [{"certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0}],
+ADDED_TO_0002: dict[str, dict[str, Any]] = {
+    "subnet": {"probe": 1},
+    "server_group": {"decision": 0},
+    "local": {"certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0},
 }
 NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"}
 
@@ -189,8 +190,7 @@ def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
     after = rows_of(path)
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
     for name, rows in after.items():
-        added = ADDED_TO_0002.get(name, [{}] * len(rows))
-        assert rows == [row | more for row, more in zip(before[name], added, strict=True)], name
+        assert rows == [row | ADDED_TO_0002.get(name, {}) for row in before[name]], name
     with store.read() as tx:
         group = tx.group()
         assert group is not None

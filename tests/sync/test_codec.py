@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import PacketError
-from agent.model import NEVER, Binding, BindingState, Transaction
+from agent.model import (
+    NEVER,
+    Binding,
+    BindingState,
+    ConfigRecord,
+    ProbePolicy,
+    Subnet,
+    Transaction,
+    Version,
+)
 from agent.sync import codec
 from agent.sync import messages as m
 from tests.sync.strategies import (
@@ -131,6 +140,16 @@ def test_noise_is_a_packet_error(noise: bytes) -> None:
     ):
         with pytest.raises(PacketError):
             unpack(b"\x01\x07" + noise, NOW_MS)
+
+
+@pytest.mark.parametrize("octet", [0x00, 0x04, 0x31, 0xF1])
+def test_policies_of_a_subnet_that_nobody_knows_are_refused(octet: int) -> None:
+    row = Subnet(0x0A00_0000, 8, 0x1234_5678, probe=ProbePolicy.ALWAYS)
+    data = codec.pack_record(ConfigRecord(row, Version(1, 1), stream=1, seq=1), NOW_MS)
+    at = data.index(b"\x12\x34\x56\x78") + 4
+    assert data[at] == 0x11
+    with pytest.raises(PacketError, match="policies"):
+        codec.unpack_record(data[:at] + bytes([octet]) + data[at + 1 :], NOW_MS)
 
 
 def test_an_unknown_version_is_refused() -> None:

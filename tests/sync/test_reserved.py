@@ -3,12 +3,14 @@ corrected rules): real nodes, and the DHCP server on their stores."""
 
 from __future__ import annotations
 
+import pytest
+
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import MessageType, Received
-from agent.limits import WISH_AGAIN_MS, WISH_MS
+from agent.limits import HELD_WAIT_MS, WISH_MS
 from agent.model import AddressState, Binding, Reservation
 from tests.dhcp.world import ETH0, Client, Said
-from tests.sync.lan import Lan, make_binding, make_group
+from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 from tests.sync.test_group import propose
 
 BINDABLE, PROMISED, POLLING = AddressState.BINDABLE, AddressState.PROMISED, AddressState.POLLING
@@ -18,8 +20,11 @@ R, D = Client(5), Client(6)
 class Site:
     """A LAN of nodes with a DHCP server each."""
 
-    def __init__(self, *members: int) -> None:
+    def __init__(self, *members: int, reserved: int = 0) -> None:
         self.lan = Lan(members, make_group(members), pool_size=90)
+        for store in self.lan.stores.values() if reserved else ():
+            with store.write() as tx:
+                tx.save_configuration([(Reservation(reserved, R.key), False)])
         self.lan.run(8_000)
         self.servers = {m: DhcpServer(self.lan.stores[m], {2: ETH0}) for m in members}
 
@@ -32,6 +37,17 @@ class Site:
         replies = self.servers[at].handle_batch([datagram], self.lan.clock(at))
         self.lan.nodes[at].notice_store_change()
         return Said.parse(replies[0]) if replies else None
+
+    def wait(self, at: int, ms: int = HELD_WAIT_MS) -> Said | None:
+        """What the server says after so long to a message that it has kept."""
+        self.lan.run(ms)
+        replies = self.servers[at].handle_held(self.lan.clock(at))
+        self.lan.nodes[at].notice_store_change()
+        return Said.parse(replies[0]) if replies else None
+
+    def waits(self, at: int) -> bool:
+        """Whether R is made to wait for its address there, instead of being offered another."""
+        return self.say(at, R.discover()) is None and self.servers[at].is_holding
 
     def bind(self, at: int, client: Client, **options: bytes) -> int:
         """The address that the client gets there."""
@@ -59,8 +75,10 @@ def test_its_owner_gives_it_back_so_that_any_member_gives_it_to_its_client() -> 
     site = Site(1, 2, 3)
     address = site.owned_by(2)
     site.reserve(1, address)
-    assert site.bind(1, R) != address, "2 does not know of it yet"
-    site.lan.run(1_500)
+    assert site.waits(1), "2 does not know of it yet"
+    offer = site.wait(1)
+    assert offer is not None
+    assert offer.address == address
     assert [site.state(member, address) for member in (1, 2, 3)] == [None] * 3
     assert site.bind(1, R) == address
     site.lan.run(1_000)
@@ -76,7 +94,7 @@ def test_a_member_that_has_not_heard_of_it_may_give_it_to_anybody() -> None:
     site.lan.cut(1)
     site.reserve(1, address)
     assert site.bind(2, D, o50=address.to_bytes(4, "big")) == address
-    assert site.bind(1, R) != address
+    assert site.waits(1), "it is not known yet that nothing is heard of 2"
     site.lan.run(20_000)
     assert site.bind(1, R) != address
     site.lan.heal()
@@ -106,15 +124,20 @@ def test_where_another_client_was_it_is_polled_for_and_goes_back_if_it_is_not_ta
     site.lan.run(1_000)
     site.reserve(1, address)
     site.lan.run(1_500)
-    assert site.bind(1, R) != address
-    site.lan.run(1_500)
+    assert site.waits(1)
+    offer = site.wait(1)
+    assert offer is not None
+    assert offer.address == address
     assert [site.state(m, address) for m in (1, 2, 3)] == [BINDABLE, PROMISED, PROMISED]
     site.lan.run(WISH_MS + 3_000)
     assert [site.state(m, address) for m in (1, 2, 3)] == [None] * 3
     site.lan.run(60_000)
-    assert site.bind(1, R) != address
-    site.lan.run(1_500)
-    assert site.bind(1, R) == address
+    assert site.waits(1)
+    offer = site.wait(1)
+    assert offer is not None
+    ack = site.say(1, R.select(offer))
+    assert ack is not None
+    assert ack.address == address
     row = site.row(1, address)
     assert row is not None
     assert row.epoch > 9
@@ -148,22 +171,83 @@ def test_who_joined_later_polls_for_it() -> None:
     address = site.owned_by(2)
     site.reserve(1, address)
     site.lan.run(1_500)
-    assert site.bind(3, R) != address
-    site.lan.run(1_500)
-    assert site.bind(3, R) == address
+    assert site.waits(3)
+    offer = site.wait(3)
+    assert offer is not None
+    assert offer.address == address
 
 
 def test_who_has_just_heard_no_asks_again() -> None:
     site = joined_later()
     address = site.owned_by(2)
     site.reserve(3, address)
-    assert site.bind(3, R) != address
-    site.lan.run(100)
+    assert site.waits(3)
+    assert site.wait(3, 100) is None
     with site.lan.stores[3].read() as tx:
         said = tx.enquiry(address)
     assert said is not None
     assert (said.complete, said.free) == (True, False), "2 has not heard of it yet"
-    site.lan.run(WISH_AGAIN_MS + 1_000)
-    assert site.bind(3, R) != address
-    site.lan.run(1_500)
+    said_at_last = [site.wait(3), site.wait(3)]
+    assert [one.address for one in said_at_last if one is not None] == [address]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(("members", "at"), [((1,), 1), ((1, 2, 3), 1), ((1, 2, 3), 2)])
+def test_a_client_gets_its_reserved_address_of_a_pool_at_first_contact(
+    members: tuple[int, ...], at: int, before: bool
+) -> None:
+    """Reserved before anybody owned it, or when 1 owns it; the client asks once, a minute later."""
+    address = POOL_FIRST + 40
+    site = Site(*members, reserved=address if before else 0)
+    if not before:
+        address = site.owned_by(1) + 3
+        site.reserve(1, address)
+    for store in site.lan.stores.values():
+        with store.write() as tx:  # as after `init`, which makes a member that joins its own group
+            tx.set_serving(True, since=site.lan.now_s)
+    site.lan.run(60_000)
+    said = [site.say(at, R.discover()), site.wait(at), site.wait(at)]
+    assert [one.address for one in said if one is not None][:1] == [address]
+
+
+def test_a_client_is_not_kept_waiting_for_what_cannot_be_had_soon() -> None:
+    """Its address was somebody's, and polls wait: after a removal they do for a while."""
+    site = joined_later()
+    address = site.owned_by(2)
+    site.lan.nodes[3]._situation.polls_wait_until_ms = site.lan.clock(3) + 10**7
+    site.reserve(3, address)
+    assert site.waits(3)
+    said = [site.wait(3), site.wait(3), site.wait(3)]
+    offers = [one.address for one in said if one is not None]
+    assert len(offers) == 1
+    assert offers[0] != address
+    again = site.say(3, R.discover())
+    assert again is not None, "for a while it need not wait again"
+
+
+def test_a_renewal_is_held_back_for_a_moment_and_then_refused_for_the_reserved_address() -> None:
+    site = joined_later()
+    lease = site.bind(3, R)
+    address = next(a for a in range(lease - 80, lease + 80) if site.state(2, a) is BINDABLE)
+    site.reserve(1, address)
+    site.lan.run(2_000)
+    assert site.say(3, R.renew(lease)) is None
+    nak = site.wait(3)
+    assert nak is not None
+    assert nak.kind is MessageType.NAK
     assert site.bind(3, R) == address
+
+
+def test_a_renewal_is_extended_where_the_reserved_address_cannot_be_had() -> None:
+    site = joined_later()
+    lease = site.bind(3, R)
+    address = next(a for a in range(lease - 80, lease + 80) if site.state(2, a) is BINDABLE)
+    site.lan.nodes[3]._situation.polls_wait_until_ms = site.lan.clock(3) + 10**7
+    site.reserve(3, address)
+    assert site.say(3, R.renew(lease)) is None
+    said = [site.wait(3), site.wait(3), site.wait(3)]
+    acks = [one for one in said if one is not None]
+    assert [(one.kind, one.address) for one in acks] == [(MessageType.ACK, lease)]
+    again = site.say(3, R.renew(lease))
+    assert again is not None
+    assert again.kind is MessageType.ACK

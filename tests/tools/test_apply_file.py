@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import NoReturn, cast
+
 import pytest
 
 from agent.errors import ConfigError
-from agent.model import ClaimPolicy, Option, Pool, Reservation, Subnet, parse_address
+from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
+from tools.apply import file
+from tools.apply.command import apply_file
 from tools.apply.file import parse_file
+from tools.errors import ManagerError, ToolError
+from tools.target import Place
+
+ROOT = Path(__file__).parents[2]
 
 WHOLE = """
 [options]
@@ -39,19 +49,22 @@ client-id = "lamp"
 """
 
 
-def test_claims_and_offer_delay_of_a_subnet() -> None:
+def test_claims_offer_delay_and_probe_of_a_subnet() -> None:
     text = '[[subnet]]\nprefix = "198.18.0.0/15"\nclaims = "known-only"\noffer-delay = 4\n'
+    text += 'probe = "always"\n'
     (subnet,) = parse_file("x.toml", text)
     assert isinstance(subnet, Subnet)
     assert (subnet.claims, subnet.offer_delay_s) == (ClaimPolicy.KNOWN_ONLY, 4)
+    assert subnet.probe is ProbePolicy.ALWAYS
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [('claims = "perhaps"', "claims: is 'perhaps'; write one of accept, known-only, deny"),
-     ("offer-delay = 4000", "offer delay: is 4000 s")],
+     ("offer-delay = 4000", "offer delay: is 4000 s"),
+     ('probe = "yes"', "probe: is 'yes'; write one of recent, always, never")],
 )  # fmt: skip
-def test_bad_claims_and_offer_delay_are_named(line: str, words: str) -> None:
+def test_bad_claims_offer_delay_and_probe_are_named(line: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_file("x.toml", f'[[subnet]]\nprefix = "198.18.0.0/15"\n{line}\n')
 
@@ -134,3 +147,68 @@ def test_a_mistake_is_named_with_file_key_and_what_is_right(text: str, words: li
     assert message.startswith("x.toml")
     assert [word for word in words if word not in message] == [], message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("1:4:ac:10:1:2", "0104ac100102"),
+        ("ff:00:01", "ff0001"),
+        ("0xff0001", "ff0001"),
+        ("lamp", b"lamp".hex()),
+        ("a1b2", b"a1b2".hex()),
+        ("lamp:1", b"lamp:1".hex()),
+    ],
+)
+def test_a_client_id_is_octets_as_dhcpd_writes_them_or_text(text: str, octets: str) -> None:
+    rows = parse_file("x.toml", ONE.format(f'client-id = "{text}"'))
+    assert Reservation(parse_address("198.18.1.1"), b"\x01" + bytes.fromhex(octets)) in rows
+
+
+@pytest.mark.parametrize("text", ["02:00:00:00:00:0a", "2:0:0:0:0:a", "02-00-00-00-00-0A"])
+def test_a_hardware_address_may_be_written_as_dhcpd_does(text: str) -> None:
+    rows = parse_file("x.toml", ONE.format(f'hardware-address = "{text}"'))
+    assert Reservation(parse_address("198.18.1.1"), bytes.fromhex("000102000000000a")) in rows
+
+
+@pytest.mark.parametrize("text", ["2:0:0:0:0", "02:00:00:00:00:0g", "2:0-0:0:0:a", "02000000000a"])
+def test_what_is_no_hardware_address_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no Ethernet address"):
+        parse_file("x.toml", ONE.format(f'hardware-address = "{text}"'))
+
+
+ONE = """
+[[subnet]]
+prefix = "198.18.0.0/15"
+[[subnet.reservation]]
+address = "198.18.1.1"
+{}
+"""
+
+
+def test_the_file_that_the_documentation_shows_is_right_and_has_every_key() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    rows = parse_file("x.toml", example)
+    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation}
+    for key in (*file._TOP, *file._SUBNET, *file._POOL, *file._RESERVATION):
+        assert re.search(rf"\b{key}\b", example), key
+    for key in file._SUBNET:
+        assert f"| `{key}` |" in text, key
+
+
+def test_a_plan_that_no_member_answers_says_that_the_file_is_right(tmp_path: Path) -> None:
+    class Nobody:
+        def run(self, work: object) -> NoReturn:
+            raise ManagerError("198.18.0.1: no answer", "requestTimedOut")
+
+    path = tmp_path / "x.toml"
+    path.write_text(WHOLE)
+    nobody = cast(Place, Nobody())
+    with pytest.raises(ToolError, match=r"no answer; .*x\.toml is right in itself"):
+        apply_file(path, nobody, only_plan=True, as_json=False)
+    with pytest.raises(ManagerError, match="no answer"):
+        apply_file(path, nobody, only_plan=False, as_json=False)
+    path.write_text("[[subnet]]\nprefix = 7\n")
+    with pytest.raises(ConfigError, match="prefix"):
+        apply_file(path, nobody, only_plan=True, as_json=False)

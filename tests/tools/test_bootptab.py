@@ -156,6 +156,8 @@ HOST = "h:ha=0207011eaee1:ip=10.1.2.3:sm=255.255.255.0:"
         (HOST + "sa=boot\n", "line 1: sa: 'boot' is no IPv4 address"),
         (HOST + "T15=zz\n", "line 1: T15: 'zz' is no octets"),
         (HOST + 'T15=""\n', "line 1: T15: is empty"),
+        (HOST + "T3=0a0102\n", "line 1: T3: '0a0102': 3 octets are no multiple of 4"),
+        (HOST + "T144=1.123\n", "line 1: T144: '1.123' is no octets"),
         (HOST + "T255=00\n", "line 1: T255: 255 is no option code"),
         (HOST + 'dn=x:T15="y"\n', "line 1: T15: is option 15, as dn of line 1 is"),
     ],
@@ -164,6 +166,14 @@ def test_what_is_wrong_is_named_by_line_and_tag(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
         parse_bootptab("bootptab", text)
     assert str(caught.value).startswith("bootptab: line ")
+
+
+@pytest.mark.parametrize(
+    ("value", "octets"), [("1.4.ac.10.1.2", "0104ac100102"), ("0x0104.ac10", "0104ac10")]
+)
+def test_octets_that_stand_by_themselves_may_have_one_digit(value: str, octets: str) -> None:
+    rows = parse_bootptab("b", HOST + f"T144={value}\n").rows
+    assert Option(parse_address("10.1.2.3"), 32, 144, bytes.fromhex(octets)) in rows
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from agent.model import ConfigRow
 from tools.apply.file import parse_file
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
-from tools.errors import ToolError
+from tools.errors import ManagerError, ToolError
 from tools.manager import Session
 from tools.target import Place
 
@@ -54,7 +54,15 @@ def apply_plan(
         return plan
 
     done: list[Step] = []
-    plan = place.run(work)
+    try:
+        plan = place.run(work)
+    except ManagerError as error:
+        if not only_plan or error.status != "requestTimedOut":
+            raise
+        raise ToolError(
+            f"{error}; {name} is right in itself, but what would change is known to a member only: "
+            "start one, or name one that runs with --address"
+        ) from None
     return plan if only_plan else done
 
 

@@ -1,5 +1,7 @@
 """The file of `dhcpsync apply`: TOML that says all of a group's configuration, as rows.
 
+docs/configuration.md tells people of it. In short:
+
     [options]                                  # for every client
     domain-name = "example.org"
 
@@ -8,6 +10,7 @@
     lease = 3600                               # seconds; 0 or absent: the group's
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
+    probe = "recent"                           # or "always", "never": docs/operations.md
     pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"
@@ -25,16 +28,17 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.config import validate_configuration
-from agent.dhcp.options import OPTION_TYPES, option_type, parse_text
+from agent.dhcp.options import OPTION_TYPES, option_type, parse_octets, parse_text
 from agent.errors import ConfigError
 from agent.model import (
     ClaimPolicy,
     ConfigRow,
     Option,
     Pool,
+    ProbePolicy,
     Reservation,
     Subnet,
     configuration_key,
@@ -42,13 +46,15 @@ from agent.model import (
     parse_address,
 )
 
-_OCTETS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})*\Z")
+_OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
+_ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
 _TOP = {"subnet": list, "options": dict}
 _SUBNET = {
     "prefix": str,
     "lease": int,
     "claims": str,
     "offer-delay": int,
+    "probe": str,
     "name": str,
     "interface": str,
     "active": bool,
@@ -122,8 +128,9 @@ def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]
         lease_s=_lease(name, place, table.get("lease", 0)),
         interface=table.get("interface", ""),
         name=table.get("name", ""),
-        claims=_claims(name, place, table.get("claims", "accept")),
+        claims=_policy(name, place, table, "claims", ClaimPolicy.ACCEPT),
         offer_delay_s=table.get("offer-delay", 0),
+        probe=_policy(name, place, table, "probe", ProbePolicy.RECENT),
         active=table.get("active", True),
     )
     for number, pool in enumerate(table.get("pools", []), 1):
@@ -178,18 +185,17 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
         client_id = str(table["client-id"])
         if not client_id:
             raise ConfigError(name, f"{place}: client-id", "is empty")
-        is_octets = _OCTETS.match(client_id) and ":" in client_id
-        octets = bytes.fromhex(client_id.replace(":", "")) if is_octets else client_id.encode()
-        return b"\x01" + octets
+        is_octets = _OCTETS.match(client_id)
+        return b"\x01" + (parse_octets(client_id) if is_octets else client_id.encode())
     hardware_address = str(table["hardware-address"])
-    if not _OCTETS.match(hardware_address) or len(hardware_address) != 17:
+    if not _ETHERNET_ADDRESS.match(hardware_address):
         raise ConfigError(
             name,
             f"{place}: hardware-address",
             f"{hardware_address!r} is no Ethernet address",
             'write "02:00:00:00:00:01"',
         )
-    return bytes((0, _ETHERNET)) + bytes.fromhex(hardware_address.replace(":", ""))
+    return bytes((0, _ETHERNET)) + parse_octets(hardware_address)
 
 
 def _options(
@@ -235,11 +241,17 @@ def _require(name: str, place: str, table: dict[str, Any], key: str, example: st
     return str(table[key])
 
 
-def _claims(name: str, place: str, word: str) -> ClaimPolicy:
-    words = {policy.name.lower().replace("_", "-"): policy for policy in ClaimPolicy}
+_Policy = TypeVar("_Policy", ClaimPolicy, ProbePolicy)
+
+
+def _policy(name: str, place: str, table: dict[str, Any], key: str, default: _Policy) -> _Policy:
+    words = {policy.name.lower().replace("_", "-"): policy for policy in type(default)}
+    word = table.get(key)
+    if word is None:
+        return default
     if word not in words:
         raise ConfigError(
-            name, f"{place}: claims", f"is {word!r}", f"write one of {', '.join(words)}"
+            name, f"{place}: {key}", f"is {word!r}", f"write one of {', '.join(words)}"
         )
     return words[word]
 

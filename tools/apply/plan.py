@@ -62,6 +62,7 @@ def _values(row: ConfigRow) -> dict[str, str]:
             "interface": row.interface,
             "claims": row.claims.name.lower().replace("_", "-"),
             "offer delay": f"{row.offer_delay_s} s" if row.offer_delay_s else "",
+            "probe": row.probe.name.lower(),
         } | state
     if isinstance(row, Pool):
         return {"name": row.name} | state

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from agent.config import validate_configuration
 from agent.errors import ConfigError
-from agent.model import ClaimPolicy, ConfigRow, Option, Pool, Reservation, Subnet
+from agent.model import ClaimPolicy, ConfigRow, Option, Pool, ProbePolicy, Reservation, Subnet
 from agent.snmp.columns import OPTION, POOL, RESERVATION, SUBNET, RowStatus, Table
 from agent.snmp.oid import Oid, address_index, index_address
 from tools.apply.plan import Action, Step, changes
@@ -123,6 +123,7 @@ def _cells(row: ConfigRow) -> dict[str, Value]:
             "LeaseTime": row.lease_s,
             "Claims": row.claims,
             "OfferDelay": row.offer_delay_s,
+            "Probe": row.probe,
         }
     if isinstance(row, Pool):
         return {"Name": row.name.encode()}
@@ -140,6 +141,7 @@ def _subnet(index: Oid, row: Row) -> Subnet:
         name=_text(row, "Name"),
         claims=ClaimPolicy(_number(row, "Claims")),
         offer_delay_s=_number(row, "OfferDelay"),
+        probe=ProbePolicy(_number(row, "Probe")),
         active=_is_active(row),
     )
 

@@ -14,8 +14,9 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from agent.dhcp.options import parse_text
+from agent.dhcp.options import check_octets, parse_octets, parse_text
 from agent.errors import ConfigError
+from agent.limits import HARDWARE_ADDRESS_MAX
 from agent.model import ConfigRow, Option, Reservation, Subnet, format_address, parse_address
 from tools.bootptab.syntax import Entry, Field, expand, parse_entries
 
@@ -138,17 +139,19 @@ class _Builder:
         if kind is not None and not 1 <= number <= 255:
             near = ", ".join(difflib.get_close_matches(word, _HARDWARE, 3) or ["ethernet"])
             raise self.error(kind, f"{kind.value!r} is no hardware type", f"such as {near}")
-        text = (field.value or "").lower().removeprefix("0x")
-        text = re.sub(r"[.\-]", "", text)
-        if not re.fullmatch(r"([0-9a-f]{2}){1,16}", text):
+        try:
+            octets = parse_octets((field.value or "").lower().replace(".", " "))
+        except ValueError:
+            octets = b""
+        if not 1 <= len(octets) <= HARDWARE_ADDRESS_MAX:
             raise self.error(
                 field, f"{field.value!r} is no address", "hexadecimal without colons: 0207011eaee1"
             )
-        if number in (1, 6) and len(text) != 12:
+        if number in (1, 6) and len(octets) != 6:
             raise self.error(
-                field, f"has {len(text) // 2} octets", "this hardware has 6, written without colons"
+                field, f"has {len(octets)} octets", "this hardware has 6, written without colons"
             )
-        return bytes((0, number)) + bytes.fromhex(text)
+        return bytes((0, number)) + octets
 
     # --- options
 
@@ -211,14 +214,18 @@ class _Builder:
         if value.startswith('"'):
             data = _unquoted(value).encode()
         else:
-            digits = re.sub(r"[.\s]", "", value.lower().removeprefix("0x"))
-            if not re.fullmatch(r"([0-9a-f]{2})+", digits):
+            try:
+                data = parse_octets(value.lower().replace(".", " "))
+            except ValueError:
                 raise self.error(
                     field, f"{value!r} is no octets", 'give hexadecimal pairs, or text in "..."'
-                )
-            data = bytes.fromhex(digits)
+                ) from None
         if not data:
             raise self.error(field, "is empty", "give a value, or leave the tag out")
+        try:
+            check_octets(code, data)
+        except ConfigError as error:
+            raise self.error(field, f"{value!r}: {error.problem}", error.remedy) from None
         return code, data
 
 

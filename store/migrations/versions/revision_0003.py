@@ -1,7 +1,8 @@
-"""A member knows since when the others may have declared it dead; a decision has a number.
+"""A member knows since when the others may have declared it dead; a decision has a number; a subnet
+says which addresses are tried before they are given away.
 
-An existing member goes on as it was: certain that it is in its group. JSON of a group in a ballot
-ends before the new number, which is then 0.
+An existing member goes on as it was: certain that it is in its group, trying those addresses that
+another client had lately. JSON of a group in a ballot ends before the new number, which is then 0.
 """
 
 from __future__ import annotations
@@ -12,9 +13,48 @@ revision = "0003"
 down_revision = "0002"
 
 
+RECENT = 1
+
+
 def upgrade() -> None:
+    subnet()
     group()
     local()
+
+
+def subnet() -> None:
+    remake(
+        "subnet",
+        [
+            integer("network"),
+            integer("prefix_length"),
+            integer("lease_s"),
+            text("interface"),
+            text("name"),
+            integer("claims"),
+            integer("offer_delay_s"),
+            integer("probe"),
+            integer("active"),
+            integer("deleted"),
+            integer("version_counter"),
+            integer("version_member"),
+            integer("stream"),
+            integer("seq"),
+        ],
+        ["network", "prefix_length"],
+        {
+            "prefix": "network BETWEEN 0 AND 4294967295 AND prefix_length BETWEEN 0 AND 32",
+            "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
+            "lease": "lease_s BETWEEN 0 AND 4294967295",
+            "offers": "claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
+            "probe": "probe BETWEEN 1 AND 3",
+            "flags": "active IN (0, 1) AND deleted IN (0, 1)",
+            "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
+            "change": "stream > 0 AND seq > 0",
+        },
+        {"probe": RECENT},
+        rowid=False,
+    )
 
 
 def group() -> None:
