@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
@@ -22,11 +22,10 @@ from agent.cluster import Cluster
 from agent.errors import StoreError
 from agent.limits import SNMP_THREADS, STANDING_NOTE_S, STORE_WATCH_MS, SWITCH_INTERVAL_S
 from agent.member_file import MemberFile
-from agent.model import Local, MemberId
+from agent.model import Group, Local, MemberId
 from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.engine import EngineIdentity
-from agent.snmp.keys import UserKeys
+from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.standing import ClockMark, Standing, mark_of
@@ -90,11 +89,15 @@ async def run_agent(
             snmp_threads,
         )
         loop.add_reader(wake.fileno(), _woken, loop, cluster, wake)
+        with store.read() as tx:
+            snmp.know_members(tx.group())
         await snmp.start()
         telling = asyncio.create_task(snmp.notifier.run())
         running = asyncio.create_task(cluster.run(snmp.peer_client))
         stopping = asyncio.create_task(stop.wait())
-        noting = asyncio.create_task(_note_standing(store, standing, clock, cluster, snmp_threads))
+        noting = asyncio.create_task(
+            _note_standing(store, standing, clock, cluster, snmp_threads, snmp.know_members)
+        )
         done, _ = await asyncio.wait(
             {running, stopping, telling, noting}, return_when=asyncio.FIRST_COMPLETED
         )
@@ -114,15 +117,16 @@ async def _note_standing(
     clock: BootClock,
     cluster: Cluster,
     threads: ThreadPoolExecutor,
+    know_members: Callable[[Group | None], None],
 ) -> None:
     """Until cancelled, note how far the store has come, and the clocks. The clock's anchor is
-    followed here. A store that cannot be read now is noted later."""
+    followed here, and who is in the group. A store that cannot be read now is noted later."""
     loop = asyncio.get_running_loop()
     boot = boot_id()
 
-    def note() -> None:
+    def note() -> Group | None:
         with store.read() as tx:
-            mark, anchor = mark_of(tx), tx.clock_anchor()
+            mark, anchor, group = mark_of(tx), tx.clock_anchor(), tx.group()
         clock.follow(anchor)
         standing.note(mark)
         now_ms, wall = clock(), wall_ms()
@@ -130,11 +134,12 @@ async def _note_standing(
         if cluster.is_clock_settled:
             offsets = {str(member): offset for member, offset in cluster.clock_offsets.items()}
             standing.note_clock(ClockMark(boot, now_ms, wall, offsets))
+        return group
 
     while True:
         await asyncio.sleep(STANDING_NOTE_S)
         try:
-            await loop.run_in_executor(threads, note)
+            know_members(await loop.run_in_executor(threads, note))
         except StoreError as error:
             log.error("how far the store has come cannot be noted: %s", error)
 

@@ -229,6 +229,46 @@ SNMP_MESSAGE_OCTETS_MAX = 65_507
 SNMP_COMMUNITY_OCTETS_MAX = 1_472
 """Longest answer to SNMPv2c: one frame. Its requests may bear anybody's address as their source."""
 
+SNMP_DATAGRAMS_A_TURN = 64
+"""Datagrams taken from the socket before the event loop goes on: at most 2 ms of work."""
+
+SNMP_RECEIVE_BUFFER = 4 << 20
+"""Octets of the SNMP socket's receive buffer: 0.3 s of a flood of 10 Mbit/s of small messages,
+longer than anything keeps the event loop."""
+
+SNMP_SEND_WAITING_MAX = 256
+"""Messages that wait for room in the socket's send buffer: more than one pull of a peer."""
+
+SNMP_SOURCE_MESSAGES_PER_S = 3_000
+"""Messages of one source that are read: three times what a manager gets answered that walks as fast
+as it can; reading them takes 5 % of a processor."""
+
+SNMP_MEMBER_MESSAGES_PER_S = 10_000
+"""The same of a member of the group: its pushes and pulls must come through, whatever else is sent
+in its name."""
+
+SNMP_STRANGERS_MESSAGES_PER_S = 6_000
+"""Messages that are read of all sources together of which nothing authentic has been seen: a tenth
+of a processor, and 6,000 managers may still introduce themselves in a second."""
+
+SNMP_SOURCE_REPORTS_PER_S = 100
+"""Reports to one source: a manager needs two for each session that it begins."""
+
+SNMP_KNOWN_REPORTS_PER_S = 1_000
+"""The same to a member, or to a source from which something authentic has come: many processes of
+one manager may begin at once."""
+
+SNMP_REPORTS_PER_S = 1_000
+"""Reports to all strangers together: each may go to a false source, and is longer than what asked
+for it."""
+
+SNMP_STRANGERS_MAX = 4_096
+"""Sources of which nothing authentic has been seen, remembered for their budgets: about 2 MB."""
+
+SNMP_KNOWN_SOURCES_MAX = 1_024
+"""Sources with budgets of their own, since something authentic has come from them: managers are
+few."""
+
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
 
@@ -240,6 +280,15 @@ SNMP_EXCHANGES_MAX = 1_024
 
 SNMP_PENDING_MAX = 512
 """Requests taken from the network and not answered yet; more are dropped, as UDP would."""
+
+SNMP_SOURCE_PENDING_MAX = 64
+"""The same of one source: a manager asks one question after the other, and a few at a time."""
+
+SNMP_COMMUNITY_PENDING_MAX = 16
+"""The same of everybody who knows the community: their sources prove nothing."""
+
+SNMP_LOGGED_PER_MINUTE_MAX = 60
+"""Lines a minute about refused requests of one user: a person reads no more."""
 
 SNMP_PEER_OUTSTANDING_MAX = 8
 """Requests to one peer under way at once: enough to fill a link, too few to flood its queue."""

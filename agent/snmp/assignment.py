@@ -118,6 +118,8 @@ def check_value(syntax: Syntax, one: Varbind, number: int) -> int | bytes | str:
     if one.tag != _TAG[syntax.base]:
         raise RequestError(ErrorStatus.WRONG_TYPE, number, f"type 0x{one.tag:02x}")
     value = one.value
+    if value is ber.MALFORMED:
+        raise RequestError(ErrorStatus.WRONG_ENCODING, number, f"no value of type 0x{one.tag:02x}")
     if isinstance(value, bytes):
         if not syntax.low <= len(value) <= syntax.high:
             raise RequestError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.errors import PacketError
 from agent.limits import SNMP_REQUEST_VARBINDS_MAX, SNMP_ROWS_MAX
 from agent.snmp import ber
 from agent.snmp.ber import Varbind
@@ -131,8 +132,11 @@ def _fitting(parts: Sequence[bytes], room: int) -> bytes:
 
 
 def decode_request(octets: bytes) -> list[Varbind]:
-    """The variable bindings of a request. Raises PacketError, or RequestError for too many."""
-    varbinds = ber.decode_varbinds(octets)
-    if len(varbinds) > SNMP_REQUEST_VARBINDS_MAX:
-        raise RequestError(ErrorStatus.TOO_BIG)
-    return varbinds
+    """The variable bindings of a request. Raises PacketError, or RequestError for too many; a
+    value that is none of its type is for a SET to refuse."""
+    try:
+        return ber.decode_varbinds(octets, SNMP_REQUEST_VARBINDS_MAX, strict=False)
+    except PacketError as error:
+        if error.reason == "too_many_varbinds":
+            raise RequestError(ErrorStatus.TOO_BIG) from None
+        raise

@@ -21,13 +21,12 @@ from typing import NamedTuple
 from agent.errors import PacketError, PeerError, StoreError
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
 from agent.model import MemberId, Said, Service
-from agent.snmp import columns, editing, orders, wire
+from agent.snmp import columns, editing, message, orders
 from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import Exchanges
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
-from agent.snmp.reading import decode_request
 from agent.snmp.refusals import Refusals
 from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
@@ -88,8 +87,9 @@ class Writer:
         self._repair_conflict = repair_conflict
         self._refusals = Refusals()
 
-    async def set(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
-        varbinds = decode_request(pdu.varbinds)
+    async def set(
+        self, asker: Asker, pdu: message.Pdu, varbinds: list[Varbind], room: int
+    ) -> Reply:
         try:
             await self._apply(asker, varbinds)
         except RequestError as error:

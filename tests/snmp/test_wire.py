@@ -9,12 +9,13 @@ import pysnmp
 from pyasn1.codec.ber import decoder, encoder
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.proto.api import v2c
-from pysnmp.proto.mpmod import rfc2576, rfc3412
+from pysnmp.proto.mpmod import rfc3412
 from pysnmp.proto.rfc3412 import MsgAndPduDispatcher
 
 from agent.snmp import ber, wire
 from agent.snmp.ber import Varbind
-from agent.snmp.engine import EngineIdentity, NoAccess, build_engine, symbol
+from agent.snmp.engine import NoAccess, Usm, build_engine, symbol
+from agent.snmp.keys import EngineIdentity
 
 VARBINDS = ber.encode_varbinds([Varbind((1, 3, 6, 1, n), ber.OCTETS, b"x" * n) for n in range(200)])
 
@@ -61,7 +62,6 @@ def test_the_empty_pdu_of_discovery() -> None:
 
 def test_models_are_found_and_decode_by_their_spec() -> None:
     assert rfc3412.SnmpV3MessageProcessingModel.SNMP_MSG_SPEC is rfc3412.SNMPv3Message
-    assert hasattr(rfc2576.SnmpV2cMessageProcessingModel, "SNMP_MSG_SPEC")
     ours = rfc3412.SNMPv3Message.componentType
     for at, (name, raw) in enumerate(zip(ours, wire.RawV3Message.componentType, strict=True)):
         assert name == raw, at
@@ -75,6 +75,7 @@ def test_engine_is_as_we_set_it_up() -> None:
         assert int(symbol(engine, "SNMP-FRAMEWORK-MIB", "snmpEngineBoots").syntax) == 41
         assert list(engine.message_processing_subsystems) == [3]
         assert list(engine.security_models) == [3]
+        assert isinstance(engine.security_models[3], Usm)
         assert isinstance(engine.access_control_model[3], NoAccess)
         model = engine.message_processing_subsystems[3]
         address = udp.UdpTransportAddress(("127.0.0.1", 161))

@@ -29,8 +29,7 @@ from agent.model import (
     parse_address,
 )
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.engine import EngineIdentity
-from agent.snmp.keys import UserKeys, derive_keys
+from agent.snmp.keys import EngineIdentity, UserKeys, derive_keys
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.sync import messages as m
