@@ -272,6 +272,10 @@ few."""
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
 
+SNMP_REQUEST_MS_MAX = 500
+"""How long the answer to one request that reads may be worked on: a page of the largest table takes
+a tenth of it, and two such requests keep the others waiting no longer than a manager waits."""
+
 SNMP_BLOCKS_PAGE = 64
 """Rows of the binding block table read at once: about as many as fit one datagram."""
 
@@ -347,8 +351,11 @@ STORE_CONNECTIONS_MAX = 8
 STORE_KEYS_MAX = 512
 """Keys of one IN list; more are asked for in several statements."""
 
-SNMP_THREADS = 2
+SNMP_THREADS = 3
 """Threads that answer SNMP reads and SETs from the store: one long GETBULK does not delay a GET."""
+
+SNMP_PEOPLE_THREADS = 2
+"""How many of them read for managers: whatever they ask, a peer's pull is read at once."""
 
 REFUSALS_MAX = 4_096
 """Refused ranges that a poller remembers for a while: more than one poll of a full pool gives."""

@@ -7,6 +7,7 @@ threads of `executor`. Reads and writes of one request are one transaction each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import clock as clocks
-from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX
+from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_REQUEST_MS_MAX
 from agent.model import Group, MemberId, format_address
 from agent.snmp import cluster_tables, columns, lease_tables, message, standard
 from agent.snmp.ber import Varbind
@@ -101,6 +102,7 @@ class SnmpAgent:
         self._executor = executor
         self._users = {user.name: user for user in settings.users}
         self._pending = Pending()
+        self._people = asyncio.Semaphore(SNMP_PEOPLE_THREADS)
         self._engine = build_engine(settings.identity)
         for user in settings.users:
             add_user(self._engine, user.name, user.localized)
@@ -233,8 +235,9 @@ class SnmpAgent:
         peers, pending = self._hooks.peers(), self._hooks.pending()
 
         def answer() -> bytes:
+            until_s = clocks.boot_s() + SNMP_REQUEST_MS_MAX / 1000
             with self._store.read() as tx:
-                scope = Scope(tx, self._clock(), peers, pending)
+                scope = Scope(tx, self._clock(), peers, pending, lambda: clocks.boot_s() > until_s)
                 if pdu.kind == message.GET:
                     return self.reader.get(scope, role, varbinds, room)
                 if pdu.kind == message.GET_NEXT:
@@ -242,4 +245,7 @@ class SnmpAgent:
                 bulk = Bulk(pdu.first, pdu.second)
                 return self.reader.get_bulk(scope, role, varbinds, bulk, room)
 
-        return Reply(await asyncio.get_running_loop().run_in_executor(self._executor, answer))
+        turn = contextlib.nullcontext() if role is Role.PEER else self._people
+        async with turn:
+            loop = asyncio.get_running_loop()
+            return Reply(await loop.run_in_executor(self._executor, answer))
