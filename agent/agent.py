@@ -20,11 +20,18 @@ from importlib import metadata
 from agent.clock import BootClock, boot_id, wall_ms
 from agent.cluster import Cluster
 from agent.errors import StoreError
-from agent.limits import SNMP_THREADS, STANDING_NOTE_S, STORE_WATCH_MS, SWITCH_INTERVAL_S
+from agent.limits import (
+    SNMP_BOOTS_OF_CLOCK_MAX,
+    SNMP_THREADS,
+    STANDING_NOTE_S,
+    STORE_WATCH_MS,
+    SWITCH_INTERVAL_S,
+)
 from agent.member_file import MemberFile
 from agent.model import Group, Local, MemberId
 from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
+from agent.snmp.door import BOOTS_MAX
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
@@ -41,6 +48,12 @@ back where the store that counted it was lost or rolled back: peers would take t
 messages for replays (RFC 3414 3.2, 7b)."""
 
 
+def boots_at_least(wall_s: float) -> int:
+    """What snmpEngineBoots begins with at that time. A clock that is far ahead must not bring it to
+    its end, for from there no engine ever comes back."""
+    return min(max(0, int(wall_s) - _BOOTS_SINCE), SNMP_BOOTS_OF_CLOCK_MAX)
+
+
 async def run_agent(
     member: MemberFile,
     store: Store,
@@ -53,7 +66,12 @@ async def run_agent(
     # A thread that holds the store's lock must not wait 5 ms (CPython's default) for the event loop
     # to let go of the interpreter: the engine, and so a client, would wait with it.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    boots = store.begin_boot(int(time.time()) - _BOOTS_SINCE)
+    boots = store.begin_boot(boots_at_least(time.time()))
+    if boots == BOOTS_MAX:
+        log.error(
+            "snmpEngineBoots has come to its end: no SNMP message is in time any more (RFC 3414"
+            " 2.2.2). Remove this member from the group, and let it join under a new number"
+        )
     with store.read() as tx:
         local, users = tx.local(), tx.snmp_users()
     clock_note = standing.clock_note(clock())

@@ -229,6 +229,10 @@ SNMP_MESSAGE_OCTETS_MAX = 65_507
 SNMP_COMMUNITY_OCTETS_MAX = 1_472
 """Longest answer to SNMPv2c: one frame. Its requests may bear anybody's address as their source."""
 
+SNMP_BOOTS_OF_CLOCK_MAX = 2**31 - 2**24
+"""Greatest snmpEngineBoots that a start takes from the wall clock (it gets there in 2087): from
+here 16 million starts are left, one a minute for 30 years."""
+
 SNMP_DATAGRAMS_A_TURN = 64
 """Datagrams taken from the socket before the event loop goes on: at most 2 ms of work."""
 
