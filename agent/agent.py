@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from pathlib import Path
 
 from agent.clock import BootClock, boot_id, wall_ms
 from agent.cluster import Cluster
@@ -33,6 +34,8 @@ from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
 from agent.snmp.door import BOOTS_MAX
 from agent.snmp.keys import EngineIdentity, UserKeys
+from agent.snmp.system import FILE_NAME as SYSTEM_FILE
+from agent.snmp.system import SystemGroup
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.standing import ClockMark, Standing, mark_of
@@ -55,6 +58,7 @@ def boots_at_least(wall_s: float) -> int:
 
 
 async def run_agent(
+    folder: Path,
     member: MemberFile,
     store: Store,
     clock: BootClock,
@@ -91,7 +95,7 @@ async def run_agent(
             on_notice=lambda notice: snmp.notifier.notify(notice),
         )
         snmp = SnmpAgent(
-            _settings(member, local, boots, users),
+            _settings(member, local, boots, users, SystemGroup(folder / SYSTEM_FILE)),
             store,
             AgentHooks(
                 handle=cluster.handle,
@@ -172,7 +176,9 @@ def _woken(loop: asyncio.AbstractEventLoop, cluster: Cluster, wake: WakeSocket) 
     )
 
 
-def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser]) -> AgentSettings:
+def _settings(
+    member: MemberFile, local: Local, boots: int, users: list[SnmpUser], system: SystemGroup
+) -> AgentSettings:
     return AgentSettings(
         address=member.address,
         port=member.port,
@@ -182,6 +188,7 @@ def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser
         version=metadata.version("dhcpsync"),
         community=member.read_only_community,
         notify_targets=member.notify_targets,
+        system=system,
     )
 
 

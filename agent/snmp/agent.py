@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent import clock as clocks
@@ -32,6 +32,7 @@ from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
 from agent.snmp.seldom import Seldom
 from agent.snmp.session import SNMP_V3, Session, Target
 from agent.snmp.status import ErrorStatus, RequestError
+from agent.snmp.system import SystemGroup
 from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes
 from agent.snmp.transport import DoorTransport, attach
 from agent.snmp.view import Role
@@ -64,6 +65,7 @@ class AgentSettings:
     version: str = ""
     community: str = ""
     notify_targets: tuple[tuple[int, int], ...] = ()
+    system: SystemGroup = field(default_factory=SystemGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ class SnmpAgent:
         self.exchanges = exchanges = ExchangeTables(Exchanges(), Exchanges(), Exchanges())
         self.reader = Reader(
             [
-                *standard.nodes(self._engine, self.door, settings.version, settings.name),
+                *standard.nodes(
+                    self._engine, self.door, settings.system, settings.version, settings.name
+                ),
                 *cluster_tables.scalars(settings.version),
                 *(
                     node
@@ -134,6 +138,7 @@ class SnmpAgent:
             },
             hooks.on_change,
             hooks.repair_conflict,
+            settings.system,
         )
         self.informs = InformReceiver(hooks.handle, clock)
         self.responder = CommandResponder(
