@@ -385,6 +385,10 @@ than that is told from the store by the member alone."""
 GC_THRESHOLDS = (50_000, 20, 50)
 """Allocations before the garbage collector looks: about twice a second in a busy engine."""
 
+NEW_POOL_QUIET_MS = 60_000
+"""How long a pool is new: it fills within a second once every member is reached, and nobody needs
+to be told that it begins empty."""
+
 NOTICES_MAX = 256
 """Notifications that wait to be sent: more in a moment are one event told many times, and every one
 of them is seen in a table too."""
@@ -392,6 +396,18 @@ of them is seen in a table too."""
 NOTICE_PACE_MS = 20
 """Pause after each notification to one target: 50 a second neither flood an NMS nor hold up the
 agent, to which one costs about 1 ms."""
+
+NOTICE_BURST = 4
+"""Notifications about one member, pool or address that are sent as they come: down, up, and
+again."""
+
+NOTICE_AGAIN_S = 60
+"""After those, one for so long: the latest, if it says something new. A member that flaps for a
+night sends 700, not 30,000."""
+
+NOTICE_SUBJECTS_MAX = 4_096
+"""Members, pools and addresses whose notifications are counted so: more than a group has, about
+1 MB."""
 
 NOTICE_TARGETS_MAX = 16
 """Targets of notifications in a member's file: an NMS, its twin, and room."""
