@@ -188,7 +188,7 @@ class Writer:
             self._on_change()
 
     async def _on_store(self, transact: Callable[[], bool]) -> bool:
-        """Run on the store's thread. A store that cannot commit is commitFailed."""
+        """Run on the store's thread. A store that cannot commit is resourceUnavailable."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, transact)
         except StoreError as error:
@@ -242,12 +242,30 @@ class Writer:
                 await self._orders.end_wait(said)
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
-            raise RequestError(status, row.number, str(error)) from error
+            number = order.number
+            if error.reason == "member_taken" and not await self._has_member(row.index[0]):
+                number = row.values["EngineId"].number
+            raise RequestError(status, number, str(error)) from error
+        except StoreError as error:
+            log.error("a SET could not be stored: %s", error)
+            raise RequestError(
+                ErrorStatus.RESOURCE_UNAVAILABLE, order.number, str(error)
+            ) from error
 
     async def _me(self) -> MemberId:
         def read() -> MemberId:
             with self._store.read() as tx:
                 return tx.local().member
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+
+    async def _has_member(self, number: MemberId) -> bool:
+        """Whether the group knows a member of that number, whatever became of it."""
+
+        def read() -> bool:
+            with self._store.read() as tx:
+                group = tx.group()
+            return group is not None and group.member(number) is not None
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
