@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from agent.model import (
 )
 from agent.snmp import ber, columns, view
 from agent.snmp.ber import Varbind
+from agent.snmp.cluster_tables import COUNTER_NAME_MAX
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.reading import Bulk
 from agent.snmp.status import ErrorStatus, RequestError
@@ -106,7 +109,7 @@ def test_every_column_of_the_mib_is_served() -> None:
             world.agent.exchanges.proposals.put((4, 2), b"q", b"a")
             world.pending.append(PendingChange("removal of member 3", "operator", 2))
             with world.store.write() as tx:
-                tx.add_counters({"dropped_truncated": 3, "discovers": 5})
+                tx.add_counters({"dropped_truncated": 3, "discovers": 5, "cluster_polls": 7})
                 tx.audit("operator", "set", "x", NOW_MS // 1000)
                 tx.replace_address_ranges([], [OWNED])
                 tx.save_configuration([(OPTION, False), (RESERVATION, False)])
@@ -313,6 +316,35 @@ def test_a_get_that_does_not_fit_is_too_big() -> None:
             with world.store.read() as tx, pytest.raises(RequestError) as caught:
                 world.agent.reader.get(Scope(tx, NOW_MS, world.peers), Role.MONITOR, asked, 100)
             assert caught.value.status is ErrorStatus.TOO_BIG
+
+    asyncio.run(check())
+
+
+def test_every_count_of_the_protocol_is_shown_and_the_docs_name_no_other() -> None:
+    """docs/operations.md named counters that no object and no command showed."""
+    root = Path(__file__).parents[2]
+    source = "".join(file.read_text() for file in root.glob("agent/sync/*.py"))
+    counted = set(re.findall(r"\.count\(\s*\"(\w+)\"", source))
+    counted |= set(re.findall(r"\"cluster_(\w+)\"", source))
+    assert {"polls", "digest_mismatches", "recoveries"} <= counted
+    assert max(map(len, counted)) <= COUNTER_NAME_MAX
+    text = (root / "docs" / "operations.md").read_text()
+    assert "cluster_" not in text
+    told = re.findall(r"((?:`\w+`[^`]{0,40}?)+) in\s+dhcpSyncActivityTable", text)
+    assert {name for words in told for name in re.findall(r"`(\w+)`", words)} <= counted
+    assert "`digest_mismatches` in dhcpSyncActivityTable" in text
+
+    async def check() -> None:
+        async with running() as world:
+            with world.store.write() as tx:
+                tx.add_counters({f"cluster_{name}": 3 for name in counted})
+            walked = bulk(world, [columns.ACTIVITY.entry], 0, 100)
+            shown = {
+                bytes(one.oid[len(columns.ACTIVITY["Count"].oid) :]).decode()
+                for one in walked
+                if one.oid[: len(columns.ACTIVITY.entry)] == columns.ACTIVITY.entry
+            }
+            assert shown == counted
 
     asyncio.run(check())
 
