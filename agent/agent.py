@@ -57,6 +57,14 @@ def boots_at_least(wall_s: float) -> int:
     return min(max(0, int(wall_s) - _BOOTS_SINCE), SNMP_BOOTS_OF_CLOCK_MAX)
 
 
+def warn_of_boots(boots: int) -> None:
+    if boots == BOOTS_MAX:
+        log.error(
+            "snmpEngineBoots has come to its end: no SNMP message is in time any more (RFC 3414"
+            " 2.2.2). Remove this member from the group, and make it anew under another number"
+        )
+
+
 async def run_agent(
     folder: Path,
     member: MemberFile,
@@ -71,11 +79,7 @@ async def run_agent(
     # to let go of the interpreter: the engine, and so a client, would wait with it.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     boots = store.begin_boot(boots_at_least(time.time()))
-    if boots == BOOTS_MAX:
-        log.error(
-            "snmpEngineBoots has come to its end: no SNMP message is in time any more (RFC 3414"
-            " 2.2.2). Remove this member from the group, and let it join under a new number"
-        )
+    warn_of_boots(boots)
     with store.read() as tx:
         local, users = tx.local(), tx.snmp_users()
     clock_note = standing.clock_note(clock())

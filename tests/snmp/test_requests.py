@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent import clock
-from agent.agent import boots_at_least
+from agent.agent import boots_at_least, warn_of_boots
 from agent.limits import SNMP_BOOTS_OF_CLOCK_MAX
 from agent.model import ChangeKind, Subnet
 from agent.snmp import ber, columns, message, view
@@ -151,3 +151,10 @@ def test_rfc3414_2_2_2_no_wall_clock_brings_boots_to_their_end() -> None:
     for wild in (1_577_836_800 + 68 * year, 4.2e9, 1e12):
         assert boots_at_least(wild) == SNMP_BOOTS_OF_CLOCK_MAX
     assert BOOTS_MAX - SNMP_BOOTS_OF_CLOCK_MAX > 10_000_000
+
+
+def test_an_engine_whose_boots_have_ended_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_boots(BOOTS_MAX - 1)
+    assert caplog.text == ""
+    warn_of_boots(BOOTS_MAX)
+    assert "make it anew under another number" in caplog.text
