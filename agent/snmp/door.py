@@ -31,7 +31,6 @@ from agent.snmp.message import (
     PRIV_FLAG,
     REPORT,
     REPORTABLE_FLAG,
-    RESPONSE,
     TRAP,
     USM,
     V2C,
@@ -300,6 +299,8 @@ class Door:
         elif pdu is None or pdu.kind != REPORT:
             self.statistics.unsupported_levels += 1
             return None
+        elif [one.tag for one in ber.decode_varbinds(pdu.varbinds)] != [ber.COUNTER32]:
+            raise PacketError("bad_report", "no Report is but one counter")
         return Answer(data, security.engine_id, bool(level & AUTH_FLAG))
 
     # --- version 2c
@@ -419,6 +420,3 @@ class _Reports:
 
     def refusal(self, kind: ReportKind, keys: UserKeys | None = None, level: int = 0) -> Refused:
         return self._door.report(self, kind, keys, level)
-
-
-__all__ = ["RESPONSE", "Address", "Answer", "Door", "Reply", "Request", "Verdict"]

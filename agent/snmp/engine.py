@@ -36,7 +36,6 @@ from agent.snmp import message, usm
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.wire import RawV3Model
 
-SECURITY_MODEL_V2C = 2
 SECURITY_MODEL_USM = 3
 AUTH_PRIV = 3
 """securityLevel of authPriv (RFC 3411 3.4.3)."""

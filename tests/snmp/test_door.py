@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 
 import pytest
 
@@ -206,13 +205,24 @@ def asking_door() -> Door:
     return asked
 
 
+COUNT = ber.Varbind((*USM, 4, 0), ber.COUNTER32, 7)
+
+
+def build_report(*varbinds: ber.Varbind) -> bytes:
+    return message.build_pdu(message.REPORT, 0, 0, 0, ber.encode_varbinds(varbinds))
+
+
 ANSWER = GOOD.but(engine_id=engine_id(2), user="peer", pdu=get(kind=message.RESPONSE), flags=3)
+
+
+REPORTED = DISCOVERY.but(engine_id=engine_id(2), flags=0)
+"""Any Report of that engine without a digest."""
 
 
 def test_an_answer_that_was_asked_for_goes_on_to_who_asked() -> None:
     door = asking_door()
     assert examine(door, ANSWER.octets) == Answer(ANSWER.octets, engine_id(2), True)
-    report = DISCOVERY.but(engine_id=engine_id(2), pdu=get(kind=message.REPORT), flags=0)
+    report = DISCOVERY.but(engine_id=engine_id(2), pdu=build_report(COUNT), flags=0)
     assert examine(door, report.octets) == Answer(report.octets, engine_id(2), False)
     assert counted(door) == {}
 
@@ -225,6 +235,16 @@ def test_an_answer_that_was_asked_for_goes_on_to_who_asked() -> None:
         (ANSWER.but(user="nobody"), "unknown_users"),
         (ANSWER.but(engine_id=engine_id(3)), "unknown_users"),
         (ANSWER.but(flags=0), "unsupported_levels"),
+        (REPORTED.but(pdu=build_report()), "asn_parse_errors"),
+        (REPORTED.but(pdu=build_report(COUNT, COUNT)), "asn_parse_errors"),
+        (
+            REPORTED.but(pdu=build_report(COUNT._replace(tag=ber.OCTETS, value=b"7"))),
+            "asn_parse_errors",
+        ),
+        (
+            REPORTED.but(pdu=message.build_pdu(message.REPORT, 0, 0, 0, b"\x30\x02\x30\x00")),
+            "asn_parse_errors",
+        ),
     ],
 )
 def test_other_answers_end_at_the_door(sent: Datagram, counter: str) -> None:
@@ -291,46 +311,37 @@ def test_what_strangers_make_up_is_not_kept() -> None:
     assert len(door.budgets._strangers) == 1
 
 
-_FLOOD = """
-import socket, sys, time
-port, seconds, data = int(sys.argv[1]), float(sys.argv[2]), bytes.fromhex(sys.argv[3])
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.bind(("127.0.0.2", 0))
-per_s = 10e6 / 8 / (len(data) + 28)
-began, sent = time.monotonic(), 0
-while (passed := time.monotonic() - began) < seconds:
-    while sent < passed * per_s:
-        sender.sendto(data, ("127.0.0.1", port))
-        sent += 1
-    time.sleep(0.001)
-"""
+BURST = 144
+"""Discoveries in 10 ms of a flood of 10 Mbit/s."""
 
 
-def test_a_discovery_flood_of_10_mbit_from_one_source_costs_no_other_source_an_answer() -> None:
+def test_a_discovery_flood_from_one_source_costs_no_other_source_an_answer() -> None:
+    """Its processor time, and a flood that does not wait for us, are measured by hand: see "The
+    door" in docs/architecture.md."""
+
     async def check() -> None:
         async with running() as world:
             door, loop = world.agent.door, asyncio.get_running_loop()
-            flood = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", _FLOOD, str(world.port), "1.5", DISCOVERY.octets.hex()
-            )
-            while not door.statistics.over_budget:
-                await asyncio.sleep(0.01)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as manager:
+            where = (world.address, world.port)
+            with (
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood,
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as manager,
+            ):
+                flood.bind(("127.0.0.2", 0))
                 manager.setblocking(False)
-                manager.connect((world.address, world.port))
-                asked = 0
-                while flood.returncode is None:
-                    asked += 1
+                manager.connect(where)
+                for asked in range(60):
+                    for _ in range(BURST):
+                        flood.sendto(DISCOVERY.octets, where)
                     now = {"boots": door.boots, "time_s": door.time_s(clock.boot_s())}
                     name = (*columns.GROUP["Name"].oid, 1)
                     one = GOOD.but(message_id=asked, pdu=get(name), **now)
                     await loop.sock_sendall(manager, one.octets)
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(20):
                         opened = open_message(await loop.sock_recv(manager, 65_536))
                     assert opened.head.message_id == asked
                     assert opened.varbinds[0].value == b"lab"
-                    await asyncio.sleep(0.02)
-                assert asked > 3
-            assert door.statistics.over_budget > 2_000
+            statistics = door.statistics
+            assert statistics.over_budget + statistics.unknown_engines == 60 * BURST
 
     asyncio.run(check())
