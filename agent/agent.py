@@ -150,9 +150,9 @@ async def _note_standing(
     loop = asyncio.get_running_loop()
     boot = boot_id()
 
-    def note() -> Group | None:
+    def note() -> None:
         with store.read() as tx:
-            mark, anchor, group = mark_of(tx), tx.clock_anchor(), tx.group()
+            mark, anchor = mark_of(tx), tx.clock_anchor()
         clock.follow(anchor)
         standing.note(mark)
         now_ms, wall = clock(), wall_ms()
@@ -160,12 +160,16 @@ async def _note_standing(
         if cluster.is_clock_settled:
             offsets = {str(member): offset for member, offset in cluster.clock_offsets.items()}
             standing.note_clock(ClockMark(boot, now_ms, wall, offsets))
-        return group
+
+    def group() -> Group | None:
+        with store.read() as tx:
+            return tx.group()
 
     while True:
         await asyncio.sleep(STANDING_NOTE_S)
         try:
-            know_members(await loop.run_in_executor(threads, note))
+            await loop.run_in_executor(threads, note)
+            know_members(await loop.run_in_executor(threads, group))
         except StoreError as error:
             log.error("how far the store has come cannot be noted: %s", error)
 
