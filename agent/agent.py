@@ -13,20 +13,29 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from pathlib import Path
 
 from agent.clock import BootClock, boot_id, wall_ms
 from agent.cluster import Cluster
 from agent.errors import StoreError
-from agent.limits import SNMP_THREADS, STANDING_NOTE_S, STORE_WATCH_MS, SWITCH_INTERVAL_S
+from agent.limits import (
+    SNMP_BOOTS_OF_CLOCK_MAX,
+    SNMP_THREADS,
+    STANDING_NOTE_S,
+    STORE_WATCH_MS,
+    SWITCH_INTERVAL_S,
+)
 from agent.member_file import MemberFile
-from agent.model import Local, MemberId
+from agent.model import Group, Local, MemberId
 from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.engine import EngineIdentity
-from agent.snmp.keys import UserKeys
+from agent.snmp.door import BOOTS_MAX
+from agent.snmp.keys import EngineIdentity, UserKeys
+from agent.snmp.system import FILE_NAME as SYSTEM_FILE
+from agent.snmp.system import SystemGroup
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.standing import ClockMark, Standing, mark_of
@@ -42,7 +51,22 @@ back where the store that counted it was lost or rolled back: peers would take t
 messages for replays (RFC 3414 3.2, 7b)."""
 
 
+def boots_at_least(wall_s: float) -> int:
+    """What snmpEngineBoots begins with at that time. A clock that is far ahead must not bring it to
+    its end, for from there no engine ever comes back."""
+    return min(max(0, int(wall_s) - _BOOTS_SINCE), SNMP_BOOTS_OF_CLOCK_MAX)
+
+
+def warn_of_boots(boots: int) -> None:
+    if boots == BOOTS_MAX:
+        log.error(
+            "snmpEngineBoots has come to its end: no SNMP message is in time any more (RFC 3414"
+            " 2.2.2). Remove this member from the group, and make it anew under another number"
+        )
+
+
 async def run_agent(
+    folder: Path,
     member: MemberFile,
     store: Store,
     clock: BootClock,
@@ -54,7 +78,8 @@ async def run_agent(
     # A thread that holds the store's lock must not wait 5 ms (CPython's default) for the event loop
     # to let go of the interpreter: the engine, and so a client, would wait with it.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    boots = store.begin_boot(int(time.time()) - _BOOTS_SINCE)
+    boots = store.begin_boot(boots_at_least(time.time()))
+    warn_of_boots(boots)
     with store.read() as tx:
         local, users = tx.local(), tx.snmp_users()
     clock_note = standing.clock_note(clock())
@@ -74,7 +99,7 @@ async def run_agent(
             on_notice=lambda notice: snmp.notifier.notify(notice),
         )
         snmp = SnmpAgent(
-            _settings(member, local, boots, users),
+            _settings(member, local, boots, users, SystemGroup(folder / SYSTEM_FILE)),
             store,
             AgentHooks(
                 handle=cluster.handle,
@@ -90,11 +115,15 @@ async def run_agent(
             snmp_threads,
         )
         loop.add_reader(wake.fileno(), _woken, loop, cluster, wake)
+        with store.read() as tx:
+            snmp.know_members(tx.group())
         await snmp.start()
         telling = asyncio.create_task(snmp.notifier.run())
         running = asyncio.create_task(cluster.run(snmp.peer_client))
         stopping = asyncio.create_task(stop.wait())
-        noting = asyncio.create_task(_note_standing(store, standing, clock, cluster, snmp_threads))
+        noting = asyncio.create_task(
+            _note_standing(store, standing, clock, cluster, snmp_threads, snmp.know_members)
+        )
         done, _ = await asyncio.wait(
             {running, stopping, telling, noting}, return_when=asyncio.FIRST_COMPLETED
         )
@@ -114,9 +143,10 @@ async def _note_standing(
     clock: BootClock,
     cluster: Cluster,
     threads: ThreadPoolExecutor,
+    know_members: Callable[[Group | None], None],
 ) -> None:
     """Until cancelled, note how far the store has come, and the clocks. The clock's anchor is
-    followed here. A store that cannot be read now is noted later."""
+    followed here, and who is in the group. A store that cannot be read now is noted later."""
     loop = asyncio.get_running_loop()
     boot = boot_id()
 
@@ -134,10 +164,15 @@ async def _note_standing(
             offsets = {str(member): offset for member, offset in cluster.clock_offsets.items()}
             standing.note_clock(ClockMark(boot, now_ms, wall, offsets))
 
+    def group() -> Group | None:
+        with store.read() as tx:
+            return tx.group()
+
     while True:
         await asyncio.sleep(STANDING_NOTE_S)
         try:
             await loop.run_in_executor(threads, note)
+            know_members(await loop.run_in_executor(threads, group))
         except StoreError as error:
             log.error("how far the store has come cannot be noted: %s", error)
 
@@ -152,7 +187,9 @@ def _woken(loop: asyncio.AbstractEventLoop, cluster: Cluster, wake: WakeSocket) 
     )
 
 
-def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser]) -> AgentSettings:
+def _settings(
+    member: MemberFile, local: Local, boots: int, users: list[SnmpUser], system: SystemGroup
+) -> AgentSettings:
     return AgentSettings(
         address=member.address,
         port=member.port,
@@ -162,6 +199,7 @@ def _settings(member: MemberFile, local: Local, boots: int, users: list[SnmpUser
         version=metadata.version("dhcpsync"),
         community=member.read_only_community,
         notify_targets=member.notify_targets,
+        system=system,
     )
 
 

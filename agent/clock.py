@@ -35,6 +35,11 @@ def measure_anchor(noted_ms: int = 0) -> ClockAnchor:
     return ClockAnchor(boot_id(), now_ms - time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000)
 
 
+def boot_s() -> float:
+    """Seconds since the machine booted, sleep included: nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def boot_id() -> str:
     return _BOOT_ID.read_text().strip()
 

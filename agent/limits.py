@@ -252,8 +252,56 @@ SNMP_MESSAGE_OCTETS_MAX = 65_507
 SNMP_COMMUNITY_OCTETS_MAX = 1_472
 """Longest answer to SNMPv2c: one frame. Its requests may bear anybody's address as their source."""
 
+SNMP_BOOTS_OF_CLOCK_MAX = 2**31 - 2**24
+"""Greatest snmpEngineBoots that a start takes from the wall clock (it gets there in 2087): from
+here 16 million starts are left, one a minute for 30 years."""
+
+SNMP_DATAGRAMS_A_TURN = 64
+"""Datagrams taken from the socket before the event loop goes on: at most 2 ms of work."""
+
+SNMP_RECEIVE_BUFFER = 4 << 20
+"""Octets of the SNMP socket's receive buffer: 0.3 s of a flood of 10 Mbit/s of small messages,
+longer than anything keeps the event loop."""
+
+SNMP_SEND_WAITING_MAX = 256
+"""Messages that wait for room in the socket's send buffer: more than one pull of a peer."""
+
+SNMP_SOURCE_MESSAGES_PER_S = 3_000
+"""Messages of one source that are read: three times what a manager gets answered that walks as fast
+as it can; reading them takes 5 % of a processor."""
+
+SNMP_MEMBER_MESSAGES_PER_S = 10_000
+"""The same of a member of the group: its pushes and pulls must come through, whatever else is sent
+in its name."""
+
+SNMP_STRANGERS_MESSAGES_PER_S = 6_000
+"""Messages that are read of all sources together of which nothing authentic has been seen: a tenth
+of a processor, and 6,000 managers may still introduce themselves in a second."""
+
+SNMP_SOURCE_REPORTS_PER_S = 100
+"""Reports to one source: a manager needs two for each session that it begins."""
+
+SNMP_KNOWN_REPORTS_PER_S = 1_000
+"""The same to a member, or to a source from which something authentic has come: many processes of
+one manager may begin at once."""
+
+SNMP_REPORTS_PER_S = 1_000
+"""Reports to all strangers together: each may go to a false source, and is longer than what asked
+for it."""
+
+SNMP_STRANGERS_MAX = 4_096
+"""Sources of which nothing authentic has been seen, remembered for their budgets: about 2 MB."""
+
+SNMP_KNOWN_SOURCES_MAX = 1_024
+"""Sources with budgets of their own, since something authentic has come from them: managers are
+few."""
+
 SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
+
+SNMP_REQUEST_MS_MAX = 500
+"""How long the answer to one request that reads may be worked on: a page of the largest table takes
+a tenth of it, and two such requests keep the others waiting no longer than a manager waits."""
 
 SNMP_BLOCKS_PAGE = 64
 """Rows of the binding block table read at once: about as many as fit one datagram."""
@@ -263,6 +311,15 @@ SNMP_EXCHANGES_MAX = 1_024
 
 SNMP_PENDING_MAX = 512
 """Requests taken from the network and not answered yet; more are dropped, as UDP would."""
+
+SNMP_SOURCE_PENDING_MAX = 64
+"""The same of one source: a manager asks one question after the other, and a few at a time."""
+
+SNMP_COMMUNITY_PENDING_MAX = 16
+"""The same of everybody who knows the community: their sources prove nothing."""
+
+SNMP_LOGGED_PER_MINUTE_MAX = 60
+"""Lines a minute about refused requests of one user: a person reads no more."""
 
 SNMP_PEER_OUTSTANDING_MAX = 8
 """Requests to one peer under way at once: enough to fill a link, too few to flood its queue."""
@@ -321,8 +378,11 @@ STORE_CONNECTIONS_MAX = 8
 STORE_KEYS_MAX = 512
 """Keys of one IN list; more are asked for in several statements."""
 
-SNMP_THREADS = 2
+SNMP_THREADS = 3
 """Threads that answer SNMP reads and SETs from the store: one long GETBULK does not delay a GET."""
+
+SNMP_PEOPLE_THREADS = 2
+"""How many of them read for managers: whatever they ask, a peer's pull is read at once."""
 
 REFUSALS_MAX = 4_096
 """Refused ranges that a poller remembers for a while: more than one poll of a full pool gives."""
@@ -348,6 +408,10 @@ than that is told from the store by the member alone."""
 GC_THRESHOLDS = (50_000, 20, 50)
 """Allocations before the garbage collector looks: about twice a second in a busy engine."""
 
+NEW_POOL_QUIET_MS = 60_000
+"""How long a pool is new: it fills within a second once every member is reached, and nobody needs
+to be told that it begins empty."""
+
 NOTICES_MAX = 256
 """Notifications that wait to be sent: more in a moment are one event told many times, and every one
 of them is seen in a table too."""
@@ -355,6 +419,18 @@ of them is seen in a table too."""
 NOTICE_PACE_MS = 20
 """Pause after each notification to one target: 50 a second neither flood an NMS nor hold up the
 agent, to which one costs about 1 ms."""
+
+NOTICE_BURST = 4
+"""Notifications about one member, pool or address that are sent as they come: down, up, and
+again."""
+
+NOTICE_AGAIN_S = 60
+"""After those, one for so long: the latest, if it says something new. A member that flaps for a
+night sends 700, not 30,000."""
+
+NOTICE_SUBJECTS_MAX = 4_096
+"""Members, pools and addresses whose notifications are counted so: more than a group has, about
+1 MB."""
 
 NOTICE_TARGETS_MAX = 16
 """Targets of notifications in a member's file: an NMS, its twin, and room."""

@@ -112,7 +112,7 @@ def run_agent_process(folder: Path) -> int:
     member, store, clock, standing = open_member(folder)
     wake = WakeSocket(folder / AGENT_SOCKET, folder / ENGINE_SOCKET)
     collect_rarely()
-    code = asyncio.run(run_agent(member, store, clock, wake, standing))
+    code = asyncio.run(run_agent(folder, member, store, clock, wake, standing))
     wake.close()
     store.close()
     standing.close()

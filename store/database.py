@@ -11,6 +11,7 @@ goes on: after a full disk has been mended the next transaction simply works.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -26,11 +27,14 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
+from agent.secrecy import withdraw_rights
 from store.lock import WriterLock
 from store.schema import REVISIONS, check_revision, migrate, store_revision
 from store.sqlite import DRIVER_ERRORS, file_engine, memory_engine, store_error
 from store.tables import METADATA
 from store.transaction import Transaction
+
+log = logging.getLogger("dhcpsync.store")
 
 if TYPE_CHECKING:
     from agent import port
@@ -249,6 +253,7 @@ def open_store(path: Path | str) -> Store:
     path = Path(path).absolute()
     if not path.is_file():
         raise StoreError(f"store {path}: does not exist; `dhcpsync init` makes a member's folder")
+    _keep_secret(path)
     lock = WriterLock(path)
     store = Store(file_engine(path), str(path), lock)
     try:
@@ -263,6 +268,21 @@ def open_store(path: Path | str) -> Store:
         store.close()
         raise
     return store
+
+
+def _keep_secret(path: Path) -> None:
+    """The keys of the group's users are in the store, and in its log: they are for its owner."""
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        try:
+            words = withdraw_rights(file, 0o600) if file.exists() else ""
+        except OSError as error:
+            raise StoreError(
+                f"store {file}: others may read or change it, and it holds the group's keys;"
+                f" its mode cannot be mended ({error.strerror}): chmod 600 {file} as its owner"
+            ) from error
+        if words:
+            log.warning("%s", words)
 
 
 def create_store(path: Path | str, *, member: int, engine_id: bytes, incarnation: int = 1) -> Store:

@@ -6,6 +6,7 @@ passphrases up; every command that speaks to a member reads it.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -14,11 +15,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from agent.errors import ConfigError
+from agent.secrecy import withdraw_rights
 from agent.snmp.keys import PASSPHRASE_MIN, USER_NAME_OCTETS_MAX
 
 Role = Literal["operator", "monitor", "peer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 FILE_NAME = "credentials.env"
+
+log = logging.getLogger("dhcpsync.credentials")
+
+_MODE = 0o740
+"""The most that a file of passphrases may allow: a team may read it as a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,22 @@ def parse_credentials(name: str, text: str) -> dict[Role, Credentials]:
 
 
 def load_credentials(path: Path) -> dict[Role, Credentials]:
-    """Read a credentials file. Raises ConfigError naming it."""
+    """Read a credentials file. Raises ConfigError naming it. A file that everybody may read, or
+    others may write, is mended, with a word about it, or refused where it is somebody else's; its
+    group may read it."""
+    try:
+        words = withdraw_rights(path, _MODE)
+    except FileNotFoundError:
+        words = ""
+    except OSError as error:
+        raise ConfigError(
+            str(path),
+            "",
+            "may be read or changed by others",
+            f"chmod 600 {path} ({error.strerror})",
+        ) from None
+    if words:
+        log.warning("%s", words)
     try:
         return parse_credentials(str(path), path.read_text(encoding="utf-8"))
     except OSError as error:

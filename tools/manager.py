@@ -15,11 +15,11 @@ from typing import Any, Protocol, Self
 
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config
-from pysnmp.entity.engine import SnmpEngine
 from pysnmp.entity.rfc3413 import cmdgen
 from pysnmp.proto import rfc1902, rfc1905
 
 from agent.snmp.columns import Base, Column, Scalar, Table
+from agent.snmp.engine import new_engine
 from agent.snmp.oid import Oid, format_oid, starts_with
 from tools.credentials import Credentials
 from tools.errors import ManagerError
@@ -109,7 +109,7 @@ class Manager:
     async def _open(
         self, address: str, port: int, user: Credentials, timeout_s: float, retries: int
     ) -> None:
-        self._engine = SnmpEngine()
+        self._engine = new_engine()
         config.add_v3_user(
             self._engine,
             user.user,

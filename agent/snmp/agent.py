@@ -7,33 +7,34 @@ threads of `executor`. Reads and writes of one request are one transaction each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from agent.model import Group, MemberId
-from agent.snmp import cluster_tables, columns, lease_tables, standard, wire
+from agent import clock as clocks
+from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_REQUEST_MS_MAX
+from agent.model import Group, MemberId, format_address
+from agent.snmp import cluster_tables, columns, lease_tables, message, standard
+from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import Exchanges, ExchangeTables
-from agent.snmp.engine import (
-    SECURITY_MODEL_USM,
-    SECURITY_MODEL_V2C,
-    EngineIdentity,
-    add_user,
-    build_engine,
-    close_engine,
-    listen,
-)
+from agent.snmp.door import Address, Door
+from agent.snmp.engine import SECURITY_MODEL_USM, add_user, build_engine, close_engine
 from agent.snmp.informs import InformReceiver
-from agent.snmp.keys import UserKeys
+from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.notifier import Notifier
 from agent.snmp.peer import PeerClient
-from agent.snmp.reading import Bulk, Reader, decode_request
+from agent.snmp.reading import Bulk, Reader
 from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
-from agent.snmp.session import Session, Target
+from agent.snmp.seldom import Seldom
+from agent.snmp.session import SNMP_V3, Session, Target
 from agent.snmp.status import ErrorStatus, RequestError
+from agent.snmp.system import SystemGroup
 from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes
+from agent.snmp.transport import DoorTransport, attach
 from agent.snmp.view import Role
 from agent.snmp.writing import Decide, EndWait, Handle, Orders, RepairConflict, Serve, Writer
 from agent.sync.version import membership_hash
@@ -64,6 +65,7 @@ class AgentSettings:
     version: str = ""
     community: str = ""
     notify_targets: tuple[tuple[int, int], ...] = ()
+    system: SystemGroup = field(default_factory=SystemGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,17 @@ class SnmpAgent:
         self._executor = executor
         self._users = {user.name: user for user in settings.users}
         self._pending = Pending()
-        self._engine = build_engine(settings.identity, settings.community)
+        self._people = asyncio.Semaphore(SNMP_PEOPLE_THREADS)
+        self._engine = build_engine(settings.identity)
         for user in settings.users:
             add_user(self._engine, user.name, user.localized)
+        self.door = self._make_door()
         self.exchanges = exchanges = ExchangeTables(Exchanges(), Exchanges(), Exchanges())
         self.reader = Reader(
             [
-                *standard.nodes(self._engine, settings.version, settings.name),
+                *standard.nodes(
+                    self._engine, self.door, settings.system, settings.version, settings.name
+                ),
                 *cluster_tables.scalars(settings.version),
                 *(
                     node
@@ -132,24 +138,29 @@ class SnmpAgent:
             },
             hooks.on_change,
             hooks.repair_conflict,
+            settings.system,
         )
         self.informs = InformReceiver(hooks.handle, clock)
         self.responder = CommandResponder(
-            self._engine,
+            self.door,
             {
-                wire.GET: self._read,
-                wire.GET_NEXT: self._read,
-                wire.GET_BULK: self._read,
-                wire.SET: writer.set,
-                wire.INFORM: self.informs.inform,
+                message.GET: self._read,
+                message.GET_NEXT: self._read,
+                message.GET_BULK: self._read,
+                message.SET: writer.set,
+                message.INFORM: self.informs.inform,
             },
             self._role_of,
             self._pending,
+            self._send,
+            clocks.boot_s,
         )
+        self._transport = DoorTransport(self.door, self.responder.take, self._forget_clock)
         self._session = Session(self._engine)
-        self.peer_client = PeerClient(self._session, self._peer_users())
+        self.peer_client = PeerClient(self._session, self._peer_users(), self.door.expect)
         self.notifier = Notifier(self._engine, self._notify_targets())
         self.loop_errors = 0
+        self._seldom = Seldom(SNMP_LOGGED_PER_MINUTE_MAX, clocks.boot_s)
         self._previous_handler: Any = None
 
     async def start(self) -> tuple[str, int]:
@@ -157,7 +168,13 @@ class SnmpAgent:
         loop = asyncio.get_running_loop()
         self._previous_handler = loop.get_exception_handler()
         loop.set_exception_handler(self._note_loop_error)
-        bound = await listen(self._engine, self._settings.address, self._settings.port)
+        bound = self._transport.open(self._settings.address, self._settings.port)
+        attach(self._engine, self._transport)
+        if self._settings.community:
+            log.warning(
+                "SNMPv2c is on, as configured: who knows the community reads everything that a"
+                " monitor reads, and it crosses the network in clear"
+            )
         log.info("SNMP agent listens on %s:%d", *bound)
         return bound
 
@@ -168,9 +185,11 @@ class SnmpAgent:
         asyncio.get_running_loop().set_exception_handler(self._previous_handler)
 
     def _note_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """pysnmp lets some exceptions of its decoder escape to the loop (a datagram that no SNMP
-        engine sends): count them, log them shortly, and go on."""
+        """A defect, of ours or of pysnmp with an answer to our own request: count it, log it
+        shortly, and go on."""
         self.loop_errors += 1
+        if not self._seldom.admits("errors in the loop"):
+            return
         log.warning("%s: %r", context.get("message", "error in the loop"), context.get("exception"))
 
     def _peer_users(self) -> Iterable[tuple[str, UserKeys]]:
@@ -186,28 +205,52 @@ class SnmpAgent:
             return []
         return [Target(address, port, monitor) for address, port in self._settings.notify_targets]
 
-    def _role_of(self, security_model: int, user: str) -> Role | None:
-        if security_model == SECURITY_MODEL_V2C:
-            return Role.MONITOR
-        if security_model == SECURITY_MODEL_USM and user in self._users:
-            return self._users[user].role
-        return None
+    def _make_door(self) -> Door:
+        settings, model = self._settings, self._engine.message_processing_subsystems[SNMP_V3]
+        return Door(
+            settings.identity,
+            {user.name.encode(): user.localized for user in settings.users},
+            settings.community.encode(),
+            model.is_asked,
+            started_s=clocks.boot_s(),
+            salt=secrets.randbits(64),
+        )
 
-    async def _read(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
+    def know_members(self, group: Group | None) -> None:
+        """The members of the group have budgets of their own at the door."""
+        current = group.current if group is not None else ()
+        self.door.budgets.allow_members(format_address(one.address) for one in current)
+
+    def _send(self, octets: bytes, to: Address) -> None:
+        self._transport.send(octets, to)
+
+    def _forget_clock(self, engine_id: bytes) -> None:
+        self._engine.security_models[SECURITY_MODEL_USM].forget_clock(engine_id)
+
+    def _role_of(self, user: str) -> Role | None:
+        known = self._users.get(user)
+        return known.role if known is not None else None
+
+    async def _read(
+        self, asker: Asker, pdu: message.Pdu, varbinds: list[Varbind], room: int
+    ) -> Reply:
         role = asker.role
         if role is None:
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
-        varbinds = decode_request(pdu.varbinds)
         peers, pending = self._hooks.peers(), self._hooks.pending()
 
         def answer() -> bytes:
+            until_s = clocks.boot_s() + SNMP_REQUEST_MS_MAX / 1000
             with self._store.read() as tx:
-                scope = Scope(tx, self._clock(), peers, pending)
-                if pdu.kind == wire.GET:
+                scope = Scope(tx, self._clock(), peers, pending, lambda: clocks.boot_s() > until_s)
+                if pdu.kind == message.GET:
                     return self.reader.get(scope, role, varbinds, room)
-                if pdu.kind == wire.GET_NEXT:
+                if pdu.kind == message.GET_NEXT:
                     return self.reader.get_next(scope, role, varbinds, room)
                 bulk = Bulk(pdu.first, pdu.second)
                 return self.reader.get_bulk(scope, role, varbinds, bulk, room)
 
-        return Reply(await asyncio.get_running_loop().run_in_executor(self._executor, answer))
+        turn = contextlib.nullcontext() if role is Role.PEER else self._people
+        async with turn:
+            loop = asyncio.get_running_loop()
+            return Reply(await loop.run_in_executor(self._executor, answer))

@@ -6,10 +6,10 @@ order: they are checked one by one, gathered by row, and only then does anybody 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from agent.snmp import ber, columns
+from agent.snmp import ber, columns, system
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import Access, Base, Column, Form, RowStatus, Syntax, Table
 from agent.snmp.oid import Oid, format_oid, starts_with
@@ -56,12 +56,17 @@ class RowAssignment:
         return found.value if found and isinstance(found.value, str) else default
 
 
-def gather(role: Role | None, varbinds: Sequence[Varbind]) -> list[RowAssignment]:
-    """Rows in the order in which the SET first names them. Raises RequestError."""
+def gather(
+    role: Role | None, varbinds: Sequence[Varbind], others: Collection[int] = ()
+) -> list[RowAssignment]:
+    """Rows in the order in which the SET first names them; variable bindings of the numbers
+    `others` are none of a row's. Raises RequestError."""
     if role is None or not has_view(role, Operation.WRITE):
         raise RequestError(ErrorStatus.AUTHORIZATION_ERROR, 1 if varbinds else 0)
     rows: dict[tuple[str, Oid], RowAssignment] = {}
     for number, one in enumerate(varbinds, 1):
+        if number in others:
+            continue
         table, short, column, index = _locate(role, one, number)
         row = rows.setdefault((table.name, index), RowAssignment(table, index, number))
         value = check_value(column.syntax, one, number)
@@ -118,6 +123,8 @@ def check_value(syntax: Syntax, one: Varbind, number: int) -> int | bytes | str:
     if one.tag != _TAG[syntax.base]:
         raise RequestError(ErrorStatus.WRONG_TYPE, number, f"type 0x{one.tag:02x}")
     value = one.value
+    if value is ber.MALFORMED:
+        raise RequestError(ErrorStatus.WRONG_ENCODING, number, f"no value of type 0x{one.tag:02x}")
     if isinstance(value, bytes):
         if not syntax.low <= len(value) <= syntax.high:
             raise RequestError(
@@ -142,12 +149,24 @@ def check_value(syntax: Syntax, one: Varbind, number: int) -> int | bytes | str:
     return value
 
 
+_SYSTEM_NAMES: dict[Oid, str] = {
+    (*system.CONTACT, 0): "sysContact.0",
+    (*system.LOCATION, 0): "sysLocation.0",
+    (*system.AUTHEN_TRAPS, 0): "snmpEnableAuthenTraps.0",
+    (*system.SET_SERIAL, 0): "snmpSetSerialNo.0",
+}
+
+
 def describe(varbinds: Sequence[Varbind]) -> str:
     """A SET in words, for the audit."""
     parts = []
     for one in varbinds:
         name = format_oid(one.oid)
         shown = one.value.hex(":") if isinstance(one.value, bytes) else str(one.value)
+        if one.oid in _SYSTEM_NAMES:
+            name = _SYSTEM_NAMES[one.oid]
+            if isinstance(one.value, bytes):
+                shown = repr(one.value.decode("utf-8", "replace"))
         column = columns.column_of(one.oid)
         if column is not None:
             name = f"{column.name}.{format_oid(one.oid[len(column.oid) :])}"

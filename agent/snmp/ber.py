@@ -7,11 +7,14 @@ and this file is the only one that looks inside. A response is the concatenation
 value functions below, so rows of a table share the octets of their column.
 
 Decoding checks every length against what is there, accepts definite lengths only (RFC 3417 8),
-reads each octet once, and raises `PacketError` for anything else.
+reads each octet once, and raises `PacketError` for anything else. A value whose octets are none of
+its type may be kept as MALFORMED instead: a SET of it is wrongEncoding (RFC 3416 4.2.5), and the
+other requests do not look at values.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -40,6 +43,7 @@ UNSIGNED_MAX = {
     TIME_TICKS: 2**32 - 1,
     COUNTER64: 2**64 - 1,
 }
+_SUB_OCTETS_MAX = 5
 _EMPTY = frozenset((NULL, NO_SUCH_OBJECT, NO_SUCH_INSTANCE, END_OF_MIB_VIEW))
 _OCTETS = frozenset((OCTETS, IP_ADDRESS, OPAQUE))
 
@@ -49,7 +53,15 @@ NO_SUCH_OBJECT_VALUE = b"\x80\x00"
 NO_SUCH_INSTANCE_VALUE = b"\x81\x00"
 END_OF_MIB_VIEW_VALUE = b"\x82\x00"
 
-Value = int | bytes | Oid | None
+
+class Malformed(enum.Enum):
+    """In the place of a value whose octets are none of its type."""
+
+    MALFORMED = "malformed"
+
+
+MALFORMED = Malformed.MALFORMED
+Value = int | bytes | Oid | None | Malformed
 
 
 class Varbind(NamedTuple):
@@ -169,27 +181,36 @@ _SUB = [_long_sub_identifier(n) for n in range(256)]
 # --- decoding
 
 
-def decode_varbinds(data: bytes, limit: int = SNMP_VARBINDS_MAX) -> list[Varbind]:
-    """The variable bindings of a whole list (tag and length included). Raises PacketError."""
-    at, end = _header(data, 0, len(data), SEQUENCE)
+def decode_varbinds(
+    data: bytes, limit: int = SNMP_VARBINDS_MAX, *, strict: bool = True
+) -> list[Varbind]:
+    """The variable bindings of a whole list (tag and length included). Raises PacketError; unless
+    `strict`, a value that is none of its type is MALFORMED."""
+    at, end = header(data, 0, len(data), SEQUENCE)
     if end != len(data):
         raise PacketError("trailing_octets", f"{len(data) - end} after the variable bindings")
     found: list[Varbind] = []
     while at < end:
         if len(found) == limit:
             raise PacketError("too_many_varbinds", f"more than {limit}")
-        at, stop = _header(data, at, end, SEQUENCE)
-        at, name_end = _header(data, at, stop, OBJECT_IDENTIFIER)
+        at, stop = header(data, at, end, SEQUENCE)
+        at, name_end = header(data, at, stop, OBJECT_IDENTIFIER)
         oid = _oid(data, at, name_end)
-        tag, at, value_end = _any_header(data, name_end, stop)
+        tag, at, value_end = any_header(data, name_end, stop)
         if value_end != stop:
             raise PacketError("trailing_octets", f"{stop - value_end} after a value")
-        found.append(Varbind(oid, tag, _value(data, tag, at, stop)))
+        try:
+            content = _value(data, tag, at, stop)
+        except PacketError:
+            if strict:
+                raise
+            content = MALFORMED
+        found.append(Varbind(oid, tag, content))
         at = stop
     return found
 
 
-def _any_header(data: bytes, at: int, end: int) -> tuple[int, int, int]:
+def any_header(data: bytes, at: int, end: int) -> tuple[int, int, int]:
     """Tag, start and end of the content of the element at `at`, which must end within `end`."""
     if at + 2 > end:
         raise PacketError("truncated", f"no element at octet {at}")
@@ -209,8 +230,14 @@ def _any_header(data: bytes, at: int, end: int) -> tuple[int, int, int]:
     return tag, at, at + size
 
 
-def _header(data: bytes, at: int, end: int, wanted: int) -> tuple[int, int]:
-    tag, start, stop = _any_header(data, at, end)
+def header(data: bytes, at: int, end: int, wanted: int) -> tuple[int, int]:
+    start = at + 2
+    if start <= end and data[at] == wanted and data[at + 1] < 0x80:
+        # What nearly all elements are; the rest, and every fault, goes the long way.
+        stop = start + data[at + 1]
+        if stop <= end:
+            return start, stop
+    tag, start, stop = any_header(data, at, end)
     if tag != wanted:
         raise PacketError("wrong_tag", f"0x{tag:02x} at octet {at}, expected 0x{wanted:02x}")
     return start, stop
@@ -219,6 +246,8 @@ def _header(data: bytes, at: int, end: int, wanted: int) -> tuple[int, int]:
 def _oid(data: bytes, at: int, end: int) -> Oid:
     if at == end or data[end - 1] & 0x80:
         raise PacketError("bad_oid", "empty, or ends within a sub-identifier")
+    if end - at > LENGTH_MAX * _SUB_OCTETS_MAX:
+        raise PacketError("bad_oid", f"{end - at} octets")
     numbers: list[int] = [0]
     number = 0
     for octet in data[at:end]:

@@ -59,6 +59,12 @@ COUNTER_NAMES: Mapping[str, str] = {
 DROP_PREFIX = "dropped_"
 """The store's counters of dropped messages: this, and the reason."""
 
+ACTIVITY_PREFIX = "cluster_"
+"""The store's counters of the protocol between members: this, and the name."""
+
+COUNTER_NAME_MAX = 32
+"""Longest name in the two tables of counters; their indexes are SnmpAdminStrings (SIZE (1..32))."""
+
 CHANGE_REFERENCE_OCTETS = 8
 """A dhcpSyncChangeRecord of this length is the number of an earlier change of the same response; a
 packed record is always longer."""
@@ -138,13 +144,18 @@ def scalars(version: str) -> list[Node]:
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]
 
 
-def _drops(scope: Scope) -> list[Row]:
-    found = []
-    for name, count in _counters(scope).items():
-        reason = name.removeprefix(DROP_PREFIX).encode()
-        if name.startswith(DROP_PREFIX) and 1 <= len(reason) <= 32:
-            found.append((tuple(reason), count))
-    return sorted(found)
+def _counters_of(prefix: str) -> Callable[[Scope], list[Row]]:
+    """The store's counters whose name begins with `prefix`, by the rest of it."""
+
+    def rows(scope: Scope) -> list[Row]:
+        found = []
+        for name, count in _counters(scope).items():
+            rest = name.removeprefix(prefix).encode()
+            if name.startswith(prefix) and 1 <= len(rest) <= COUNTER_NAME_MAX:
+                found.append((tuple(rest), count))
+        return sorted(found)
+
+    return rows
 
 
 # --- the group
@@ -370,7 +381,10 @@ def providers(
         return [] if group is None else [((1,), (group, membership_hash(group)))]
 
     return [
-        ListProvider(columns.DROP, {"Count": lambda _, row: row}, _drops),
+        ListProvider(columns.DROP, {"Count": lambda _, row: row}, _counters_of(DROP_PREFIX)),
+        ListProvider(
+            columns.ACTIVITY, {"Count": lambda _, row: row}, _counters_of(ACTIVITY_PREFIX)
+        ),
         ListProvider(columns.GROUP, GROUP_CELLS, group_rows),
         ListProvider(columns.MEMBER, MEMBER_CELLS, _members),
         ListProvider(columns.PENDING, PENDING_CELLS, _pending),

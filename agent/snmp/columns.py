@@ -166,8 +166,8 @@ class Column:
 class Table:
     """`name` is the common prefix of its columns, `entry` the OID that column arcs follow.
 
-    `limits` is the index as sub-identifiers, each with its greatest value; empty for the one
-    table whose index is a text (IMPLIED, so of any length)."""
+    `limits` is the index as sub-identifiers, each with its greatest value; empty for the
+    tables whose index is a text (IMPLIED, so of any length)."""
 
     name: str
     entry: Oid
@@ -245,6 +245,13 @@ DROP = _table(
     "dhcpSyncDrop",
     (2, 20),
     {"Reason": _IMPLIED_TEXT},
+    ("Count", _COUNTER, RO),
+)
+
+ACTIVITY = _table(
+    "dhcpSyncActivity",
+    (2, 21),
+    {"Name": _IMPLIED_TEXT},
     ("Count", _COUNTER, RO),
 )
 
@@ -465,6 +472,7 @@ AUDIT = _table(
 SCALARS: Mapping[str, Scalar] = SERVER | COUNTERS
 TABLES: tuple[Table, ...] = (
     DROP,
+    ACTIVITY,
     GROUP,
     MEMBER,
     PROPOSAL,

@@ -1,54 +1,51 @@
-"""pysnmp's engine, set up the way this project needs it.
+"""pysnmp's engine, set up the way this project needs it: for what this member asks and tells.
+
+Requests of others never reach it: they are read, refused and answered by `door.py`, and only the
+answers to its own requests are handed on. So here
 
 - snmpEngineID and snmpEngineBoots come from the store (pysnmp would make a new ID at every start,
-  or keep its boots in the folder for temporary files).
-- Users have localized keys; no passphrase is ever in the process.
-- Lists of variable bindings pass through as octets (`wire.py`).
-- v1 is not spoken, v2c only where a read-only community is configured.
-- pysnmp's access control answers "no" to everything: our responders ask `view.py`, and nothing
-  that belongs to pysnmp alone is reachable.
+  or keep its boots in the folder for temporary files), and every clock is the boot-time clock:
+  pysnmp's own follow the wall clock, end in 2038 and stand still after it was put back;
+- users have localized keys; no passphrase is ever in the process;
+- lists of variable bindings pass through as octets (`wire.py`);
+- MACs are looked for at their place, and compared in constant time (`PlacedHmac`);
+- what is known of other engines' clocks comes from authentic messages, and is kept (`Usm`);
+- v1 and v2c are not spoken, and pysnmp's access control answers "no" to everything.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
+from pysnmp.carrier.asyncio import dispatch
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config
 from pysnmp.entity.engine import SnmpEngine
-from pysnmp.proto import error, rfc1902
+from pysnmp.proto import errind, error, rfc1902
+from pysnmp.proto.secmod.rfc3414 import service
+from pysnmp.proto.secmod.rfc7860.auth import hmacsha2
 
-from agent.errors import ConfigError
-from agent.model import format_address
-from agent.snmp.keys import UserKeys
-from agent.snmp.wire import RawV2cModel, RawV3Model
+from agent import clock
+from agent.errors import PacketError
+from agent.snmp import message, usm
+from agent.snmp.keys import EngineIdentity, UserKeys
+from agent.snmp.wire import RawV3Model
 
-log = logging.getLogger("dhcpsync.snmp")
-
-SECURITY_MODEL_V2C = 2
 SECURITY_MODEL_USM = 3
 AUTH_PRIV = 3
 """securityLevel of authPriv (RFC 3411 3.4.3)."""
 
-COMMUNITY_USER = "community"
-"""securityName of who comes with the read-only community. No SNMPv3 user may be called so by
-accident: the security model is looked at first."""
-
 _AUTHENTICATION = config.USM_AUTH_HMAC192_SHA256
 _PRIVACY = config.USM_PRIV_CFB128_AES
 
-
-@dataclass(frozen=True, slots=True)
-class EngineIdentity:
-    """RFC 3411 5: `engine_id` has 5 to 32 octets, `boots` counts the starts of this engine."""
-
-    engine_id: bytes
-    boots: int
+# Where pysnmp asks for the time of day it means "how long since".
+service.time = SimpleNamespace(time=lambda: clock.boot_s())
+dispatch.time = lambda: clock.boot_s()
 
 
 class NoAccess:
@@ -58,30 +55,88 @@ class NoAccess:
         raise error.StatusInformation(errorIndication="notInView")
 
 
-def build_engine(identity: EngineIdentity | None, community: str = "") -> SnmpEngine:
+class PlacedHmac(hmacsha2.HmacSha2):  # type: ignore[misc]
+    """HMAC-192-SHA-256 at the place that the message gives it."""
+
+    def __init__(self) -> None:
+        super().__init__(_AUTHENTICATION)
+
+    def authenticate_outgoing_message(self, key: Any, whole: bytes) -> bytes:
+        return usm.authenticate(whole, _parameters(whole).mac_at, key.asOctets())
+
+    def authenticate_incoming_message(self, key: Any, mac: Any, whole: bytes) -> bytes:
+        try:
+            found = _parameters(whole)
+        except PacketError:
+            raise error.StatusInformation(errorIndication=errind.parseError) from None
+        if not usm.is_authentic(whole, found.mac_at, found.mac_octets, key.asOctets()):
+            raise error.StatusInformation(errorIndication=errind.authenticationFailure)
+        return whole
+
+
+def _parameters(whole: bytes) -> message.Security:
+    _, at = message.parse_version(whole)
+    return message.parse_security(whole, message.parse_global(whole, at).parameters_at)
+
+
+class Usm(service.SnmpUSMSecurityModel):  # type: ignore[misc]
+    AUTH_SERVICES = service.SnmpUSMSecurityModel.AUTH_SERVICES | {_AUTHENTICATION: PlacedHmac()}
+
+    def receive_timer_tick(self, engine: SnmpEngine, now: Any) -> None:
+        """The engines that are known are those that have been asked: few, so none is forgotten, and
+        no list is kept of when each was heard."""
+        self._SnmpUSMSecurityModel__timelineExpQueue.clear()
+
+    def forget_clock(self, engine_id: bytes) -> None:
+        """pysnmp takes the clock of an engine from any message, unauthenticated Reports included:
+        whoever sends one could make all that engine's later messages too old."""
+        self._SnmpUSMSecurityModel__timeline.pop(engine_id, None)
+
+
+class EngineTime(rfc1902.Integer32):  # type: ignore[misc]
+    """snmpEngineTime, which pysnmp reads by `clone()`."""
+
+    started_s = 0.0
+
+    def clone(self, *arguments: Any, **named: Any) -> Any:
+        if arguments or named:
+            return super().clone(*arguments, **named)
+        return rfc1902.Integer32(int(clock.boot_s() - self.started_s))
+
+
+@contextmanager
+def _boot_time() -> Iterator[None]:
+    """pysnmp writes `int(time.time())` into an Integer32 when it loads its modules."""
+    real = time.time
+    time.time = clock.boot_s
+    try:
+        yield
+    finally:
+        time.time = real
+
+
+def new_engine() -> SnmpEngine:
+    """A manager's engine, made up by pysnmp; call it inside a running loop."""
+    with _boot_time():
+        engine = SnmpEngine()
+    engine.access_control_model = {3: NoAccess()}
+    engine.security_models = {SECURITY_MODEL_USM: Usm()}
+    engine_time = EngineTime()
+    engine_time.started_s = clock.boot_s()
+    symbol(engine, "SNMP-FRAMEWORK-MIB", "snmpEngineTime").syntax = engine_time
+    return engine
+
+
+def build_engine(identity: EngineIdentity | None) -> SnmpEngine:
     """An engine without users and transports; call it inside a running loop. Without `identity`
     it is a manager's own, made up by pysnmp."""
-    engine = SnmpEngine()
-    engine.access_control_model = {3: NoAccess()}
+    engine = new_engine()
     v3 = RawV3Model()
     engine.message_processing_subsystems = {v3.MESSAGE_PROCESSING_MODEL_ID: v3}
-    engine.security_models = {
-        model: handler
-        for model, handler in engine.security_models.items()
-        if model == SECURITY_MODEL_USM or (community and model == SECURITY_MODEL_V2C)
-    }
     if identity is not None:
         _set(engine, "snmpEngineID", identity.engine_id)
         _set(engine, "snmpEngineBoots", identity.boots)
         engine.snmpEngineID = symbol(engine, "SNMP-FRAMEWORK-MIB", "snmpEngineID").syntax
-    if community:
-        v2c = RawV2cModel()
-        engine.message_processing_subsystems[v2c.MESSAGE_PROCESSING_MODEL_ID] = v2c
-        config.add_v1_system(engine, COMMUNITY_USER, community)
-        log.warning(
-            "SNMPv2c is on, as configured: who knows the community reads everything that a"
-            " monitor reads, and it crosses the network in clear"
-        )
     return engine
 
 
@@ -126,39 +181,12 @@ def add_discovering_user(engine: SnmpEngine, name: str, master: UserKeys) -> Non
     )
 
 
-async def listen(engine: SnmpEngine, address: int, port: int) -> tuple[str, int]:
-    """Bind the engine's socket; returns where. Raises ConfigError if it cannot be had."""
-    host = format_address(address)
-    transport = udp.UdpTransport()
-    transport.open_server_mode((host, port))
-    try:
-        await transport._lport
-    except OSError as failure:
-        raise ConfigError(
-            "member.toml",
-            "snmp.port" if failure.errno != errno.EADDRNOTAVAIL else "snmp.address",
-            f"cannot listen on {host}:{port}: {failure.strerror}",
-            _remedy(failure, port),
-        ) from None
-    config.add_transport(engine, udp.DOMAIN_NAME, transport)
-    bound = transport.transport.get_extra_info("sockname")
-    return bound[0], bound[1]
-
-
 async def open_client(engine: SnmpEngine) -> None:
     """A socket for a manager: any address, any port."""
     transport = udp.UdpTransport()
     transport.open_client_mode()
     await transport._lport
     config.add_transport(engine, udp.DOMAIN_NAME, transport)
-
-
-def _remedy(failure: OSError, port: int) -> str:
-    if isinstance(failure, PermissionError):
-        return f"ports below 1024 need root or CAP_NET_BIND_SERVICE; {port} is one"
-    if failure.errno == errno.EADDRINUSE:
-        return f"another SNMP agent has the port (`ss -ulpn sport = {port}` names it)"
-    return "is the address on one of this machine's interfaces?"
 
 
 async def close_engine(engine: SnmpEngine) -> None:

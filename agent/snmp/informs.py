@@ -11,10 +11,9 @@ import asyncio
 from collections.abc import Callable
 
 from agent.errors import PacketError
-from agent.snmp import ber, columns, wire
+from agent.snmp import ber, columns, message
 from agent.snmp.ber import Varbind
 from agent.snmp.oid import Oid
-from agent.snmp.reading import decode_request
 from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
 from agent.snmp.view import Operation, may
@@ -39,9 +38,10 @@ class InformReceiver:
         self._clock = clock
         self._turns: dict[int, asyncio.Lock] = {}
 
-    async def inform(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
+    async def inform(
+        self, asker: Asker, pdu: message.Pdu, varbinds: list[Varbind], room: int
+    ) -> Reply:
         """One InformRequest. Raises PeerError, StoreError, RequestError."""
-        varbinds = decode_request(pdu.varbinds)
         name = notification_name(varbinds)
         if asker.role is None or not may(asker.role, Operation.NOTIFY, name):
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)

@@ -24,6 +24,14 @@ _EXPANDED_OCTETS = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """RFC 3411 5: `engine_id` has 5 to 32 octets, `boots` counts the starts of this engine."""
+
+    engine_id: bytes
+    boots: int
+
+
+@dataclass(frozen=True, slots=True)
 class UserKeys:
     """A user's authentication and privacy keys, both master or both localized."""
 

@@ -41,7 +41,7 @@ from agent.snmp.tables import (
 )
 from agent.sync.codec import pack_record, pack_records
 from agent.sync.conflict import first_and_second
-from agent.sync.stock import high_mark, low_mark, sharing
+from agent.sync.stock import high_mark, is_nearly_empty, sharing
 
 Row = tuple[Oid, Any]
 
@@ -179,15 +179,15 @@ def active_pools(scope: Scope) -> list[Pool]:
 
 
 def pools_low(scope: Scope) -> int:
-    """Active pools of which this member has less than its low mark (docs/architecture.md,
-    "Stock"). A database member keeps none."""
+    """Active pools that run out here, by the rule by which dhcpSyncFreeAddressLow is sent. A
+    database member keeps none."""
     group, me = scope.group(), scope.local().member
     weights = sharing(group) if group is not None else {me: 1}
 
     def is_low(pool: Pool) -> bool:
         used = usage(scope, pool.first, pool.last)
         left = pool.last - pool.first + 1 - used.in_use - used.unavailable
-        return me in weights and used.free < low_mark(high_mark(left, weights, me), 0)
+        return me in weights and is_nearly_empty(used.free, high_mark(left, weights, me), False)
 
     return sum(is_low(pool) for pool in active_pools(scope))
 

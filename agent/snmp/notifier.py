@@ -4,15 +4,15 @@ A target is told as the user of role monitor, whose keys belong to this engine (
 sender's engine is the authoritative one, RFC 3414 2.1), so an NMS needs no more than the name and
 passphrases by which it reads, and this engine's ID. Traps may be lost: what they say is also in a
 table, and nothing in the cluster waits for them. Notices wait in a bounded queue; the oldest goes
-first when it is full, and `lost` counts those.
+first when it is full, and `lost` counts those. What flaps is damped (`damping.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -21,10 +21,12 @@ from pysnmp.entity.engine import SnmpEngine
 from pysnmp.error import PySnmpError
 from pysnmp.proto import rfc1902
 
+from agent import clock
 from agent.limits import NOTICE_PACE_MS, NOTICES_MAX
 from agent.model import format_address
 from agent.snmp import ber, columns, wire
 from agent.snmp.ber import Varbind
+from agent.snmp.damping import Damper
 from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM
 from agent.snmp.informs import SNMP_TRAP_OID
 from agent.snmp.oid import Oid
@@ -50,13 +52,20 @@ class Notifier:
         self._targets = tuple(targets)
         self._waiting: deque[Notice] = deque(maxlen=NOTICES_MAX)
         self._wake = asyncio.Event()
-        self._started = time.monotonic()
+        self._started_s = clock.boot_s()
+        self._damper = Damper()
         self._request_ids = itertools.count(1)
         self.lost = 0
         self.sent = 0
 
     def notify(self, notice: Notice) -> None:
-        """Have it sent soon; never waits."""
+        """Have it sent soon, or the latest of its subject later; never waits."""
+        if self._damper.admit(notice, clock.boot_s()):
+            self._tell(notice)
+        else:
+            self._wake.set()  # there is something to wait for
+
+    def _tell(self, notice: Notice) -> None:
         log.warning("%s", describe(notice))
         if not self._targets:
             return
@@ -66,8 +75,14 @@ class Notifier:
 
     async def run(self) -> None:
         while True:
-            await self._wake.wait()
+            due_s = self._damper.next_due_s()
+            delay_s = None if due_s is None else max(0.0, due_s - clock.boot_s())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._wake.wait()
             self._wake.clear()
+            for notice in self._damper.due(clock.boot_s()):
+                self._tell(notice)
             while self._waiting:
                 varbinds = self._varbinds(self._waiting.popleft())
                 for target in self._targets:
@@ -75,7 +90,7 @@ class Notifier:
                 await asyncio.sleep(NOTICE_PACE_MS / 1000)
 
     def _varbinds(self, notice: Notice) -> bytes:
-        ticks = int((time.monotonic() - self._started) * 100) & 0xFFFF_FFFF
+        ticks = int((clock.boot_s() - self._started_s) * 100) & 0xFFFF_FFFF
         return ber.encode_varbinds(
             (
                 Varbind(SYS_UP_TIME, ber.TIME_TICKS, ticks),

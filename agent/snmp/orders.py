@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.errors import PeerError
 from agent.model import (
+    Group,
     Member,
     MemberId,
     MemberRole,
@@ -17,7 +19,7 @@ from agent.snmp.assignment import RowAssignment
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.sync.change import Expel, GroupChange, Join, Parameters, Reweigh
+from agent.sync.change import Expel, GroupChange, Join, Parameters, Reweigh, apply
 
 PARTNER_DOWN = 2
 SERVICES = {
@@ -32,6 +34,12 @@ END_WAIT = 7
 """dhcpSyncMemberOperation: to the member itself too, but once, not for good."""
 
 FORCE = 2
+_PARAMETERS = {
+    "MaxUnpushedLeaseTime": "mul_s",
+    "LeaseTime": "lease_s",
+    "SafePeriod": "safe_period_s",
+}
+_ANY_GROUP = Group("any", 1, 60, 600, ())
 _IDENTITY = ("Name", "Address", "Port", "EngineId", "Role")
 
 _STATUS = {
@@ -48,8 +56,10 @@ def status_of_refusal(reason: str) -> ErrorStatus:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """To the group, or to this member itself (`service`, `ends_wait`)."""
+    """To the group, or to this member itself (`service`, `ends_wait`). `number` is the variable
+    binding that gives the order, which is at fault where the order is refused."""
 
+    number: int
     change: GroupChange | None = None
     service: Service | None = None
     force: bool = False
@@ -60,9 +70,19 @@ def group_order(row: RowAssignment) -> Order:
     def wanted(short: str) -> int | None:
         return row.integer(short, 0) if short in row.values else None
 
-    return Order(
-        Parameters(wanted("MaxUnpushedLeaseTime"), wanted("LeaseTime"), wanted("SafePeriod"))
-    )
+    change = Parameters(wanted("MaxUnpushedLeaseTime"), wanted("LeaseTime"), wanted("SafePeriod"))
+    return Order(_first_unfit(row), change)
+
+
+def _first_unfit(row: RowAssignment) -> int:
+    """The variable binding of the first parameter that no group can have, or of the first."""
+    for short, assigned in row.values.items():
+        field = _PARAMETERS[short]
+        try:
+            apply(Parameters(**{field: row.integer(short, 0)}), _ANY_GROUP)
+        except PeerError:
+            return assigned.number
+    return row.number
 
 
 def member_order(row: RowAssignment, me: MemberId) -> Order:
@@ -71,14 +91,14 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
     operation = row.integer("Operation", 1)
     if row.status is RowStatus.CREATE_AND_GO:
         _refuse_others(row, ("Operation", "Force"))
-        return Order(Join(_new_member(row)))
+        return Order(row.status_number, Join(_new_member(row)))
     _refuse_others(row, _IDENTITY)
     if "Weight" in row.values and row.status is None:
         _refuse_others(row, ("Operation", "Force"))
-        return Order(Reweigh(member, row.integer("Weight", 1)))
+        return Order(row.values["Weight"].number, Reweigh(member, row.integer("Weight", 1)))
     if row.status is RowStatus.DESTROY:
         _refuse_others(row, ("Operation", "Weight"))
-        return Order(Expel(member), force=force)
+        return Order(row.status_number, Expel(member), force=force)
     if row.status is not None:
         raise RequestError(
             ErrorStatus.INCONSISTENT_VALUE,
@@ -86,12 +106,13 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
             "createAndGo adds a member, destroy removes it",
         )
     if operation == PARTNER_DOWN:
-        return Order(Expel(member, keeps_seat=True), force=force)
+        number = row.values["Operation"].number
+        return Order(number, Expel(member, keeps_seat=True), force=force)
     service = SERVICES.get(operation)
     if service is None and operation != END_WAIT:
         raise RequestError(
             ErrorStatus.INCONSISTENT_VALUE,
-            row.number,
+            row.values["Operation"].number if "Operation" in row.values else row.number,
             "an operation, a weight, or a RowStatus of createAndGo or destroy, is needed",
         )
     _refuse_others(row, ("Force",))
@@ -101,7 +122,8 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
             row.values["Operation"].number,
             f"this is member {me}; member {member} takes that order itself",
         )
-    return Order(service=service, ends_wait=operation == END_WAIT)
+    number = row.values["Operation"].number
+    return Order(number, service=service, ends_wait=operation == END_WAIT)
 
 
 def _refuse_others(row: RowAssignment, shorts: tuple[str, ...]) -> None:
@@ -130,8 +152,11 @@ def _new_member(row: RowAssignment) -> Member:
         role=MemberRole(row.integer("Role", MemberRole.SERVER)),
         weight=row.integer("Weight", 1),
     )
-    if not member.member or not member.port:
-        raise RequestError(ErrorStatus.NO_CREATION, row.number, "member and port are not 0")
+    if not member.member:
+        raise RequestError(ErrorStatus.NO_CREATION, row.status_number, "no member is 0")
+    if not member.port:
+        number = row.values["Port"].number
+        raise RequestError(ErrorStatus.WRONG_VALUE, number, "no port is 0")
     if not is_host_address(member.address):
         raise RequestError(
             ErrorStatus.WRONG_VALUE,

@@ -47,17 +47,20 @@ _INFORM_OCTETS_MAX = SNMP_MESSAGE_OCTETS_MAX - 256
 
 
 class PeerClient:
-    """`users` are the users of role peer with their master keys; the first one is used."""
+    """`users` are the users of role peer with their master keys; the first one is used.
+    `expect(engine_id, user, authentication key)` hears of whom answers will come."""
 
     def __init__(
         self,
         session: Session,
         users: Iterable[tuple[str, UserKeys]],
+        expect: Callable[[bytes, bytes, bytes], None] = lambda *_: None,
         *,
         timeout_s: float = 2.0,
     ) -> None:
         self._session = session
         self._user = next(iter(users), None)
+        self._expect = expect
         self.timeout_s = timeout_s
         self._known_engines: set[bytes] = set()
         self._turns: dict[MemberId, asyncio.Semaphore] = {}
@@ -105,6 +108,7 @@ class PeerClient:
             keys = master.localize(member.engine_id)
             add_user(self._session.engine, name, keys, member.engine_id)
             self._known_engines.add(member.engine_id)
+            self._expect(member.engine_id, name.encode(), keys.authentication)
         return Target(member.address, member.port, name, member.engine_id)
 
     async def _ask(

@@ -2,14 +2,18 @@
 
 Pure of pysnmp: octets of variable bindings in, octets out, within a size. A request is answered in
 one read transaction. GETBULK makes one walk for each repeater, each of which reads rows by the
-page, and takes from them in turn until the repetitions or the room are used up.
+page, and takes from them in turn until the repetitions or the room are used up. A page has no more
+rows than could still fit, whatever the request asks for: a thousand repeaters of two thousand
+repetitions are a few rows each. And a request has its time (`Scope.check`): what has run out of it
+ends like what has run out of room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from agent.errors import PacketError
 from agent.limits import SNMP_REQUEST_VARBINDS_MAX, SNMP_ROWS_MAX
 from agent.snmp import ber
 from agent.snmp.ber import Varbind
@@ -20,6 +24,9 @@ from agent.snmp.view import Operation, Role, may
 
 _LIST_OVERHEAD = 4
 """Tag and length of the list of a message that fits a datagram."""
+
+_VARBIND_OCTETS_MIN = 14
+"""The shortest variable binding of any object here: eight octets of name, and no value."""
 
 _END = ber.END_OF_MIB_VIEW_VALUE
 
@@ -47,36 +54,42 @@ class Reader:
     def get(self, scope: Scope, role: Role, varbinds: Sequence[Varbind], room: int) -> bytes:
         """RFC 3416 4.2.1. Raises RequestError tooBig."""
         tree = self._trees[role]
-        parts = []
-        for one in varbinds:
-            node = tree.find(one.oid)
+
+        def instance(oid: Oid) -> bytes:
+            node = tree.find(oid)
             if node is None:
-                value: bytes | None = ber.NO_SUCH_OBJECT_VALUE
-            else:
-                value = node.instance(scope, one.oid[len(node.oid) :])
-            parts.append(
-                ber.varbind(ber.object_identifier(one.oid), value or ber.NO_SUCH_INSTANCE_VALUE)
-            )
-        return _fitting(parts, room)
+                return ber.NO_SUCH_OBJECT_VALUE
+            return node.instance(scope, oid[len(node.oid) :]) or ber.NO_SUCH_INSTANCE_VALUE
+
+        return _fitting(
+            (ber.varbind(ber.object_identifier(one.oid), instance(one.oid)) for one in varbinds),
+            scope,
+            room,
+        )
 
     def get_next(self, scope: Scope, role: Role, varbinds: Sequence[Varbind], room: int) -> bytes:
         """RFC 3416 4.2.2. Raises RequestError tooBig."""
         tree = self._trees[role]
-        return _fitting([self._next(scope, tree, one.oid) for one in varbinds], room)
+        return _fitting((self._next(scope, tree, one.oid) for one in varbinds), scope, room)
 
     def get_bulk(
         self, scope: Scope, role: Role, varbinds: Sequence[Varbind], bulk: Bulk, room: int
     ) -> bytes:
-        """RFC 3416 4.2.3: as many as fit, possibly none."""
+        """RFC 3416 4.2.3: as many as fit. Raises RequestError tooBig where not even the first one
+        does: a manager that got an empty list would ask the same for ever."""
         tree = self._trees[role]
         split = min(max(bulk.non_repeaters, 0), len(varbinds))
         parts: list[bytes] = []
         left = room - _LIST_OVERHEAD
-        for part in self._bulk(scope, tree, varbinds[:split], varbinds[split:], bulk):
-            left -= len(part)
-            if left < 0:
-                break
-            parts.append(part)
+        try:
+            for part in self._bulk(scope, tree, varbinds[:split], varbinds[split:], bulk, left):
+                left -= len(part)
+                if left < 0:
+                    raise RequestError(ErrorStatus.TOO_BIG)
+                parts.append(part)
+        except RequestError as error:
+            if not parts or error.status is not ErrorStatus.TOO_BIG:
+                raise
         return ber.varbind_list(parts)
 
     def _bulk(
@@ -86,16 +99,21 @@ class Reader:
         singles: Sequence[Varbind],
         repeaters: Sequence[Varbind],
         bulk: Bulk,
+        room: int,
     ) -> Iterator[bytes]:
-        """Variable bindings of a GETBULK in order, without regard to size. It ends when every
-        repeater has come to the end of the view."""
+        """Variable bindings of a GETBULK in order, as they are asked for, fit or not: `room` only
+        says how many are worth reading at once. It ends when every repeater has come to the end of
+        the view."""
         for one in singles:
             yield self._next(scope, tree, one.oid)
         repetitions = min(max(bulk.max_repetitions, 0), SNMP_ROWS_MAX)
-        walks = [self._walk(scope, tree, one.oid, repetitions) for one in repeaters]
+        fit = room // (_VARBIND_OCTETS_MIN * max(1, len(repeaters))) + 1
+        wanted = min(repetitions, fit)
+        walks = [self._walk(scope, tree, one.oid, wanted) for one in repeaters]
         names = [ber.object_identifier(one.oid) for one in repeaters]
         varbind = ber.varbind
         for _ in range(repetitions):
+            scope.check()
             going = False
             for at, walk in enumerate(walks):
                 found = next(walk, None)
@@ -124,15 +142,26 @@ class Reader:
                 yield head + sub_identifiers(index), value
 
 
-def _fitting(parts: Sequence[bytes], room: int) -> bytes:
-    if sum(map(len, parts)) + _LIST_OVERHEAD > room:
-        raise RequestError(ErrorStatus.TOO_BIG)
-    return ber.varbind_list(parts)
+def _fitting(parts: Iterable[bytes], scope: Scope, room: int) -> bytes:
+    """All of them, or tooBig as soon as they do not fit, or take too long: asked for less at a
+    time, they will."""
+    left = room - _LIST_OVERHEAD
+    found = []
+    for part in parts:
+        left -= len(part)
+        if left < 0:
+            raise RequestError(ErrorStatus.TOO_BIG)
+        found.append(part)
+        scope.check()
+    return ber.varbind_list(found)
 
 
 def decode_request(octets: bytes) -> list[Varbind]:
-    """The variable bindings of a request. Raises PacketError, or RequestError for too many."""
-    varbinds = ber.decode_varbinds(octets)
-    if len(varbinds) > SNMP_REQUEST_VARBINDS_MAX:
-        raise RequestError(ErrorStatus.TOO_BIG)
-    return varbinds
+    """The variable bindings of a request. Raises PacketError, or RequestError for too many; a
+    value that is none of its type is for a SET to refuse."""
+    try:
+        return ber.decode_varbinds(octets, SNMP_REQUEST_VARBINDS_MAX, strict=False)
+    except PacketError as error:
+        if error.reason == "too_many_varbinds":
+            raise RequestError(ErrorStatus.TOO_BIG) from None
+        raise

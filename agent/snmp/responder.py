@@ -1,11 +1,9 @@
-"""The command responder: takes requests from pysnmp's engine, has them answered, sends responses.
+"""The command responder: takes requests from the door, has them answered, sends responses.
 
-pysnmp's own responders are bypassed (they answer before their callee is done, cut nothing to size
-and keep silent after any exception). `CommandResponder` registers with the message
-dispatcher instead, and for each PDU starts a task: reads run on the store's thread, writes go
-through `writing.Writer`, and whatever happens the task ends in exactly one response.
-
-The message dispatcher keeps the state of a request for 60 s, so an answer must be ready by then.
+pysnmp's own responders are not used (they answer before their callee is done, cut nothing to size
+and keep silent after any exception). For each request a task is started: reads run on the store's
+threads, writes go through `writing.Writer`, and whatever happens the task ends in exactly one
+response. What is no list of variable bindings gets none, as the RFCs say, and is counted.
 """
 
 from __future__ import annotations
@@ -16,24 +14,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pysnmp.entity.engine import SnmpEngine
-from pysnmp.error import PySnmpError
-
-from agent.errors import DhcpSyncError
-from agent.limits import SNMP_COMMUNITY_OCTETS_MAX, SNMP_MESSAGE_OCTETS_MAX, SNMP_PENDING_MAX
-from agent.snmp import wire
-from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, symbol
+from agent.errors import DhcpSyncError, PacketError
+from agent.limits import (
+    SNMP_COMMUNITY_PENDING_MAX,
+    SNMP_LOGGED_PER_MINUTE_MAX,
+    SNMP_PENDING_MAX,
+    SNMP_SOURCE_PENDING_MAX,
+)
+from agent.snmp import ber, message
+from agent.snmp.ber import Varbind
+from agent.snmp.door import Address, Door, Request
+from agent.snmp.reading import decode_request
+from agent.snmp.seldom import Seldom
 from agent.snmp.status import ErrorStatus, RequestError, status_of
 from agent.snmp.view import Role
 
 log = logging.getLogger("dhcpsync.snmp")
 
+COMMUNITY_USER = "community"
+"""Who comes with the read-only community. An SNMPv3 user may be called so too: it is a word for
+the log here, and the role does not come from it."""
+
 PDU_VERSION = 1
 """SNMPv2 PDUs (pysnmp.proto.api.SNMP_VERSION_2C)."""
 
-_OVERHEAD = 192
-"""Octets of a message beside its variable bindings: header, security parameters with a user name
-of 32 octets, context and PDU headers."""
+NO_VARBINDS = ber.varbind_list(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +60,34 @@ class Reply:
     index: int = 0
 
 
-Service = Callable[[Asker, wire.Pdu, int], Awaitable[Reply]]
-"""Answers one PDU within that many octets of variable bindings; may raise any DhcpSyncError or
-RequestError."""
+Service = Callable[[Asker, message.Pdu, list[Varbind], int], Awaitable[Reply]]
+"""Answers one PDU, whose variable bindings are these, within that many octets of them; may raise
+any DhcpSyncError or RequestError."""
 
 
 class Pending:
-    """Tasks under way, so that they are bounded in number and can be waited for."""
+    """Tasks under way, so that they are bounded in number and can be waited for: all of them, and
+    those of each asker, so that one manager's queue keeps no room from the others and the peers."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._of: dict[str, int] = {}
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._tasks) >= SNMP_PENDING_MAX
+    def has_room(self, asker: str, most: int) -> bool:
+        return len(self._tasks) < SNMP_PENDING_MAX and self._of.get(asker, 0) < most
 
-    def start(self, work: Any) -> None:
+    def start(self, asker: str, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._of[asker] = self._of.get(asker, 0) + 1
+
+        def done(ended: asyncio.Task[None]) -> None:
+            self._tasks.discard(ended)
+            self._of[asker] -= 1
+            if not self._of[asker]:
+                del self._of[asker]
+
+        task.add_done_callback(done)
 
     async def drain(self) -> None:
         """Cancel what is left and wait for it."""
@@ -83,108 +97,91 @@ class Pending:
 
 
 class CommandResponder:
-    """`services` by PDU type; `role_of` knows the users."""
+    """`services` by PDU type; `role_of` knows the users; `send` puts a message on the wire. All
+    peers together may fill what is left by SNMP_SOURCE_PENDING_MAX of each other source."""
 
     def __init__(
         self,
-        engine: SnmpEngine,
-        services: Mapping[Any, Service],
-        role_of: Callable[[int, str], Role | None],
+        door: Door,
+        services: Mapping[int, Service],
+        role_of: Callable[[str], Role | None],
         pending: Pending,
+        send: Callable[[bytes, Address], None],
+        clock_s: Callable[[], float],
     ) -> None:
-        self._engine = engine
+        self._door = door
         self._services = services
         self._role_of = role_of
         self._pending = pending
-        self._silent_drops = symbol(engine, "SNMPv2-MIB", "snmpSilentDrops")
-        self._bad_community_uses = symbol(engine, "SNMPv2-MIB", "snmpInBadCommunityUses")
-        commands = tuple(kind for kind in services if kind != wire.INFORM)
-        register = engine.message_dispatcher.register_context_engine_id
-        register(engine.snmpEngineID, commands, self.process_pdu)
-        # The context of a notification is its sender's (RFC 3413 3.3): any engine.
-        register(b"", (wire.INFORM,), self.process_pdu)
-        register(b"", (wire.TRAP,), self._ignore_trap)
-        self.traps_ignored = 0
+        self._send = send
+        self._clock_s = clock_s
+        self._seldom = Seldom(SNMP_LOGGED_PER_MINUTE_MAX, clock_s)
 
-    def process_pdu(
-        self,
-        engine: SnmpEngine,
-        message_model: Any,
-        security_model: Any,
-        security_name: Any,
-        security_level: Any,
-        context_engine_id: Any,
-        context_name: Any,
-        pdu_version: Any,
-        pdu: Any,
-        room: Any,
-        state: Any,
-    ) -> None:
-        """What the message dispatcher calls for each request. Never raises."""
-        if state is None or self._pending.is_full:
-            self._silent_drops.syntax += 1
+    def take(self, request: Request) -> None:
+        """What the transport calls for each request that the door lets in. Never raises."""
+        asker = self._asker(request)
+        queue, most = request.source[0], SNMP_SOURCE_PENDING_MAX
+        if asker.role is Role.PEER:
+            queue, most = "peers", SNMP_PENDING_MAX
+        elif asker.is_community:
+            queue, most = "community", SNMP_COMMUNITY_PENDING_MAX
+        if not self._pending.has_room(queue, most):
+            self._door.statistics.silent_drops += 1
             return
-        model = int(security_model)
-        user = security_name.asOctets().decode("utf-8", "replace")
-        enough = model != SECURITY_MODEL_USM or int(security_level) == AUTH_PRIV
-        role = self._role_of(model, user) if enough else None
-        asker = Asker(user, role, model != SECURITY_MODEL_USM)
-        parsed = wire.parse_pdu(pdu)
-
-        def respond(reply: Reply) -> None:
-            varbinds = parsed.varbinds if reply.varbinds is None else reply.varbinds
-            response = wire.build_pdu(
-                wire.RESPONSE, parsed.request_id, varbinds, reply.status, reply.index
-            )
-            try:
-                engine.message_dispatcher.return_response_pdu(
-                    engine,
-                    message_model,
-                    security_model,
-                    security_name,
-                    security_level,
-                    context_engine_id,
-                    context_name,
-                    pdu_version,
-                    response,
-                    room,
-                    state,
-                    {},
-                )
-            except PySnmpError as error:
-                self._silent_drops.syntax += 1
-                log.warning("a response to %s could not be sent: %s", user, error)
-
-        longest = SNMP_COMMUNITY_OCTETS_MAX if asker.is_community else SNMP_MESSAGE_OCTETS_MAX
-        octets = min(int(room), longest) - _OVERHEAD
-        if len(context_name):
-            respond(Reply(None, ErrorStatus.NO_ACCESS))
+        try:
+            varbinds: list[Varbind] | RequestError = decode_request(request.pdu.varbinds)
+        except PacketError:
+            self._door.statistics.asn_parse_errors += 1
             return
-        self._pending.start(self._serve(asker, parsed, octets, respond))
+        except RequestError as error:
+            varbinds = error
+        self._pending.start(queue, self._serve(request, asker, varbinds))
 
-    def _ignore_trap(self, *_: Any) -> None:
-        """Traps can be replayed, or sent by anybody who knows a user's name: they change nothing
-        here, they are only counted."""
-        self.traps_ignored += 1
+    def _asker(self, request: Request) -> Asker:
+        if request.is_community:
+            return Asker(COMMUNITY_USER, Role.MONITOR, True)
+        user = request.user.decode("utf-8", "replace")
+        return Asker(user, self._role_of(user))
 
     async def _serve(
-        self, asker: Asker, pdu: wire.Pdu, room: int, respond: Callable[[Reply], None]
+        self, request: Request, asker: Asker, varbinds: list[Varbind] | RequestError
     ) -> None:
+        pdu, room = request.pdu, request.room
         try:
-            reply = await self._services[pdu.kind](asker, pdu, room)
+            if isinstance(varbinds, RequestError):
+                raise varbinds
+            reply = await self._services[pdu.kind](asker, pdu, varbinds, room)
         except RequestError as error:
-            log.info("a request of %s was refused: %s", asker.user, error)
+            self._note(asker, error)
             if asker.is_community and error.status is ErrorStatus.AUTHORIZATION_ERROR:
-                self._bad_community_uses.syntax += 1
-            empty = wire.NO_VARBINDS if error.status is ErrorStatus.TOO_BIG else None
+                self._door.statistics.bad_community_uses += 1
+            empty = NO_VARBINDS if error.status is ErrorStatus.TOO_BIG else None
             reply = Reply(empty, error.status, error.index)
         except DhcpSyncError as error:
-            log.info("a request of %s was refused: %s", asker.user, error)
+            self._note(asker, error)
             reply = Reply(None, status_of(error))
         except Exception:
             # A defect of ours must not look like a lost message: the asker gets genErr.
-            log.exception("a request of %s failed", asker.user)
+            if self._seldom.admits("defect"):
+                log.exception("a request of %s failed", asker.user)
             reply = Reply(None, ErrorStatus.GEN_ERR)
-        if len(reply.varbinds or b"") > room:
-            reply = Reply(wire.NO_VARBINDS, ErrorStatus.TOO_BIG)
-        respond(reply)
+        if len(self._varbinds(request, reply)) > room:
+            reply = Reply(NO_VARBINDS, ErrorStatus.TOO_BIG)
+        self._respond(request, reply)
+
+    def _respond(self, request: Request, reply: Reply) -> None:
+        octets = message.build_pdu(
+            message.RESPONSE,
+            request.pdu.request_id,
+            reply.status,
+            reply.index,
+            self._varbinds(request, reply),
+        )
+        self._send(self._door.respond(request, octets, self._clock_s()), request.source)
+
+    def _varbinds(self, request: Request, reply: Reply) -> bytes:
+        return request.pdu.varbinds if reply.varbinds is None else reply.varbinds
+
+    def _note(self, asker: Asker, error: Exception) -> None:
+        if self._seldom.admits(asker.user):
+            log.info("a request of %s was refused: %s", asker.user, error)

@@ -30,6 +30,7 @@ from agent.port import StoreTransaction
 from agent.snmp import ber
 from agent.snmp.columns import Base, Column, Scalar, Table
 from agent.snmp.oid import Oid, first_index_after
+from agent.snmp.status import ErrorStatus, RequestError
 
 Cell = Callable[["Scope", Any], int | bytes | str | None]
 """None where the row has no such value: noSuchInstance."""
@@ -120,17 +121,24 @@ class PendingChange:
 
 @dataclass(slots=True)
 class Scope:
-    """One request's view: a transaction, the time, and what was already read."""
+    """One request's view: a transaction, the time, and what was already read. `is_late`: the time
+    that a request may take is up."""
 
     tx: ReadingTransaction
     now_ms: int
     peers: Mapping[MemberId, PeerStatus] = field(default_factory=dict)
     pending: Sequence[PendingChange] = ()
+    is_late: Callable[[], bool] = lambda: False
     _kept: dict[object, Any] = field(default_factory=dict)
 
     @property
     def now(self) -> int:
         return self.now_ms // 1000
+
+    def check(self) -> None:
+        """Raises RequestError tooBig once the request's time is up."""
+        if self.is_late():
+            raise RequestError(ErrorStatus.TOO_BIG, 0, "it takes too long")
 
     def keep(self, key: object, make: Callable[[], Any]) -> Any:
         """`make()`, but once in a request."""
@@ -198,7 +206,9 @@ class QueryProvider:
             n > limit for n, limit in zip(index, limits, strict=True)
         ):
             return None
-        for at, row in self.query(scope, index, 1):
+        key = (self.table.name, self.fields, index)
+        found: Sequence[tuple[Oid, Any]] = scope.keep(key, lambda: self.query(scope, index, 1))
+        for at, row in found:
             if at == index:
                 return row
         return None
@@ -254,10 +264,15 @@ class ScalarNode:
 
     def instances_after(self, scope: Scope, after: Oid, wanted: int) -> Iterator[tuple[Oid, bytes]]:
         if after < (0,):
-            yield (0,), self._read(scope)
+            yield (0,), self._value(scope)
 
     def instance(self, scope: Scope, index: Oid) -> bytes | None:
-        return self._read(scope) if index == (0,) else None
+        return self._value(scope) if index == (0,) else None
+
+    def _value(self, scope: Scope) -> bytes:
+        """Some are counted over the whole store: once in a request, however often it asks."""
+        value: bytes = scope.keep(self.oid, lambda: self._read(scope))
+        return value
 
 
 class ColumnNode:
@@ -275,6 +290,7 @@ class ColumnNode:
     def instances_after(self, scope: Scope, after: Oid, wanted: int) -> Iterator[tuple[Oid, bytes]]:
         cell, encode = self._cell, self._encode
         while True:
+            scope.check()
             limit = min(wanted, self._provider.page)
             rows = self._provider.rows_after(scope, after, limit)
             for index, row in rows:

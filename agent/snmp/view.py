@@ -51,8 +51,22 @@ ENGINE: Oid = (1, 3, 6, 1, 6, 3, 10, 2, 1)
 MESSAGE_PROCESSING_STATISTICS: Oid = (1, 3, 6, 1, 6, 3, 11, 2, 1)
 USM_STATISTICS: Oid = (1, 3, 6, 1, 6, 3, 15, 1, 1)
 """Of the tables of users, keys and views nothing is readable: they are in no view."""
+SNMP_SET: Oid = (1, 3, 6, 1, 6, 3, 1, 1, 6)
+UNAVAILABLE_CONTEXTS: Oid = (1, 3, 6, 1, 6, 3, 12, 1, 4)
+UNKNOWN_CONTEXTS: Oid = (1, 3, 6, 1, 6, 3, 12, 1, 5)
 
-_STANDARD = (SYSTEM, SNMP, ENGINE, MESSAGE_PROCESSING_STATISTICS, USM_STATISTICS)
+_STANDARD = (
+    SYSTEM,
+    SNMP,
+    SNMP_SET,
+    ENGINE,
+    MESSAGE_PROCESSING_STATISTICS,
+    UNAVAILABLE_CONTEXTS,
+    UNKNOWN_CONTEXTS,
+    USM_STATISTICS,
+)
+_SYSTEM_WRITABLE = ((*SYSTEM, 4), (*SYSTEM, 6), (*SNMP, 30), (*SNMP_SET, 1))
+"""sysContact, sysLocation, snmpEnableAuthenTraps and snmpSetSerialNo."""
 _PEERS_ONLY = tuple(
     table.entry[:-1]
     for table in (
@@ -81,7 +95,11 @@ VIEWS: Mapping[tuple[Role, Operation], Mapping[Oid, bool]] = {
     | _excluded(*_PEERS_ONLY, _AUDIT),
     (Role.OPERATOR, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(*_PEERS_ONLY),
     (Role.OPERATOR, Operation.WRITE): _included(
-        *_CONFIGURATION, GROUP.entry[:-1], MEMBER.entry[:-1], CONFLICT.entry[:-1]
+        *_CONFIGURATION,
+        GROUP.entry[:-1],
+        MEMBER.entry[:-1],
+        CONFLICT.entry[:-1],
+        *_SYSTEM_WRITABLE,
     ),
     (Role.PEER, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(_AUDIT),
     (Role.PEER, Operation.WRITE): _included(

@@ -1,11 +1,12 @@
-"""How pysnmp's engine carries lists of variable bindings without looking into them.
+"""How pysnmp's engine carries lists of variable bindings without looking into them, in what this
+member asks of others and in their answers (requests of others: `message.py`).
 
 pysnmp decodes a message by a pyasn1 schema. Ours is pysnmp's own with one difference: the
 variable bindings of every PDU are ANY, which pyasn1 copies as octets in one step. `agent.snmp.ber`
 reads and writes those octets. All the rest of a message, its security included, stays
 pysnmp's. Report PDUs keep pysnmp's schema, because its engine itself reads and makes them.
 
-`install_wire` relies on these seams of pysnmp 7.1, which `tests/snmp/test_wire.py` holds:
+It relies on these seams of pysnmp 7.1, which `tests/snmp/test_wire.py` holds:
 message processing models are looked up in `engine.message_processing_subsystems`, decode by
 `SNMP_MSG_SPEC`, and keep what they know of other engines in `__engineIdCache`.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from pyasn1.type import constraint, namedtype, univ
 from pysnmp.proto import rfc1902, rfc1905
-from pysnmp.proto.mpmod import rfc2576, rfc3412
+from pysnmp.proto.mpmod import rfc3412
 
 from agent.snmp import ber
 
@@ -95,16 +96,13 @@ class RawV3Message(univ.Sequence):  # type: ignore[misc]
     )
 
 
-class RawCommunityMessage(univ.Sequence):  # type: ignore[misc]
-    componentType = namedtype.NamedTypes(  # noqa: N815
-        namedtype.NamedType("version", _COUNT),
-        namedtype.NamedType("community", univ.OctetString()),
-        namedtype.NamedType("data", RawPdus()),
-    )
-
-
 class RawV3Model(rfc3412.SnmpV3MessageProcessingModel):  # type: ignore[misc]
     SNMP_MSG_SPEC = RawV3Message
+
+    def is_asked(self, message_id: int, address: tuple[str, int]) -> bool:
+        """Whether a request with that msgID went to `address` and still waits for its answer."""
+        waiting = self._cache._Cache__msgIdIndex.get(message_id)
+        return waiting is not None and tuple(waiting[0]["transportAddress"]) == address
 
     def pin_engine(self, domain: object, address: object, engine_id: bytes) -> None:
         """Know the engine at `address` as `engine_id`, whatever Reports from there say: pysnmp
@@ -118,10 +116,6 @@ class RawV3Model(rfc3412.SnmpV3MessageProcessingModel):  # type: ignore[misc]
                 "contextEngineId": octets,
                 "contextName": rfc1902.OctetString(b""),
             }
-
-
-class RawV2cModel(rfc2576.SnmpV2cMessageProcessingModel):  # type: ignore[misc]
-    SNMP_MSG_SPEC = RawCommunityMessage
 
 
 @dataclass(frozen=True, slots=True)

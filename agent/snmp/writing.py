@@ -3,11 +3,13 @@
 - Configuration rows: read, edited, validated, written and audited in one write transaction.
 - A row of the member or group table is an order, to the group or to this member (`orders`).
 - A row of the conflict table is destroyed by an operator who has found out: the repair.
+- sysContact and sysLocation are this member's own (`system.py`).
 - A row of the poll or proposal table is a peer's request, which the cluster answers; the answer
   waits in the row for the peer's GET.
 
 One SET cannot do two of these, because they could not be undone together. People's SETs are
-audited in the transaction that carries them out, refused ones too as far as `refusals` says.
+audited in the transaction that carries them out, refused ones too as far as `refusals` says. With
+any of them may come snmpSetSerialNo, which lets only one of two SETs through that name one value.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ from typing import NamedTuple
 from agent.errors import PacketError, PeerError, StoreError
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
 from agent.model import MemberId, Said, Service
-from agent.snmp import columns, editing, orders, wire
+from agent.snmp import columns, editing, message, orders
 from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import Exchanges
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
-from agent.snmp.reading import decode_request
 from agent.snmp.refusals import Refusals
 from agent.snmp.responder import Asker, Reply
 from agent.snmp.status import ErrorStatus, RequestError
+from agent.snmp.system import SystemGroup, Texts, is_writable
 from agent.snmp.tables import AgentStore
 from agent.snmp.view import Role
 from agent.sync.change import GroupChange
@@ -78,7 +80,10 @@ class Writer:
         exchanges: Mapping[str, Exchanges],
         on_change: Callable[[], None],
         repair_conflict: RepairConflict,
+        system: SystemGroup,
     ) -> None:
+        self._system = system
+        self._serial_turn = asyncio.Lock()
         self._store = store
         self._executor = executor
         self._clock = clock
@@ -88,8 +93,9 @@ class Writer:
         self._repair_conflict = repair_conflict
         self._refusals = Refusals()
 
-    async def set(self, asker: Asker, pdu: wire.Pdu, room: int) -> Reply:
-        varbinds = decode_request(pdu.varbinds)
+    async def set(
+        self, asker: Asker, pdu: message.Pdu, varbinds: list[Varbind], room: int
+    ) -> Reply:
         try:
             await self._apply(asker, varbinds)
         except RequestError as error:
@@ -99,7 +105,26 @@ class Writer:
         return Reply()
 
     async def _apply(self, asker: Asker, varbinds: Sequence[Varbind]) -> None:
-        rows = gather(asker.role, varbinds)
+        own = {n: one for n, one in enumerate(varbinds, 1) if is_writable(one.oid)}
+        rows = gather(asker.role, varbinds, own)
+        if not own:
+            await self._write(asker, varbinds, rows)
+            return
+        async with self._serial_turn:
+            change = self._system.judge(asker.role, own)
+            if change.number and rows:
+                raise RequestError(
+                    ErrorStatus.INCONSISTENT_NAME, change.number, "the rows need another SET"
+                )
+            if change.number:
+                await self._set_texts(asker, change.texts, describe(varbinds))
+            await self._write(asker, varbinds, rows)
+            if change.counts_serial:
+                self._system.count_serial()
+
+    async def _write(
+        self, asker: Asker, varbinds: Sequence[Varbind], rows: list[RowAssignment]
+    ) -> None:
         if not rows:
             return
         names = {row.table.name for row in rows}
@@ -116,6 +141,27 @@ class Writer:
             await self._give_order(asker, rows[0], describe(varbinds))
         else:
             await self._exchange(rows[0])
+
+    # --- contact and location
+
+    async def _set_texts(self, asker: Asker, texts: Texts, words: str) -> None:
+        old = self._system.texts
+
+        def transact() -> bool:
+            with self._store.write() as tx:
+                tx.audit(asker.user, "set", words[:SNMP_AUDIT_DETAIL_MAX], self._clock() // 1000)
+                self._system.save(texts)
+            return True
+
+        try:
+            await self._on_store(transact)
+        except OSError as error:
+            log.error("sysContact and sysLocation could not be kept: %s", error)
+            raise RequestError(ErrorStatus.COMMIT_FAILED, 0, str(error)) from error
+        except RequestError:
+            if self._system.texts != old:  # saved, and then the audit's row was not
+                self._system.save(old)
+            raise
 
     # --- configuration
 
@@ -142,7 +188,7 @@ class Writer:
             self._on_change()
 
     async def _on_store(self, transact: Callable[[], bool]) -> bool:
-        """Run on the store's thread. A store that cannot commit is commitFailed."""
+        """Run on the store's thread. A store that cannot commit is resourceUnavailable."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, transact)
         except StoreError as error:
@@ -196,12 +242,30 @@ class Writer:
                 await self._orders.end_wait(said)
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
-            raise RequestError(status, row.number, str(error)) from error
+            number = order.number
+            if error.reason == "member_taken" and not await self._has_member(row.index[0]):
+                number = row.values["EngineId"].number
+            raise RequestError(status, number, str(error)) from error
+        except StoreError as error:
+            log.error("a SET could not be stored: %s", error)
+            raise RequestError(
+                ErrorStatus.RESOURCE_UNAVAILABLE, order.number, str(error)
+            ) from error
 
     async def _me(self) -> MemberId:
         def read() -> MemberId:
             with self._store.read() as tx:
                 return tx.local().member
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+
+    async def _has_member(self, number: MemberId) -> bool:
+        """Whether the group knows a member of that number, whatever became of it."""
+
+        def read() -> bool:
+            with self._store.read() as tx:
+                group = tx.group()
+            return group is not None and group.member(number) is not None
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 

@@ -20,6 +20,7 @@ from agent.limits import (
     DEMAND_S,
     FREE_CHUNK,
     FREE_TOLD_MAX,
+    NEW_POOL_QUIET_MS,
     OFFER_HOLD_S,
     OWN_CHANGES_KEPT,
     POLL_RANGES_MAX,
@@ -133,6 +134,7 @@ class Keeper:
         self._surveyed = 0
         self._told = 0
         self._alarmed: set[Span] = set()
+        self._quiet_until_ms: dict[Span, int] = {}
         self._in_reach: set[MemberId] = set()
 
     def reset(self) -> None:
@@ -197,6 +199,8 @@ class Keeper:
 
     def _look_after(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> int:
         """Restock one pool, or give back of it. Returns when to look again."""
+        if stock.counted_at >= 0:
+            self._tell_operators(stock, now_ms)
         if now_ms < stock.not_before_ms:
             return stock.not_before_ms
         if stock.at_least(applied) >= stock.low and not stock.is_surplus():
@@ -232,12 +236,25 @@ class Keeper:
             stock.leased.read_on(tx, now_ms // 1000)
             self._set_mark(stock)
             stock.used_at_ms = now_ms
+            self._quiet_until_ms.setdefault(stock.pool, now_ms + NEW_POOL_QUIET_MS)
+        gone = self._quiet_until_ms.keys() - {stock.pool for stock in self._stocks}
+        for pool in gone:
+            del self._quiet_until_ms[pool]
+        self._alarmed -= gone
         self._survey_at_ms = now_ms + _SURVEY_MS
 
     def _count(self, tx: StoreTransaction, stock: Stock, applied: int, now_ms: int) -> None:
-        """Operators must hear of a pool that runs out here, and that it has enough again."""
         stock.count(tx, applied, now_ms)
+        self._tell_operators(stock, now_ms)
+
+    def _tell_operators(self, stock: Stock, now_ms: int) -> None:
+        """They must hear of a pool that runs out here, and that it has enough again; not of one
+        that is new, and empty until the first addresses have been polled for."""
         low = is_nearly_empty(stock.free, stock.high, stock.pool in self._alarmed)
+        if not low:
+            self._quiet_until_ms[stock.pool] = 0
+        elif now_ms < self._quiet_until_ms.get(stock.pool, 0):
+            return
         if low != (stock.pool in self._alarmed):
             self._alarmed ^= {stock.pool}
             self._situation.notify(free_addresses(low, *stock.pool, stock.free))

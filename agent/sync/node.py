@@ -632,10 +632,10 @@ class Node:
     def _after_membership(self, tx: StoreTransaction) -> None:
         if not self._membership.changed and not self._recovery.changed:
             return
+        if self._situation.group is not None and self._membership.changed:
+            self._situation.notify(group_change(self._situation.group))
         self._membership.changed = self._recovery.changed = False
         self._began_ms = 0
-        if self._situation.group is not None:
-            self._situation.notify(group_change(self._situation.group))
         parts: list[Callable[[], None]] = [
             self._push.reset,
             self._pull.reset,

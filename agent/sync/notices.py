@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agent.model import Group, MemberId, MemberState
+from agent.model import Group, MemberId
 
 Value = int | str | bytes
 
@@ -35,12 +35,11 @@ def member_state_change(member: MemberId, name: str, hello_state: int) -> Notice
 
 def group_change(group: Group) -> Notice:
     """Membership or group parameters have changed."""
-    current = sum(member.state is not MemberState.REMOVED for member in group.members)
     return Notice(
         "dhcpSyncGroupChange",
         (
             ("dhcpSyncGroupGeneration", (1,), group.generation),
-            ("dhcpSyncGroupMemberCount", (1,), current),
+            ("dhcpSyncGroupMemberCount", (1,), len(group.current)),
         ),
     )
 

@@ -162,6 +162,7 @@ def test_apply_refuses_to_orphan_live_leases(lab: Lab) -> None:
 
 def test_a_wrong_passphrase_is_told_apart_from_silence(lab: Lab, tmp_path: Path) -> None:
     users = tmp_path / "users.env"
+    users.touch(0o600)
     text = (lab.root / "credentials.env").read_text()
     for key, words in (
         ("MONITOR_AUTH", "the authentication passphrase is wrong"),

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.limits import NOTICES_MAX
+from agent import clock
+from agent.limits import NOTICE_AGAIN_S, NOTICE_SUBJECTS_MAX, NOTICES_MAX
 from agent.model import Binding
 from agent.snmp import columns
+from agent.snmp.damping import Damper, subject_of
 from agent.snmp.notifier import describe
 from agent.sync.conflict import conflict_notice
 from agent.sync.merge import merge
@@ -131,8 +133,8 @@ def test_a_full_queue_loses_the_oldest_and_never_waits() -> None:
     async def body() -> None:
         async with running(notify_targets=((LOOPBACK, free_port()),)) as world:
             notifier = world.agent.notifier
-            for _ in range(NOTICES_MAX + 3):
-                notifier.notify(NOTICES[0])
+            for member in range(NOTICES_MAX + 3):
+                notifier.notify(member_state_change(member, "m", 1))
             assert notifier.lost == 3
             telling = asyncio.create_task(notifier.run())
             async with asyncio.timeout(5):
@@ -157,3 +159,58 @@ def test_a_notice_reads_well_in_the_log() -> None:
         "dhcpSyncFreeAddressLow dhcpSyncPoolSize.198.18.16.0.198.18.16.9=10"
         " dhcpSyncPoolFree.198.18.16.0.198.18.16.9=3"
     )
+
+
+def test_what_flaps_is_damped_and_its_last_word_is_told() -> None:
+    damper, down, up = Damper(), member_state_change(2, "m2", 1), member_state_change(2, "m2", 4)
+    sent = [one for n in range(100) for one in (down, up) if damper.admit(one, 1000 + n / 10)]
+    assert sent == [down, up, down, up]
+    assert damper.admit(member_state_change(3, "m3", 1), 1010), "another member is another subject"
+    assert damper.due(1011) == []
+    due_s = damper.next_due_s()
+    assert due_s is not None
+    assert 1050 < due_s < 1061
+    assert damper.due(due_s) == [], "it was told last that the member is up, and it is"
+    assert damper.next_due_s() is None
+    assert not damper.admit(down, due_s)
+    later_s = damper.next_due_s()
+    assert later_s is not None
+    assert damper.due(later_s) == [down]
+    assert damper.admit(up, later_s + 4 * NOTICE_AGAIN_S), (
+        "what is quiet for a while is told at once"
+    )
+
+
+def test_low_and_high_are_about_one_pool_and_subjects_are_bounded() -> None:
+    low, high = (
+        free_addresses(True, FIRST, FIRST + 9, 0),
+        free_addresses(False, FIRST, FIRST + 9, 5),
+    )
+    assert subject_of(low) == subject_of(high)
+    damper = Damper()
+    for member in range(NOTICE_SUBJECTS_MAX + 5):
+        assert damper.admit(member_state_change(member, "m", 1), 1000)
+    assert len(damper._told) == NOTICE_SUBJECTS_MAX
+
+
+def test_a_held_notice_is_sent_when_its_time_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [1000.0]
+    monkeypatch.setattr(clock, "boot_s", lambda: now_s[0])
+
+    async def body() -> None:
+        async with running(notify_targets=((LOOPBACK, free_port()),)) as world:
+            notifier = world.agent.notifier
+            for state in (1, 4, 1, 4, 1):
+                notifier.notify(member_state_change(2, "m2", state))
+            telling = asyncio.create_task(notifier.run())
+            async with asyncio.timeout(20):
+                while notifier.sent < 4:
+                    await asyncio.sleep(0)
+                assert notifier.sent == 4
+                now_s[0] += NOTICE_AGAIN_S
+                notifier.notify(member_state_change(3, "m3", 1))
+                while notifier.sent < 6:
+                    await asyncio.sleep(0)
+            telling.cancel()
+
+    asyncio.run(body())

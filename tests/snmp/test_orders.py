@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from agent.errors import PeerError
+from agent.errors import PeerError, StoreError
 from agent.model import MemberState, Service
-from agent.snmp import columns
+from agent.snmp import ber, columns
 from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.sync import recover
 from agent.sync.change import Expel, GroupChange, Parameters, Reweigh
 from agent.sync.endpoint import Endpoint
+from tests.snmp.test_requests import ask, build_set
 from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
 from tests.snmp.world import Outcome, World, make_group, net_snmp, running
 
@@ -229,5 +230,66 @@ def test_who_has_not_taken_over_everything_is_joining() -> None:
             with world.store.write() as tx:
                 tx.put_group(replace(group, members=(group.members[0], gone)))
             assert await values(world, columns.MEMBER, "State") == ["2", "3"]
+
+    asyncio.run(check())
+
+
+def column(table: Table, short: str, index: int, value: bytes) -> tuple[Oid, bytes]:
+    return (*table[short].oid, index), value
+
+
+GOOD_MEMBER = (
+    column(columns.MEMBER, "Name", 4, ber.octets(b"m4")),
+    column(columns.MEMBER, "Address", 4, ber.octets(bytes((198, 18, 0, 4)))),
+    column(columns.MEMBER, "EngineId", 4, ber.octets(bytes.fromhex("80007ed90500000004"))),
+    column(columns.MEMBER, "RowStatus", 4, ber.integer(4)),
+)
+FORCED = column(columns.MEMBER, "Force", 2, ber.integer(2))
+MUL = column(columns.GROUP, "MaxUnpushedLeaseTime", 1, ber.unsigned(60))
+LEASE = column(columns.GROUP, "LeaseTime", 1, ber.unsigned(600))
+OUT = column(columns.MEMBER, "RowStatus", 2, ber.integer(6))
+DEAD = column(columns.MEMBER, "Operation", 2, ber.integer(2))
+
+AT_FAULT: list[tuple[str, tuple[tuple[Oid, bytes], ...], Exception | None, int]] = [
+    ("removal", (FORCED, OUT), PeerError("heard", "m2 is heard"), 2),
+    ("removal, first", (OUT, FORCED), PeerError("heard", "m2 is heard"), 1),
+    ("partnerDown", (FORCED, DEAD), PeerError("no_majority"), 2),
+    ("a store that is full", (FORCED, DEAD), StoreError("disk full"), 2),
+    ("a number that is taken", (*GOOD_MEMBER[:2], *GOOD_MEMBER[2:]), PeerError("busy"), 4),
+    ("an engine that is taken", GOOD_MEMBER, PeerError("member_taken"), 3),
+    ("a lease of 0 s", (MUL, column(columns.GROUP, "LeaseTime", 1, ber.unsigned(0))),
+     PeerError("parameter"), 2),
+    ("a MUL of 0 s", (LEASE, column(columns.GROUP, "MaxUnpushedLeaseTime", 1, ber.unsigned(0))),
+     PeerError("parameter"), 2),
+    ("a safe period of 5 s", (LEASE, MUL, column(columns.GROUP, "SafePeriod", 1, ber.unsigned(5))),
+     PeerError("parameter"), 3),
+    ("port 0", (*GOOD_MEMBER, column(columns.MEMBER, "Port", 4, ber.unsigned(0))), None, 5),
+    ("none with force", (FORCED, column(columns.MEMBER, "Operation", 2, ber.integer(1))), None, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parts", "refusal", "number"), [a[1:] for a in AT_FAULT], ids=[a[0] for a in AT_FAULT]
+)
+def test_the_error_index_names_the_variable_binding_at_fault(
+    parts: tuple[tuple[Oid, bytes], ...], refusal: Exception | None, number: int
+) -> None:
+    async def check() -> None:
+        async with running() as world:
+            world.refusal = refusal
+            answer = await ask(world, build_set(*parts), "operator")
+            assert answer.pdu.first != 0
+            assert answer.pdu.second == number
+
+    asyncio.run(check())
+
+
+def test_a_number_that_is_taken_is_the_rows_fault() -> None:
+    async def check() -> None:
+        async with running() as world:
+            world.refusal = PeerError("member_taken")
+            parts = [((*oid[:-1], 3), value) for oid, value in GOOD_MEMBER]
+            answer = await ask(world, build_set(*parts), "operator")
+            assert answer.pdu.second == 4, "RowStatus"
 
     asyncio.run(check())

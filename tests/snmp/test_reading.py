@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 
@@ -17,13 +19,14 @@ from agent.model import (
 )
 from agent.snmp import ber, columns, view
 from agent.snmp.ber import Varbind
+from agent.snmp.cluster_tables import COUNTER_NAME_MAX
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.reading import Bulk
 from agent.snmp.status import ErrorStatus, RequestError
 from agent.snmp.tables import PeerStatus, PendingChange, Scope
 from agent.snmp.view import Role
 from agent.sync.merge import merge
-from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, running
+from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, run, running
 
 ROOM = 60_000
 OWNED = AddressRange(FIRST + 100, FIRST + 199, AddressState.BINDABLE, 1, 1, Nonce(1, 1), 3)
@@ -106,7 +109,7 @@ def test_every_column_of_the_mib_is_served() -> None:
             world.agent.exchanges.proposals.put((4, 2), b"q", b"a")
             world.pending.append(PendingChange("removal of member 3", "operator", 2))
             with world.store.write() as tx:
-                tx.add_counters({"dropped_truncated": 3, "discovers": 5})
+                tx.add_counters({"dropped_truncated": 3, "discovers": 5, "cluster_polls": 7})
                 tx.audit("operator", "set", "x", NOW_MS // 1000)
                 tx.replace_address_ranges([], [OWNED])
                 tx.save_configuration([(OPTION, False), (RESERVATION, False)])
@@ -177,11 +180,131 @@ def test_getbulk_is_cut_to_the_room() -> None:
         async with running(bindings=40) as world:
             names = [columns.BINDING["HostName"].oid]
             whole = bulk(world, names, 0, 40)
-            for room in (4, 30, 31, 400, 900):
+            for room in (60, 61, 400, 900):
                 cut = bulk(world, names, 0, 40, room)
                 assert cut == whole[: len(cut)]
                 assert len(ber.encode_varbinds(cut)) <= room
                 assert len(ber.encode_varbinds(whole[: len(cut) + 1])) > room - 4
+
+    asyncio.run(check())
+
+
+def test_getbulk_of_which_nothing_fits_is_too_big() -> None:
+    """An empty answer says "no error", and a walk would ask the same for ever."""
+
+    async def check() -> None:
+        async with running(bindings=3) as world:
+            for names, non_repeaters in (
+                ([columns.BINDING["HostName"].oid], 0),
+                ([columns.GROUP["Name"].oid], 1),
+            ):
+                for room in (4, 20):
+                    with pytest.raises(RequestError) as caught:
+                        bulk(world, names, non_repeaters, 40, room)
+                    assert caught.value.status is ErrorStatus.TOO_BIG
+            assert bulk(world, [columns.GROUP["Name"].oid], 0, 0, 4) == [], "nothing was due"
+
+    asyncio.run(check())
+
+
+def test_a_walk_past_an_object_that_does_not_fit_ends() -> None:
+    """By a community answers have a frame's length at most; this option's text is longer."""
+    text = Option(0, 0, 224, b"x" * 1_000)
+
+    async def check() -> None:
+        async with running(community="public") as world:
+            with world.store.write() as tx:
+                tx.save_configuration([(text, False)])
+            table = "." + format_oid(columns.OPTION.entry)
+            for tool in ("snmpbulkwalk", "snmpwalk"):
+                community = ["-v2c", "-c", "public"]
+                async with asyncio.timeout(20):
+                    walked = await run(world, tool, community, (table,))
+                assert "tooBig" in walked.out + walked.err, walked
+                whole = await net_snmp(world, tool, table)
+                assert whole.code == 0
+                assert len(whole.lines) == len(columns.OPTION.columns)
+
+    asyncio.run(check())
+
+
+def test_a_thousand_starts_of_a_getbulk_read_no_more_than_could_fit() -> None:
+    """The whole table for each of them took 672 MB."""
+
+    async def check() -> None:
+        async with running(bindings=1_500) as world:
+            column = columns.BINDING["HostName"].oid
+            names = [(*column, 198, 18, 16 + n // 250, n % 250) for n in range(1_000)]
+            asked = [Varbind(name, ber.NULL, None) for name in names]
+            with world.store.read() as tx:
+                counting = Counting(tx)
+                scope = Scope(counting, NOW_MS, {})  # type: ignore[arg-type]
+                answer = world.agent.reader.get_bulk(
+                    scope, Role.MONITOR, asked, Bulk(0, 2_000), ROOM
+                )
+                found = ber.decode_varbinds(answer)
+            assert len(found) > 1_000
+            assert counting.rows < 5 * len(found)
+
+    asyncio.run(check())
+
+
+def test_what_is_counted_over_the_store_is_counted_once_in_a_request() -> None:
+    async def check() -> None:
+        async with running() as world:
+            name = columns.SERVER["dhcpSyncServerBindings"].instance
+            asked = [Varbind(name, ber.NULL, None)] * 1_024
+            with world.store.read() as tx:
+                counting = Counting(tx)
+                scope = Scope(counting, NOW_MS, world.peers)  # type: ignore[arg-type]
+                answer = world.agent.reader.get(scope, Role.MONITOR, asked, ROOM)
+                assert ber.decode_varbinds(answer) == [Varbind(name, ber.UNSIGNED32, 20)] * 1_024
+                world.agent.reader.get_next(scope, Role.MONITOR, asked, ROOM)
+                assert counting.counted == 1
+
+    asyncio.run(check())
+
+
+class Counting:
+    """A transaction that counts how often all bindings are counted, and what rows it gives."""
+
+    def __init__(self, tx: object) -> None:
+        self._tx = tx
+        self.counted = self.rows = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tx, name)
+
+    def binding_columns(self, *arguments: object) -> list[tuple[object, ...]]:
+        found: list[tuple[object, ...]] = self._tx.binding_columns(*arguments)  # type: ignore[attr-defined]
+        self.rows += len(found)
+        return found
+
+    def count_bindings(self, first: int, last: int, now: int) -> object:
+        self.counted += (first, last) == (0, 0xFFFF_FFFF)
+        return self._tx.count_bindings(first, last, now)  # type: ignore[attr-defined]
+
+
+def test_a_request_has_its_time() -> None:
+    """What is not done by then ends a GETBULK, and is too much for a GET."""
+
+    async def check() -> None:
+        async with running(bindings=40) as world:
+            names = [columns.BINDING["HostName"].oid]
+            asked = [Varbind((*names[0], 198, 18, 16, n), ber.NULL, None) for n in range(40)]
+            with world.store.read() as tx:
+                reader, steps = world.agent.reader, iter(range(1_000))
+                scope = Scope(tx, NOW_MS, {}, (), lambda: next(steps) > 10)
+                cut = reader.get_bulk(scope, Role.MONITOR, asked[:1], Bulk(0, 40), ROOM)
+                assert 5 < len(ber.decode_varbinds(cut)) < 15
+                for read in (reader.get, reader.get_next):
+                    steps = iter(range(1_000))
+                    with pytest.raises(RequestError) as caught:
+                        read(scope, Role.MONITOR, asked, ROOM)
+                    assert caught.value.status is ErrorStatus.TOO_BIG
+                scope = Scope(tx, NOW_MS, {}, (), lambda: True)
+                with pytest.raises(RequestError):
+                    reader.get_bulk(scope, Role.MONITOR, asked[:1], Bulk(0, 40), ROOM)
 
     asyncio.run(check())
 
@@ -193,6 +316,35 @@ def test_a_get_that_does_not_fit_is_too_big() -> None:
             with world.store.read() as tx, pytest.raises(RequestError) as caught:
                 world.agent.reader.get(Scope(tx, NOW_MS, world.peers), Role.MONITOR, asked, 100)
             assert caught.value.status is ErrorStatus.TOO_BIG
+
+    asyncio.run(check())
+
+
+def test_every_count_of_the_protocol_is_shown_and_the_docs_name_no_other() -> None:
+    """docs/operations.md named counters that no object and no command showed."""
+    root = Path(__file__).parents[2]
+    source = "".join(file.read_text() for file in root.glob("agent/sync/*.py"))
+    counted = set(re.findall(r"\.count\(\s*\"(\w+)\"", source))
+    counted |= set(re.findall(r"\"cluster_(\w+)\"", source))
+    assert {"polls", "digest_mismatches", "recoveries"} <= counted
+    assert max(map(len, counted)) <= COUNTER_NAME_MAX
+    text = (root / "docs" / "operations.md").read_text()
+    assert "cluster_" not in text
+    told = re.findall(r"((?:`\w+`[^`]{0,40}?)+) in\s+dhcpSyncActivityTable", text)
+    assert {name for words in told for name in re.findall(r"`(\w+)`", words)} <= counted
+    assert "`digest_mismatches` in dhcpSyncActivityTable" in text
+
+    async def check() -> None:
+        async with running() as world:
+            with world.store.write() as tx:
+                tx.add_counters({f"cluster_{name}": 3 for name in counted})
+            walked = bulk(world, [columns.ACTIVITY.entry], 0, 100)
+            shown = {
+                bytes(one.oid[len(columns.ACTIVITY["Count"].oid) :]).decode()
+                for one in walked
+                if one.oid[: len(columns.ACTIVITY.entry)] == columns.ACTIVITY.entry
+            }
+            assert shown == counted
 
     asyncio.run(check())
 

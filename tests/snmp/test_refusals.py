@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, AUDIT_REFUSALS_PER_MINUTE_MAX
-from agent.snmp import ber, columns, refusals, view, wire
+from agent.snmp import ber, columns, message, refusals, view
 from agent.snmp.ber import Varbind
 from agent.snmp.oid import format_oid
 from agent.snmp.refusals import Refusals
@@ -37,11 +37,11 @@ def audited(world: World) -> list[tuple[str, str, str]]:
 
 async def refuse(world: World, asker: Asker, times: int) -> None:
     """As the responder does for each SET of `asker`."""
-    varbinds = ber.encode_varbinds([Varbind(NAME, ber.OCTETS, b"x" * 2000)])
-    pdu = wire.Pdu(wire.SET, 1, 0, 0, varbinds)
+    varbinds = [Varbind(NAME, ber.OCTETS, b"x" * 2000)]
+    pdu = message.Pdu(message.SET, 1, 0, 0, ber.encode_varbinds(varbinds))
     for _ in range(times):
         with pytest.raises(RequestError):
-            await world.agent.responder._services[wire.SET](asker, pdu, 1400)
+            await world.agent.responder._services[message.SET](asker, pdu, varbinds, 1400)
 
 
 def test_a_thousand_refused_sets_are_few_entries() -> None:

@@ -29,8 +29,8 @@ from agent.model import (
     parse_address,
 )
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.engine import EngineIdentity
-from agent.snmp.keys import UserKeys, derive_keys
+from agent.snmp.keys import EngineIdentity, UserKeys, derive_keys
+from agent.snmp.system import SystemGroup
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.snmp.view import Role
 from agent.sync import messages as m
@@ -145,6 +145,7 @@ async def running(
     bindings: int = 20,
     store: Store | None = None,
     notify_targets: tuple[tuple[int, int], ...] = (),
+    system: SystemGroup | None = None,
 ) -> AsyncIterator[World]:
     store = store or Store.in_memory(engine_id=engine_id(1))
     fill(store, bindings)
@@ -203,6 +204,7 @@ async def running(
         version="0.1",
         community=community,
         notify_targets=notify_targets,
+        system=system or SystemGroup(),
     )
     hooks = AgentHooks(
         handle, decide, serve, end_wait, repair, peers, lambda: worlds[0].pending, on_change=changed

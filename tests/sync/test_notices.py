@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from agent.limits import NOTICES_MAX
-from agent.model import AddressState
-from agent.sync.notices import Notice, config_mismatch
-from tests.sync.lan import Lan, make_binding, make_group, make_member
+from dataclasses import replace
+
+from agent.limits import NEW_POOL_QUIET_MS, NOTICES_MAX
+from agent.model import AddressState, MemberState, Pool, Subnet
+from agent.sync.notices import Notice, config_mismatch, group_change
+from tests.sync.lan import NETWORK, POOL_FIRST, Lan, make_binding, make_group, make_member
 
 
 def told(lan: Lan, member: int = 1) -> list[Notice]:
@@ -74,3 +76,37 @@ def test_what_nobody_takes_is_bounded() -> None:
     for _ in range(NOTICES_MAX + 5):
         situation.notify(config_mismatch(2, "m2"))
     assert len(told(lan)) == NOTICES_MAX
+
+
+def test_a_new_pool_begins_empty_and_is_no_alarm() -> None:
+    """40 subnets that were added sent 40 times Low and High within a second."""
+    lan = Lan([1, 2], make_group([1, 2]))
+    lan.run(10_000)
+    told(lan)
+    with lan.stores[1].write() as tx:
+        pools = [Pool(POOL_FIRST + 256 * n, POOL_FIRST + 256 * n + 255) for n in range(5)]
+        tx.save_configuration([(Subnet(NETWORK, 15), False), *((pool, False) for pool in pools)])
+    lan.run(NEW_POOL_QUIET_MS + 10_000)
+    assert lan.owned(1) > 5 * 64
+    assert not {name for name in names(lan) if "FreeAddress" in name}
+
+
+def test_a_new_pool_of_which_nothing_comes_here_is_told_after_a_minute() -> None:
+    lan = Lan([1, 2], make_group([1, 2]))
+    lan.run(10_000)
+    lan.cut(2)
+    told(lan)
+    with lan.stores[1].write() as tx:
+        pool = Pool(POOL_FIRST, POOL_FIRST + 255)
+        tx.save_configuration([(Subnet(NETWORK, 15), False), (pool, False)])
+    lan.run(NEW_POOL_QUIET_MS - 10_000)
+    assert "dhcpSyncFreeAddressLow" not in names(lan)
+    lan.run(30_000)
+    assert names(lan).count("dhcpSyncFreeAddressLow") == 1
+
+
+def test_the_members_that_are_counted_are_those_of_the_table() -> None:
+    """One that is down keeps its seat, and is no member that the group has."""
+    one, two = make_group([1, 2]).members
+    group = replace(make_group([1, 2]), members=(one, replace(two, state=MemberState.DOWN)))
+    assert group_change(group).objects[1][2] == len(group.current) == 1

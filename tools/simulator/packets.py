@@ -1,10 +1,10 @@
 """The level of packets: every message as SNMPv3 octets, through the production engine set-up.
 
 A request is packed by the production codec, put into a PDU by `agent.snmp.ber` and `wire`, and
-encrypted and authenticated by USM as `agent.snmp.engine` sets it up; on the other side it is
-authenticated, checked for its time window, decrypted, decoded and unpacked. The answer goes back
-in the Response. Reports lead to another attempt, as in `agent.snmp.session`. There is no socket:
-pysnmp's transport is a list.
+encrypted and authenticated by USM as `agent.snmp.engine` sets it up; on the other side the door
+authenticates it, checks its time window, decrypts and decodes it, and it is unpacked. The answer
+goes back in the Response. Reports lead to another attempt, as in `agent.snmp.session`. There is no
+socket: pysnmp's transport is a list.
 
 Every exchange has the form of an INFORM here, whatever operation carries it in production (GETBULK
 of tables, SET and GET of a row); that mapping is tested in `tests/snmp`.
@@ -12,28 +12,22 @@ of tables, SET and GET of a row); that mapping is tested in `tests/snmp`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pysnmp.carrier.asyncio.dgram import udp
-from pysnmp.error import PySnmpError
 from pysnmp.proto import rfc1902
 
+from agent import clock
 from agent.errors import PacketError, PeerError
 from agent.model import MemberId, format_address
-from agent.snmp import ber, columns, wire
+from agent.snmp import ber, columns, message, wire
 from agent.snmp.ber import Varbind
-from agent.snmp.engine import (
-    AUTH_PRIV,
-    SECURITY_MODEL_USM,
-    EngineIdentity,
-    add_user,
-    build_engine,
-)
+from agent.snmp.door import Answer, Door, Reply, Request
+from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, add_user, build_engine
 from agent.snmp.informs import SNMP_TRAP_OID
-from agent.snmp.keys import UserKeys
+from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.peer import SYS_UP_TIME
 from agent.snmp.session import SNMP_V3
 from agent.snmp.status import ErrorStatus, peer_error, status_of
@@ -76,19 +70,27 @@ class PacketEnd:
         peers: dict[MemberId, tuple[int, bytes]],
         serve: Callable[[bytes, Callable[[m.Response | PeerError | bytes], None]], object],
     ) -> None:
-        self._engine = build_engine(EngineIdentity(engine_id, boots))
+        identity = EngineIdentity(engine_id, boots)
+        self._engine = build_engine(identity)
+        own = _MASTER.localize(engine_id)
+        self._door = Door(
+            identity,
+            {_USER.encode(): own},
+            b"",
+            self._engine.message_processing_subsystems[SNMP_V3].is_asked,
+            started_s=clock.boot_s(),
+            salt=boots << 32,
+        )
         self._transport = _Transport()
         self._engine.transport_dispatcher = self._transport
         self._serve = serve
         self._peers = peers
         self._request_id = 0
-        self._back: Callable[[bytes], None] = lambda _: None
-        add_user(self._engine, _USER, _MASTER.localize(engine_id))
+        add_user(self._engine, _USER, own)
         for _, other in peers.values():
-            add_user(self._engine, _USER, _MASTER.localize(other), other)
-        self._engine.message_dispatcher.register_context_engine_id(
-            b"", (wire.INFORM,), self._take_pdu
-        )
+            localized = _MASTER.localize(other)
+            add_user(self._engine, _USER, localized, other)
+            self._door.expect(other, _USER.encode(), localized.authentication)
 
     def ask(
         self, to: MemberId, packed: bytes, send: Callable[[bytes], None], answered: Answered,
@@ -123,9 +125,20 @@ class PacketEnd:
 
     def take(self, data: bytes, sender: int, back: Callable[[bytes], None]) -> None:
         """Octets from the wire; `back` puts octets on the wire to where they came from."""
-        self._back = back
-        where = udp.UdpTransportAddress((format_address(sender), _PORT))
-        self._engine.message_dispatcher.receive_message(self._engine, udp.DOMAIN_NAME, where, data)
+        source = format_address(sender), _PORT
+        verdict = self._door.examine(data, source, clock.boot_s())
+        if isinstance(verdict, Request):
+            self._take_request(verdict, back)
+        elif isinstance(verdict, Reply):
+            back(verdict.message)
+        elif verdict is not None:
+            self._take_answer(verdict, udp.UdpTransportAddress(source), back)
+
+    def _take_answer(self, answer: Answer, where: object, back: Callable[[bytes], None]) -> None:
+        engine = self._engine
+        engine.message_dispatcher.receive_message(engine, udp.DOMAIN_NAME, where, answer.message)
+        if not answer.is_authentic:
+            engine.security_models[SECURITY_MODEL_USM].forget_clock(answer.engine_id)
         self._flush(back)
 
     def _flush(self, send: Callable[[bytes], None]) -> None:
@@ -133,10 +146,8 @@ class PacketEnd:
         for data in sent:
             send(data)
 
-    def _take_pdu(self, engine: Any, *arguments: Any) -> None:
-        """What the message dispatcher calls for a request that has passed USM."""
-        pdu, room, state = arguments[7], arguments[8], arguments[9]
-        parsed, back = wire.parse_pdu(pdu), self._back
+    def _take_request(self, request: Request, back: Callable[[bytes], None]) -> None:
+        """A request that has come through the door."""
 
         def reply(answer: m.Response | PeerError | bytes) -> None:
             status, body = ErrorStatus.NO_ERROR, b""
@@ -146,17 +157,13 @@ class PacketEnd:
                 assert isinstance(answer, bytes)
                 body = answer
             varbinds = ber.encode_varbinds((Varbind(columns.MESSAGE, ber.OCTETS, body),))
-            response = wire.build_pdu(wire.RESPONSE, parsed.request_id, varbinds, status)
-            try:
-                engine.message_dispatcher.return_response_pdu(
-                    engine, *arguments[:7], response, room, state, {}
-                )
-            except PySnmpError:
-                return  # the state of the request is gone: the asker will ask again
-            self._flush(back)
+            response = message.build_pdu(
+                message.RESPONSE, request.pdu.request_id, status, 0, varbinds
+            )
+            back(self._door.respond(request, response, clock.boot_s()))
 
         try:
-            one = ber.decode_varbinds(parsed.varbinds)[2]
+            one = ber.decode_varbinds(request.pdu.varbinds)[2]
         except (PacketError, IndexError):
             return
         assert isinstance(one.value, bytes)
@@ -173,10 +180,10 @@ def _read_answer(pdu: wire.Pdu, now_ms: int) -> m.Response | PeerError:
 
 @contextmanager
 def virtual_time(world: World) -> Iterator[None]:
-    """pysnmp reads its engines' clocks from `time.time`: let it read the world's."""
-    real = time.time
-    time.time = lambda: world.now_ms / 1000
+    """The door and pysnmp read the boot-time clock: let them read the world's."""
+    real = clock.boot_s
+    clock.boot_s = lambda: world.now_ms / 1000
     try:
         yield
     finally:
-        time.time = real
+        clock.boot_s = real
