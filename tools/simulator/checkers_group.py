@@ -193,10 +193,16 @@ class GroupEvidence:
         for value in {s.group for s in self._sight.shadows.values() if s.is_current()}:
             if value is not None and (value == newest or not self._is_before(value, newest)):
                 gone |= {m.member for m in value.members if m.state in GONE and not m.clean}
-        self.unaware &= gone
+        self.unaware = {n for n in self.unaware if n in gone or not self._knows_its_seat(n, newest)}
         for number in gone - self.gone:
             self._expose(number)
         self.gone = gone
+
+    def _knows_its_seat(self, number: int, newest: Group | None) -> bool:
+        """Whether a member that was let in again has heard of that, and so of having been out."""
+        listed = newest.member(number) if newest is not None else None
+        shadow = self._sight.shadows.get(number)
+        return listed is None or shadow is None or shadow.knows_its_seat(listed)
 
     def _is_before(self, value: Group, newest: Group | None) -> bool:
         return newest is not None and self.descends(newest, value)
