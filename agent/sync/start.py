@@ -36,7 +36,7 @@ def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
     local, group = tx.local(), tx.group()
     if group is None:
         return
-    _note_unseen(tx, last)
+    _note_unseen(tx, now, last)
     others = any(one.member != local.member for one in group.members)
     among_others = any(one.member != local.member for one in group.current)
     if local.serving or local.unconfirmed:
@@ -50,10 +50,10 @@ def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
         tx.set_certain(now)
 
 
-def _note_unseen(tx: StoreTransaction, last: LastLife) -> None:
+def _note_unseen(tx: StoreTransaction, now: int, last: LastLife) -> None:
     local = tx.local()
     if last.unseen_s:
-        tx.set_unseen(max(local.unseen_at, last.ran_at), local.unseen_s + last.unseen_s)
+        tx.set_unseen(max(local.unseen_at, last.ran_at or now), local.unseen_s + last.unseen_s)
 
 
 def _doubt(tx: StoreTransaction, last: LastLife) -> None:
@@ -78,7 +78,7 @@ def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) 
     if noted is not None and knows and noted.generation > group.generation:
         tx.put_group(noted)
         expulsion.follow(tx, local.member, group, noted, now)
-    _note_unseen(tx, last)
+    _note_unseen(tx, now, last)
     begin_recovery(tx, now, reason, remembered_incarnation=last.incarnation)
     others = any(one.member != local.member for one in group.members)
     tx.set_certain(0 if knows or not others else LONG_AGO_S)
