@@ -266,6 +266,11 @@ class DhcpServer:
         try:
             with self._store.write() if writing else self._store.read() as tx:
                 handled = self._handle(tx, packets, now_ms)
+                context = handled.context
+                if writing and context is not None and context.wishes:
+                    self._put_wishes(tx, context.wishes, now_ms)
+                    context.wishes.clear()
+                    context.enquired = True
         except StoreError as error:
             self.count("store_failed", len(packets))
             if self._derived is not None:
@@ -274,15 +279,19 @@ class DhcpServer:
             return []
         if writing:
             self._tell_store_state(None)
-        if handled.context is not None and handled.context.wishes:
-            self._ask_for(handled.context.wishes, now_ms)
+        if context is not None and context.wishes:
+            self._ask_for(context.wishes, now_ms)
         return self._finish(handled)
 
+    def _put_wishes(self, tx: StoreTransaction, addresses: Iterable[int], now_ms: int) -> None:
+        tx.put_enquiries([Enquiry(address, now_ms) for address in sorted(addresses)])
+
     def _ask_for(self, addresses: Iterable[int], now_ms: int) -> None:
-        """Of reserved addresses, seldom. A wish that is lost is made again."""
+        """Of reserved addresses, seldom, after a batch that only read. A wish that is lost is made
+        again."""
         try:
             with self._store.write() as tx:
-                tx.put_enquiries([Enquiry(address, now_ms) for address in sorted(addresses)])
+                self._put_wishes(tx, addresses, now_ms)
         except StoreError:
             self.count("store_failed")
         else:

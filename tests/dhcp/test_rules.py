@@ -711,6 +711,24 @@ def test_a_reservation_waits_for_the_lease_of_another_and_until_it_is_polled_for
     assert (world.known(NOBODYS).epoch, world.known(NOBODYS).grant) == (4, 1)
 
 
+def test_a_wish_is_written_with_the_batch_that_writes() -> None:
+    """One commit, and one wake-up of the agent, for a renewal and the wish beside it."""
+    world = World(ranges=[bindable(FIRST, FIRST + 9)], members=(1, 2), rows=POOLS_17)
+    address = world.bind(Client(1))
+    world.merge(peer_row(NOBODYS, Client(9), epoch=3, expires_at=NOW - 100))
+    world.configure(Reservation(NOBODYS, Client(5).key))
+    before = world.server.committed
+    assert [one.kind for one in world.say(Client(5).reboot(NOBODYS), Client(1).renew(address))] == [
+        ACK
+    ]
+    assert wished(world) == [NOBODYS]
+    assert world.server.committed == before + 2
+    world.failing.failing = True
+    world.say(Client(5).reboot(NOBODYS))
+    world.failing.failing = False
+    assert wished(world) == [NOBODYS]
+
+
 def test_alone_a_member_gives_a_reserved_address_to_its_client_when_the_lease_is_over() -> None:
     world = World(ranges=[], rows=POOLS_17)
     world.merge(peer_row(NOBODYS, Client(1), epoch=3, expires_at=NOW - EXPIRY_GRACE_S))
