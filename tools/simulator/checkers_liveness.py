@@ -63,11 +63,12 @@ def judge(sim: Simulation) -> None:
 
 
 def _keeps_its_lease(sim: Simulation, client: Client) -> bool:
-    """Not where an operator reserved its address for another: that client's lease is to end."""
+    """Not where an operator reserved its address for another, or another one for it: that client's
+    lease is to end."""
     lease = client.lease
     if lease is None or client.state not in _TALKING or not client.holds(sim.world.now_ms):
         return False
-    return lease.address not in sim.reserved
+    return lease.address not in sim.reserved and client.hardware_address not in sim.reserved_for
 
 
 def check_serving(sim: Simulation) -> None:

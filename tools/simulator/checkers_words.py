@@ -107,9 +107,11 @@ class Words:
             )
 
     def _check_rest_after_decline(self, shadow: Shadow, row: Binding) -> None:
-        """I13: a declined address rests for a day, which its row alone does not decide."""
+        """I13: a declined address rests for a day, which its row alone does not decide; one that
+        was only given back, past the caps, does not."""
         until_ms = shadow.true_ms(row.transaction_at) + DECLINED_MS - ROUNDING_MS
-        if row.transaction is Transaction.DECLINE and until_ms > self.now_ms():
+        declined = (row.state, row.transaction) == (BindingState.UNAVAILABLE, Transaction.DECLINE)
+        if declined and until_ms > self.now_ms():
             raise ViolationError(
                 f"I13: {shadow.name} has {format_address(row.address)} for others again "
                 f"{(until_ms - self.now_ms()) // 1000} s too early after it was declined"

@@ -147,6 +147,7 @@ class Operators:
         """An address of the LAN's pool, for a client's hardware address, or no more."""
         hardware_address = client_hardware_address(client)
         self._sim.reserved.add(POOL_FIRST + offset)
+        self._sim.reserved_for.add(hardware_address)
         row = Reservation(POOL_FIRST + offset, b"\x00\x01" + hardware_address)
 
         def reserve(node: Node, tx: StoreTransaction, _now_ms: int) -> None:

@@ -97,6 +97,8 @@ class Simulation:
         """When an operator last said that a member is dead."""
         self.reserved: set[int] = set()
         """Addresses that an operator has reserved at some time."""
+        self.reserved_for: set[bytes] = set()
+        """Hardware addresses of clients for whom one was."""
         self.leases = 0
         self._batches = 0
         self._watched: list[Journal] | None = None
@@ -300,6 +302,9 @@ class Simulation:
         current = lease and client.state is not clients.State.OFF
         if not current or lease is None or message.transaction_id != client.transaction_id:
             return
+        if lease.address in self.reserved or client.hardware_address in self.reserved_for:
+            self.evidence.judged["exposed I11 reserved"] += 1
+            return  # an operator's wish: a lease ends for the reserved address
         at_home = self.link_of(lease.address) == client.link
         held = self.evidence.holdings.get(lease.address)
         self.evidence.refused(shadow, client.name, held, at_home)
