@@ -38,6 +38,7 @@ EVENTS: Mapping[str, Oid] = {
     "dhcpSyncFreeAddressHigh": (*NOTIFICATIONS, 6),
     "dhcpSyncConfigMismatch": (*NOTIFICATIONS, 7),
     "dhcpSyncConflict": (*NOTIFICATIONS, 8),
+    "dhcpSyncGroupFork": (*NOTIFICATIONS, 9),
 }
 """What operators are told; the first two are between members."""
 

@@ -48,6 +48,7 @@ from agent.sync.change import (
 )
 from agent.sync.hello import covers
 from agent.sync.lineage import descends, is_alone_in, needed_vote_of, stands_over
+from agent.sync.notices import group_fork
 from agent.sync.recover import Position, Recovery, begin_recovery, behind
 from agent.sync.situation import Situation, is_being_expelled, vector_of
 
@@ -571,6 +572,7 @@ class Membership:
         why = "" if decided_here else self._why_lost(tx, old, value)
         if old is not None and not descends(value, old):
             situation.count("lineages_left")
+            situation.notify(group_fork(value))
             situation.alarms.append(
                 f"generation {old.generation} of {old.name}, as this member had it, does not "
                 f"stand: it takes on generation {value.generation}, and recovers"

@@ -35,12 +35,18 @@ def member_state_change(member: MemberId, name: str, hello_state: int) -> Notice
 
 def group_change(group: Group) -> Notice:
     """Membership or group parameters have changed."""
-    return Notice(
-        "dhcpSyncGroupChange",
-        (
-            ("dhcpSyncGroupGeneration", (1,), group.generation),
-            ("dhcpSyncGroupMemberCount", (1,), len(group.current)),
-        ),
+    return Notice("dhcpSyncGroupChange", _group_objects(group))
+
+
+def group_fork(group: Group) -> Notice:
+    """What this member had decided or been told does not stand; `group` does."""
+    return Notice("dhcpSyncGroupFork", _group_objects(group))
+
+
+def _group_objects(group: Group) -> tuple[tuple[str, tuple[int, ...], Value], ...]:
+    return (
+        ("dhcpSyncGroupGeneration", (1,), group.generation),
+        ("dhcpSyncGroupMemberCount", (1,), len(group.current)),
     )
 
 

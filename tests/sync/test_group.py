@@ -280,6 +280,7 @@ def test_a_value_that_names_the_receiver_is_weighed_whoever_tells_it() -> None:
     lan.run(3_000)
     assert refused(lan, commit(lan, 7, make_group((1, 2, 7), generation=5))) == ""
     assert lan.generation(1) == 5
+    assert "dhcpSyncGroupFork" in [notice.name for notice in lan.nodes[1].take_notices()]
     with lan.stores[1].read() as tx:
         assert tx.local().recovery, "who leaves what it had decided may hold what does not stand"
 
