@@ -24,6 +24,7 @@ from agent.sync.notices import (
     config_mismatch,
     free_addresses,
     group_change,
+    group_fork,
     member_state_change,
 )
 from tests.snmp import smi
@@ -44,6 +45,7 @@ NOTICES = [
     free_addresses(False, FIRST, FIRST + 9, 5),
     config_mismatch(2, "m2"),
     conflict_notice(conflict()),
+    group_fork(make_group()),
 ]
 
 
