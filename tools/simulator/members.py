@@ -112,6 +112,8 @@ class SimulatedMember:
         self._wall_step_ms = 0
         self._stopped_ms = world.now_ms
         self._clock_note = NO_CLOCK_NOTE
+        self._began = False
+        """Whether the last start got so far that the store knows of it."""
         self._noted_offsets: Mapping[MemberId, int] = {}
         self._anchor_ms = 0
         """How far the store's anchor had been moved when the clock followed it last."""
@@ -173,7 +175,11 @@ class SimulatedMember:
         self._paused = False
         self._held.clear()
         self._inbox.clear()
-        self._clock_note = self._reboot() if reboot else NO_CLOCK_NOTE
+        if reboot:
+            self._clock_note = self._reboot()
+        elif self._began:
+            self._clock_note = NO_CLOCK_NOTE
+        self._began = False
         self._judge.booted(self)
         try:
             self._begin_life()
@@ -181,6 +187,7 @@ class SimulatedMember:
             # The process ends, and the supervisor tries again.
             self._world.after(STORE_RETRY_S * 1000, self.start)
             return
+        self._began = True
         self.running = True
         if self.packet_end is not None:
             self._end = self.packet_end(self)
