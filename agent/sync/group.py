@@ -284,9 +284,10 @@ class Membership:
         calls out for theirs, a few at a time, as long as it is so: it may be its own store that is
         a copy of an earlier time, and nobody else would tell it."""
         situation = self._situation
+        if situation.peers and not situation.unconfirmed:
+            return now_ms + _IDLE_MS
         others = situation.others_out()
-        asks = not situation.is_current or not situation.peers or situation.unconfirmed
-        if not asks or not others:
+        if not others:
             return now_ms + _IDLE_MS
         if now_ms < self._ask_at_ms:
             return self._ask_at_ms
