@@ -300,8 +300,8 @@ SNMP_ROWS_MAX = 2_000
 """Rows read for one GETBULK: more fit no datagram."""
 
 SNMP_REQUEST_MS_MAX = 500
-"""How long the answer to one request that reads may be worked on: a page of the largest table takes
-a tenth of it, and two such requests keep the others waiting no longer than a manager waits."""
+"""Processor time that the answer to one request that reads may take: a page of the largest table
+takes a tenth of it, and two such requests keep others waiting no longer than a manager waits."""
 
 SNMP_BLOCKS_PAGE = 64
 """Rows of the binding block table read at once: about as many as fit one datagram."""
