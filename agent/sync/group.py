@@ -322,12 +322,16 @@ class Membership:
             situation.caught_up = self._recovery.may_finish(tx, now_ms)
             if situation.caught_up:
                 self._recovery.finish(tx)
-        elif not situation.recovering and not any(p.intact for p in situation.peers.values()):
-            return  # they recover themselves, all of them: what they hold is not all there was
+        elif not situation.recovering and self._all_recover():
+            return  # what they hold is not all there was
         elif self._recovery.may_finish(tx, now_ms):
             tx.set_serving(not situation.is_database, since=now_ms // 1000)
             tx.set_certain(0)
             self._recovery.finish(tx)
+
+    def _all_recover(self) -> bool:
+        peers = self._situation.peers.values()
+        return bool(peers) and not any(peer.intact for peer in peers)
 
     def _tell_those_out(self) -> None:
         """Whoever is out by the others' decision and may live must hear of it soon."""
