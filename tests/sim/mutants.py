@@ -62,7 +62,6 @@ LOSSES = replace(
     faults=("rollback", "wipe", "lost-writes", "halves", "cut", "alone"),
 )  # fmt: skip
 LONELY_LOSSES = replace(LOSSES, faults=("rollback", "wipe", "alone"))
-PAIR_LOSSES = replace(LONELY_LOSSES, members=2)
 CROWDED_LOSSES = replace(
     LOSSES, pool_size=16, clients=24, stay_leases=2, away_leases=1,
     faults=("rollback", "wipe", "alone", "halves"),
@@ -455,7 +454,7 @@ _add(
 
 _add(
     "ownership_outlives_its_store", 10,
-    "A member that has lost its store still owns what the rest of it says.", PAIR_LOSSES,
+    "A member that has lost its store still owns what the rest of it says.", LONELY_LOSSES,
     Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(
