@@ -142,12 +142,19 @@ class Evidence(Words):
 
     def _serve_after_loss(self, shadow: Shadow, journal: Journal) -> None:
         """A machine that was set back as a whole serves again: after it was told, or because no
-        other member could be heard."""
+        other member could be heard, or none has kept what it remembered."""
         shadow.unseen_loss = False
-        if "begin_incarnation" in journal.others or self.groups.is_helpless(shadow):
+        told_by_nobody = "begin_incarnation" in journal.others or self._all_others_lost(shadow)
+        if told_by_nobody or self.groups.is_helpless(shadow):
             self.blindness.begin(shadow)
         else:
             shadow.forget_loss()
+
+    def _all_others_lost(self, shadow: Shadow) -> bool:
+        """Whether the stores of all others in its group were lost too, and not made good since."""
+        group = shadow.group
+        others = [m.member for m in group.current if m.member != shadow.number] if group else []
+        return bool(others) and all(self.shadows[other].lost_store for other in others)
 
     def _forget_epochs(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again."""
