@@ -38,6 +38,7 @@ def begin_start(tx: StoreTransaction, last: LastLife) -> None:
     local, group = tx.local(), tx.group()
     if group is None:
         return
+    is_vouched = _take_vouch(tx)
     if not (local.serving or local.unconfirmed):
         _note_unseen(tx, last)
         return
@@ -46,7 +47,7 @@ def begin_start(tx: StoreTransaction, last: LastLife) -> None:
         tx.set_unconfirmed(True)
     _note_unseen(tx, last)
     if any(one.member != local.member for one in group.current):
-        _doubt(tx, last)
+        _doubt(tx, last, is_vouched)
 
 
 def _note_unseen(tx: StoreTransaction, last: LastLife) -> None:
@@ -55,14 +56,19 @@ def _note_unseen(tx: StoreTransaction, last: LastLife) -> None:
         tx.set_unseen(max(local.unseen_at, last.ran_at), local.unseen_s + last.unseen_s)
 
 
-def _doubt(tx: StoreTransaction, last: LastLife) -> None:
-    local = tx.local()
-    if local.vouched:
-        tx.set_certain(0)
+def _take_vouch(tx: StoreTransaction) -> bool:
+    """Whether an operator answers for this start. His word is used up by it, whatever the start
+    makes of it: for a later one, or for a copy of this store, it was not given."""
+    is_vouched = tx.local().vouched
+    if is_vouched:
         tx.set_vouched(False)
-        return
+    return is_vouched
+
+
+def _doubt(tx: StoreTransaction, last: LastLife, is_vouched: bool) -> None:
+    local = tx.local()
     ran_at = max(LONG_AGO_S, last.ran_at)
-    tx.set_certain(min(local.certain_until or ran_at, ran_at))
+    tx.set_certain(0 if is_vouched else min(local.certain_until or ran_at, ran_at))
 
 
 def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) -> None:
@@ -72,6 +78,7 @@ def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) 
     if group is None:
         return
     noted = last.group
+    _take_vouch(tx)
     own = noted.member(local.member) if noted else None
     knows = own is not None and own.engine_id == local.engine_id
     if noted is not None and knows and noted.generation > group.generation:
@@ -98,5 +105,7 @@ def vouch(tx: StoreTransaction, now: int) -> None:
     next start it serves as if it had heard them."""
     if tx.group() is None:
         raise PeerError("no_group", "this member is in no group: nobody can have declared it dead")
+    if tx.local().recovery:
+        raise PeerError("recovering", "it recovers, and has to hear every other member in any case")
     tx.set_vouched(True)
     tx.audit("root", "vouched", "nobody has declared this member dead since it ran last", now)
