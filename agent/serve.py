@@ -38,26 +38,31 @@ def open_member(folder: Path) -> tuple[MemberFile, Store, BootClock, Standing]:
         store = opened.enter_context(contextlib.closing(open_store(folder / STORE_NAME)))
         standing = opened.enter_context(contextlib.closing(Standing(folder)))
         clock = BootClock(store.clock_anchor(standing.measure_anchor))
-        with store.read() as tx:
-            local, group = tx.local(), tx.group()
-        if local.member != member.member:
-            raise ConfigError(
-                str(folder / "member.toml"),
-                "member.id",
-                f"is {member.member}, but {STORE_NAME} belongs to member {local.member}",
-                "a store is never another member's: make a member of its own with `dhcpsync init`",
-            )
-        own = group.member(member.member) if group else None
-        if own is not None and own.role is not member.role:
-            raise ConfigError(
-                str(folder / "member.toml"),
-                "member.role",
-                f"is {member.role.name.lower()}, but the group knows it as {own.role.name.lower()}",
-                "a role never changes: put the old word back, or make a new member",
-            )
+        check_identity(folder, member, store)
         standing.enter(store, clock() // 1000)
         opened.pop_all()  # What is returned stays open; what raises leaves nothing open.
     return member, store, clock, standing
+
+
+def check_identity(folder: Path, member: MemberFile, store: Store) -> None:
+    """ConfigError where member.toml and store.db are not about one member."""
+    with store.read() as tx:
+        local, group = tx.local(), tx.group()
+    if local.member != member.member:
+        raise ConfigError(
+            str(folder / "member.toml"),
+            "member.id",
+            f"is {member.member}, but {STORE_NAME} belongs to member {local.member}",
+            "a store is never another member's: make a member of its own with `dhcpsync init`",
+        )
+    own = group.member(member.member) if group else None
+    if own is not None and own.role is not member.role:
+        raise ConfigError(
+            str(folder / "member.toml"),
+            "member.role",
+            f"is {member.role.name.lower()}, but the group knows it as {own.role.name.lower()}",
+            "a role never changes: put the old word back, or make a new member",
+        )
 
 
 def collect_rarely() -> None:

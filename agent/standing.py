@@ -15,7 +15,9 @@ What this cannot see: a folder, or a machine, that was set back as a whole. The 
 
 The member starts when the first of its processes does: each holds a shared lock of the file while
 it runs, and whoever gets the lock alone first is the first. What starts again beside others (an
-engine after a crash) judges nothing.
+engine after a crash) judges nothing. Who has the lock alone has the folder's too, for which the
+others wait: so they find somebody who has started, not one that died on the way, or an operator's
+order to a member that does not run (tools/offline.py).
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import json
 import logging
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -115,13 +119,12 @@ class Standing:
     """The file, open and locked for as long as this process runs."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / FILE_NAME
+        self._folder = _open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"{path}: cannot be opened: {error.strerror}; the member's folder must be writable"
-            ) from error
+            self._file = _open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT)
+        except StoreError:
+            os.close(self._folder)
+            raise
         self._record: Record | None = None
         self._group_path = folder / GROUP_NAME
         self._group: Group | None = None
@@ -129,15 +132,41 @@ class Standing:
     def enter(self, store: Store, now: int) -> bool:
         """Join the running member, or start it: then the store is judged and, if it is not to be
         trusted, RECOVER begins, before anybody is served. Returns whether this was the start."""
+        with self._alone() as is_alone:
+            if is_alone:
+                self._start(store, now)
+                fcntl.flock(self._file, fcntl.LOCK_SH)
+            else:
+                self._record = self._read()
+        return is_alone
+
+    @contextmanager
+    def stopped(self) -> Iterator[bool]:
+        """Whether no process of the member runs; if so, none starts in the block."""
+        with self._alone() as is_alone:
+            yield is_alone
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Whether this one has the file alone; otherwise it shares it. In the block nobody else
+        asks that."""
+        fcntl.flock(self._folder, fcntl.LOCK_EX)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(self._file, fcntl.LOCK_SH)
-            self._record = self._read()
-            return False
-        self._start(store, now)
-        fcntl.flock(self._file, fcntl.LOCK_SH)
-        return True
+            yield self._lock()
+        finally:
+            fcntl.flock(self._folder, fcntl.LOCK_UN)
+
+    def _lock(self) -> bool:
+        for _ in range(2):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # Who has it alone without the folder is one that dies: nobody may be left then.
+                fcntl.flock(self._file, fcntl.LOCK_SH)
+            else:
+                return True
+        return False
 
     def _start(self, store: Store, now: int) -> None:
         before = self._read()
@@ -249,3 +278,13 @@ class Standing:
 
     def close(self) -> None:
         os.close(self._file)
+        os.close(self._folder)
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be opened: {error.strerror}; the member's folder must be writable"
+        ) from error

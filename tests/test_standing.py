@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -98,6 +100,52 @@ def test_a_process_that_starts_beside_others_judges_nothing(folder: Path) -> Non
         with member(folder) as (_same, started):
             assert not started
             assert local(store).serving
+
+
+def test_who_starts_while_an_order_is_given_starts_the_member(folder: Path) -> None:
+    """It waits for the order, and does not take it for a process that has judged the store."""
+    order = Standing(folder)
+    store, standing = open_store(folder / "store.db"), Standing(folder)
+    with closing(order), closing(store), closing(standing), ThreadPoolExecutor(1) as thread:
+        with order.stopped() as is_stopped:
+            assert is_stopped
+            starting = thread.submit(standing.enter, store, NOW)
+            with pytest.raises(TimeoutError):
+                starting.result(timeout=0.2)
+            serve(store)
+        assert starting.result(timeout=10)
+        assert local(store).unconfirmed
+        with order.stopped() as is_stopped:
+            assert not is_stopped
+    with closing(Standing(folder)) as order, order.stopped() as is_stopped:
+        assert is_stopped
+
+
+def test_who_waits_for_one_that_dies_on_the_way_starts_the_member(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(folder / "store.db")
+    dying, following = Standing(folder), Standing(folder)
+    begun, waits = Event(), Event()
+
+    def die(*_: object) -> None:
+        begun.set()
+        assert waits.wait(10)
+        raise KeyboardInterrupt
+
+    with closing(store), closing(following), ThreadPoolExecutor(2) as threads:
+        with monkeypatch.context() as patch:
+            patch.setattr(Standing, "_start", die)
+            first = threads.submit(dying.enter, store, NOW)
+            assert begun.wait(10)
+        second = threads.submit(following.enter, store, NOW)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        waits.set()
+        with pytest.raises(KeyboardInterrupt):
+            first.result(timeout=10)
+        dying.close()
+        assert second.result(timeout=10)
 
 
 def test_a_copy_of_an_earlier_life_is_found(folder: Path) -> None:

@@ -340,6 +340,29 @@ def member_end_wait(
     _operate(context, who, "end-wait", folder, address, credentials)
 
 
+Stopped = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The folder of a member that does not run.")
+]
+
+
+@member.command("retire")
+def member_retire(folder: Stopped) -> None:
+    """Tell a stopped member that it was declared dead or replaced: it gives up all it owns."""
+    from tools.offline import retire
+
+    for line in retire(folder):
+        typer.echo(line)
+
+
+@member.command("vouch")
+def member_vouch(folder: Stopped) -> None:
+    """Tell a stopped member that nobody has declared it dead: its next start relies on that."""
+    from tools.offline import vouch
+
+    for line in vouch(folder):
+        typer.echo(line)
+
+
 @app.command("group")
 def group_set(
     context: typer.Context,

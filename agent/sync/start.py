@@ -36,6 +36,7 @@ def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
     local, group = tx.local(), tx.group()
     if group is None:
         return
+    is_vouched = _take_vouch(tx)
     _note_unseen(tx, now, last)
     others = any(one.member != local.member for one in group.members)
     among_others = any(one.member != local.member for one in group.current)
@@ -44,7 +45,7 @@ def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
             tx.set_serving(False, local.serving_since)
             tx.set_unconfirmed(True)
         if among_others:
-            _doubt(tx, last)
+            _doubt(tx, last, is_vouched)
     elif local.recovery and others and not among_others and local.certain_until != LONG_AGO_S:
         # A copy of a store that was recovering alone has the end of its wait behind it.
         tx.set_certain(now)
@@ -56,14 +57,19 @@ def _note_unseen(tx: StoreTransaction, now: int, last: LastLife) -> None:
         tx.set_unseen(max(local.unseen_at, last.ran_at or now), local.unseen_s + last.unseen_s)
 
 
-def _doubt(tx: StoreTransaction, last: LastLife) -> None:
-    local = tx.local()
-    if local.vouched:
-        tx.set_certain(0)
+def _take_vouch(tx: StoreTransaction) -> bool:
+    """Whether an operator answers for this start. His word is used up by it, whatever the start
+    makes of it: for a later one, or for a copy of this store, it was not given."""
+    is_vouched = tx.local().vouched
+    if is_vouched:
         tx.set_vouched(False)
-        return
+    return is_vouched
+
+
+def _doubt(tx: StoreTransaction, last: LastLife, is_vouched: bool) -> None:
+    local = tx.local()
     ran_at = max(LONG_AGO_S, last.ran_at)
-    tx.set_certain(min(local.certain_until or ran_at, ran_at))
+    tx.set_certain(0 if is_vouched else min(local.certain_until or ran_at, ran_at))
 
 
 def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) -> None:
@@ -73,6 +79,7 @@ def begin_restored(tx: StoreTransaction, now: int, reason: str, last: LastLife) 
     if group is None:
         return
     noted = last.group
+    _take_vouch(tx)
     own = noted.member(local.member) if noted else None
     knows = own is not None and own.engine_id == local.engine_id
     if noted is not None and knows and noted.generation > group.generation:
@@ -99,5 +106,7 @@ def vouch(tx: StoreTransaction, now: int) -> None:
     next start it serves as if it had heard them."""
     if tx.group() is None:
         raise PeerError("no_group", "this member is in no group: nobody can have declared it dead")
+    if tx.local().recovery:
+        raise PeerError("recovering", "it recovers, and has to hear every other member in any case")
     tx.set_vouched(True)
     tx.audit("root", "vouched", "nobody has declared this member dead since it ran last", now)

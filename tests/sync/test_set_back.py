@@ -468,6 +468,29 @@ def test_vouch_is_for_one_start() -> None:
     assert local(lan, 2).certain_until == lan.now_s - 500
 
 
+@pytest.mark.parametrize("begin", ["as a copy", "recovering"])
+def test_a_vouch_is_used_up_by_a_start_that_makes_nothing_of_it(begin: str) -> None:
+    """A word for the store that was to start is none for a later life, in which much may have been
+    said of this member."""
+    lan = make_lan(2)
+    with lan.stores[2].write() as tx:
+        vouch(tx, lan.now_s)
+        if begin == "as a copy":
+            begin_restored(tx, lan.now_s, "a copy", LastLife())
+        else:
+            retire(tx, lan.now_s)
+            begin_start(tx, LastLife())
+    assert not local(lan, 2).vouched
+
+
+def test_nobody_vouches_for_one_that_recovers() -> None:
+    lan = make_lan(2)
+    with lan.stores[2].write() as tx:
+        retire(tx, lan.now_s)
+        with pytest.raises(PeerError, match="recovering"):
+            vouch(tx, lan.now_s)
+
+
 def test_who_is_retired_owns_nothing_and_comes_back_by_pulling() -> None:
     lan = make_lan(2, pool_size=60)
     lan.run(20_000)

@@ -84,6 +84,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["status", "--address", "here", "--credentials", "x"], 2, "'here' is no IPv4 address"),
         (["status", "--address", "127.0.0.1:x", "--credentials", "x"], 2, "'x' is no UDP port"),
         (["status", "--address", "127.0.0.1"], 2, "--credentials: is missing"),
+        (["member", "retire"], 2, "Missing argument 'DIR'"),
+        (["member", "vouch", "/nowhere"], 2, "/nowhere/member.toml: is missing"),
         (["status", "/nowhere"], 2, "/nowhere/member.toml: is missing"),
         (["apply", "/nowhere.toml", "--address", "127.0.0.1"], 2, "--credentials"),
         (["serve", "/nowhere", "--log-level", "loud"], 2, "'loud' is not one of"),
