@@ -479,7 +479,7 @@ def test_a_vouch_is_used_up_by_a_start_that_makes_nothing_of_it(begin: str) -> N
             begin_restored(tx, lan.now_s, "a copy", LastLife())
         else:
             retire(tx, lan.now_s)
-            begin_start(tx, LastLife())
+            begin_start(tx, lan.now_s, LastLife())
     assert not local(lan, 2).vouched
 
 
