@@ -136,7 +136,7 @@ class Evidence(Words):
             shadow.unseen_loss = True
             if shadow.serving and self.groups.is_helpless(shadow):
                 self.blindness.begin(shadow)
-        elif not shadow.unseen_loss:
+        elif not shadow.unseen_loss and number not in self.blindness:
             shadow.forget_loss()
         self._check_what_it_owns(shadow)
 
@@ -147,8 +147,23 @@ class Evidence(Words):
         told_by_nobody = "begin_incarnation" in journal.others or self._all_others_lost(shadow)
         if told_by_nobody or self.groups.is_helpless(shadow):
             self.blindness.begin(shadow)
-        else:
-            shadow.forget_loss()
+            return
+        if not shadow.was_told:
+            self._expose_forgotten(shadow)
+        shadow.forget_loss()
+
+    def _expose_forgotten(self, shadow: Shadow) -> None:
+        """Its peers remember no more of its store than it holds: a lease that it gave last, told
+        nobody and forgot is known to no disk."""
+        for address in shadow.forgotten:
+            held = self.holdings.get(address)
+            if held is not None and not any(
+                address in other.rows
+                and other.true_ms(other.rows[address].expires_at) >= held.end_ms - ROUNDING_MS
+                for other in self.shadows.values()
+            ):
+                self.judged["exposed forgotten"] += 1
+                self.exposed.add(address)
 
     def _all_others_lost(self, shadow: Shadow) -> bool:
         """Whether the stores of all others in its group were lost too, and not made good since."""
@@ -206,6 +221,8 @@ class Evidence(Words):
             return
         shadow = self.shadows[number]
         began = bool(journal.serving) and not shadow.serving
+        if shadow.unseen_loss and "begin_incarnation" in journal.others and not journal.serving:
+            shadow.was_told = True
         if journal.serving and shadow.unseen_loss:
             self._serve_after_loss(shadow, journal)
         if number in self.blindness:

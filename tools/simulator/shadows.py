@@ -44,6 +44,8 @@ class Shadow:
     """It was alone by the value of the group that it lost, and that lies on no other disk."""
     unseen_loss: bool = False
     """Its store was put back in a way that only other members can tell it."""
+    was_told: bool = False
+    """It has been told of such a loss, and recovers."""
     had_applied: dict[StreamId, int] = field(default_factory=dict)
     """What it had taken in before such a loss, while it serves without having been told."""
     forgotten: set[int] = field(default_factory=set)
@@ -75,6 +77,7 @@ class Shadow:
     def forget_loss(self) -> None:
         """It knows that its store was put back, or was told so."""
         self.had_applied, self.forgotten, self.lost_alone = {}, set(), False
+        self.was_told = False
 
     def is_current(self) -> bool:
         """Whether it takes part, by what its own disk says."""
