@@ -13,15 +13,18 @@ from agent.dhcp import claim, lease, request, returns
 from agent.dhcp.engine import DhcpServer
 from agent.model import AddressState, Nonce
 from agent.sync import (
+    clocks,
     expulsion,
-    lineage,
     merge,
+    node,
     records,
     recover,
+    start,
     stream,
     verdict,
 )
 from agent.sync.ballot import Ballots
+from agent.sync.departure import Departure
 from agent.sync.giver import Giver
 from agent.sync.group import Membership
 from agent.sync.keeper import Keeper
@@ -33,7 +36,7 @@ from agent.sync.pull import Pull
 from agent.sync.recover import Recovery
 from agent.sync.situation import Situation
 from agent.sync.stream import Push
-from tests.sim.mutation import Change, Edit, Entries, Exchange, Mutant
+from tests.sim.mutation import Change, Edit, Entries, Exchange, Mutant, World
 from tools.simulator.run import Parameters
 
 CUTS = ("halves", "alone", "bridge", "one-way", "cut")
@@ -85,16 +88,20 @@ ROTTEN = replace(CHURN, faults=("lost-row",))
 DEAD_LINK = replace(CHURN, faults=("dead-link",))
 
 
-def name_of_world(world: Parameters) -> str:
-    """The first constant of this module with that value."""
+def name_of_world(world: World) -> str:
+    """The first constant of this module with that value, or a plan's name."""
+    if isinstance(world, str):
+        return f"`{world}`"
     return next(name for name, value in globals().items() if value == world)
 
 
 MUTANTS: list[Mutant] = []
 
 
-def _add(name: str, section: int, rule: str, world: Parameters, *changes: Change) -> None:
-    MUTANTS.append(Mutant(name, section, rule, world, changes))
+def _add(
+    name: str, section: int, rule: str, world: World, *changes: Change, ends_with: str = ""
+) -> None:  # fmt: skip
+    MUTANTS.append(Mutant(name, section, rule, world, changes, ends_with))
 
 
 # --- 2. Which record wins
@@ -135,10 +142,7 @@ _add(
 )  # fmt: skip
 _add(
     "unknown_is_acknowledged", 3, "What was pushed counts as recorded by everybody.", CROWDED,
-    Edit(
-        lease.acknowledged_expiry,
-        ("return row.acknowledged_at", "return row.potential_expires_at"),
-    ),
+    Edit(lease.acknowledged_expiry, ("if pushed else row.acknowledged_at", "")),
 )  # fmt: skip
 _add(
     "one_acknowledgement_is_enough", 3,
@@ -407,19 +411,6 @@ _add(
         ),
     ),
 )  # fmt: skip
-_add(
-    "foreign_groups_are_taken", 8, "The value of another group is taken on from a stranger.",
-    STRANGERS,
-    Edit(
-        Membership.receive_commit,
-        ("group is not None and stranger and not descends(value, group)", "False"),
-    ),
-    Edit(
-        Membership._check_foreign, ("group is not None and value.name != group.name", "False")
-    ),
-    Edit(lineage.descends, ("later.name != earlier.name or ", "")),
-)  # fmt: skip
-
 # --- 9. Hello, alignment, repair
 
 _add(
@@ -458,19 +449,17 @@ _add(
     Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(
-    "a_lost_store_is_forgotten", 10,
-    "What a lost store may have given and told nobody is not held by the others.", CROWDED_LOSSES,
-    Edit(recover.note_lost, ("known is not None and known.incarnation >= incarnation", "True")),
-)  # fmt: skip
-_add(
     "a_rollback_is_not_seen", 10, "What the others remember of a member is not compared.", LOSING,
-    Edit(Recovery._behind, ("incarnation, version = hello.known", 'return ""')),
+    Exchange(Recovery, "compare", lambda *_: False),
 )  # fmt: skip
 _add(
     "a_start_is_not_confirmed", 10, "A member serves before its peers have spoken.", LOSSES,
     Edit(
-        recover.begin_start,
-        ("tx.set_serving(False, local.serving_since)\n        tx.set_unconfirmed(True)", "pass"),
+        start.begin_start,
+        (
+            "tx.set_serving(False, local.serving_since)\n            tx.set_unconfirmed(True)",
+            "pass",
+        ),
     ),
 )  # fmt: skip
 
@@ -481,4 +470,117 @@ _add(
     "An expiry travels as the sender's instant, not as seconds from now.", SHORT,
     Edit(records._away, ("instant - now_s", "instant")),
     Edit(records._instant, ("base_s + away", "away")),
+)  # fmt: skip
+_add(
+    "waits_stay_where_the_clock_moves", 11,
+    "What has begun since the boot ends when the moved clock says so.",
+    "both-lose-their-stores-and-one-boots", Exchange(clocks, "_wait_on", lambda *_: None),
+)  # fmt: skip
+_add(
+    "a_clock_that_stood_still_counts", 11,
+    "What was recorded before a clock stood still is counted by that clock.",
+    "removed-and-booted-cut-off", Exchange(start, "_note_unseen", lambda *_: None),
+)  # fmt: skip
+
+# --- 12. A store that is a copy
+
+_add(
+    "who_is_alone_always_votes", 12,
+    "Alone in its group a member decides, also while it recovers or is not confirmed.",
+    "alone-by-its-copy-and-told-to-decide",
+    Edit(Situation.votes, ("return holds_all", "return not self.peers or holds_all")),
+)  # fmt: skip
+_add(
+    "the_noted_group_is_not_taken_back", 12,
+    "A store that is seen to be a copy goes by the group that it has itself.",
+    "setback-cut-noorder-seen",
+    Edit(start.begin_restored, ("noted.generation > group.generation", "False")),
+)  # fmt: skip
+_add(
+    "a_stranger_that_names_me_is_refused", 12,
+    "A value that names the receiver is refused where its teller is not in the receiver's group.",
+    "setback-nocut-unseen",
+    Edit(Membership.receive_commit, ("(follows or is_mine)", "follows")),
+)  # fmt: skip
+_add(
+    "form_alone_decides_a_fork", 12,
+    "Of two lines it does not matter whose store is behind what the other side remembers of it.",
+    "set-back-and-joined-again",
+    Edit(
+        Membership._settle_fork, ("if i_am_behind is not self._is_behind(tx, commit):", "if False:")
+    ),
+)  # fmt: skip
+_add(
+    "those_that_are_out_are_not_asked", 12,
+    "A start waits for those that are in the group, and who is alone asks nobody.",
+    "rolling-maintenance-unseen", Exchange(Situation, "others_out", lambda _: []),
+)  # fmt: skip
+_add(
+    "who_is_alone_serves_at_once", 12, "Who is alone in its group is confirmed when it starts.",
+    "rolling-maintenance-unseen",
+    Edit(
+        start.begin_start,
+        (
+            "    others = any(one.member != local.member for one in group.members)",
+            "    others = any(one.member != local.member for one in group.current)",
+        ),
+    ),
+)  # fmt: skip
+_add(
+    "who_is_out_is_not_believed", 12, "A value is taken only from members that are in it.",
+    "both-out",
+    Edit(
+        Membership.receive_commit,
+        ("(teller.is_current or (serves_me and follows))", "teller.is_current"),
+    ),
+    Edit(
+        Membership._learn,
+        (
+            "if mine is None:",
+            "if mine is None or group and not any(one.member == to for one in group.current):",
+        ),
+    ),
+)  # fmt: skip
+_add(
+    "a_copy_decides_alone", 12,
+    "A store that is seen to be a copy goes by its own group, and decides alone by that.",
+    "setback-nocut-seen",
+    Edit(Situation.votes, ("return holds_all", "return not self.peers or holds_all")),
+    Edit(start.begin_restored, ("noted.generation > group.generation", "False")),
+)  # fmt: skip
+_add(
+    "a_departure_of_the_last_one_stands", 12,
+    "Who is told to go, and is the last one by now, has itself taken out.",
+    "both-shut-down-at-once",
+    Edit(Departure.tick, ("if not situation.peers:", "if False:")),
+    ends_with="PeerError: last_member",
+)  # fmt: skip
+_add(
+    "nothing_follows_from_a_loss", 12,
+    "Polls do not wait where nobody is left who has promised what a lost store may have owned.",
+    "one-loses-its-store-after-the-other", Exchange(node, "follow_loss", lambda *_: None),
+)  # fmt: skip
+_add(
+    "all_others_recover_and_one_joins", 12,
+    "A joining member serves although nobody that it joins has kept its store.",
+    "joins-one-that-has-lost-its-store",
+    Edit(
+        Membership._finish_joining,
+        (
+            "elif not situation.recovering and self._all_recover():",
+            "elif False:",
+        ),
+    ),
+)  # fmt: skip
+
+# --- 13. Declared dead
+
+_add(
+    "a_start_is_certain", 13, "Who starts takes it that nobody has declared it dead.",
+    "removed-and-started-cut-off", Exchange(start, "_doubt", lambda *_: None),
+)  # fmt: skip
+_add(
+    "leases_of_the_doubtful_run_from_now", 13,
+    "Who may have been declared dead counts its leases from now.", "removed-and-started-cut-off",
+    Edit(lease.decide_grant, ("if terms.certain_until:", "if False:")),
 )  # fmt: skip

@@ -4,7 +4,8 @@ A mutant is data: which text of which function becomes what. The text must be th
 a mutant of a rule that has been written anew says so instead of changing nothing. The function
 keeps its identity (its code is exchanged), so whoever has imported it runs the mutant.
 
-Killed means that a run breaks an invariant. A run that ends in any other error proves nothing.
+Killed means that a run breaks an invariant. A run that ends in any other error proves nothing, but
+for the one that a mutant names: where the harm is that the agent ends.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 from unittest.mock import patch
 
-from tools.simulator.run import Parameters, run
+from tests.sim.test_plans import plan_named
+from tools.simulator.run import Parameters, Result, run, run_plan
 
 SEEDS_FILE = Path(__file__).with_name("killing_seeds.json")
 """By mutant the first seed from 1 on that kills it; `python -m tests.sim.mutate --write`."""
@@ -87,18 +89,22 @@ class Entries:
 
 
 Change = Edit | Exchange | Entries
+World = Parameters | str
+"""Faults and clients drawn from the seed; or a plan of tests/sim/test_plans.py by its name, which
+leaves only the network's delays and the like to the seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """`section`: of protocol.md. `rule`: what is taken out of it, in one sentence. `world`: in
-    which the rule matters."""
+    which the rule matters. `ends_with`: the error with which the agent ends without it."""
 
     name: str
     section: int
     rule: str
-    world: Parameters
+    world: World
     changes: tuple[Change, ...] = field(repr=False)
+    ends_with: str = ""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -110,7 +116,8 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """`tried` seeds, of which the last one, `seed`, broke `invariant`; "": none did."""
+    """`tried` seeds, of which the last one, `seed`, broke `invariant`, or ended with that error;
+    "": none did."""
 
     seed: int
     tried: int
@@ -119,18 +126,27 @@ class Kill:
     seconds: float
 
 
+def run_in(world: World, seed: int) -> Result:
+    if isinstance(world, str):
+        return run_plan(replace(plan_named(world), seed=seed))
+    return run(seed, world)
+
+
 def kill(mutant: Mutant, seeds: Iterable[int]) -> Kill:
     """Run seeds in the mutant's world until one notices. AssertionError where a run crashes."""
     began, tried, seed = time.process_time(), 0, 0
     with mutant.applied():
         for seed in seeds:
             tried += 1
-            violation = run(seed, mutant.world).violation
+            violation = run_in(mutant.world, seed).violation
             if violation:
                 found = _INVARIANT.match(violation)
-                assert found, f"{mutant.name} is not noticed but crashes: seed {seed}: {violation}"
+                invariant = found.group() if found else mutant.ends_with
+                crashes = f"{mutant.name} is not noticed but crashes: seed {seed}: {violation}"
+                assert invariant, crashes
+                assert violation.startswith(invariant), crashes
                 spent = time.process_time() - began
-                return Kill(seed, tried, found.group(), violation, spent)
+                return Kill(seed, tried, invariant, violation, spent)
     return Kill(seed, tried, "", "", time.process_time() - began)
 
 

@@ -7,7 +7,7 @@ none of them does an operator lie.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -39,14 +39,21 @@ def cut(at_s: int, lasts_s: int, *members: int) -> Fault:
     return fault("cut", at_s, lasts_s, cuts=pairs)
 
 
-def world(members: int, seconds: int, *faults: Fault, first_s: int = 2, **parameters: Any) -> Plan:
-    """Six clients that come and stay, a quiet network, and nobody who is let in again."""
+def world(
+    members: int, seconds: int, *faults: Fault, first_s: int = 2,
+    then: Sequence[tuple[int, int]] = (), **parameters: Any,
+) -> Plan:  # fmt: skip
+    """Six clients that come and stay, `then` so many more at such a time; a quiet network, and
+    nobody who is let in again."""
     p = Parameters(members, seconds, 6, 900, 300, 48, hello_ms=20_000, readmits=0)
     p = replace(p, **parameters)
+    begins = [first_s + 3 * n for n in range(p.clients)]
+    begins += [at_s + n for number, at_s in then for n in range(number)]
     clients = [
-        ClientPlan(n, True, [Session((first_s + 3 * n) * S_MS, FOR_GOOD_S * S_MS, 0, False)])
-        for n in range(p.clients)
+        ClientPlan(n, True, [Session(begin * S_MS, FOR_GOOD_S * S_MS, 0, False)])
+        for n, begin in enumerate(begins)
     ]
+    p = replace(p, clients=len(clients))
     return Plan(1, p, {}, [0] * members, clients, list(faults))
 
 
@@ -121,6 +128,70 @@ VARIANTS: dict[str, Callable[[], Plan]] = {
         fault("rollback", 300, 1500, member=1, seen=False),
         fault("shutdown", 1000, 4900, contact=2, member=1),
     ),
+    # Each of the following is what one rule is for: tests/sim/mutants.py takes it out.
+    # Told later, the second one is refused: it is the last one by then.
+    "both-shut-down-at-once": lambda: world(
+        2, 1300,
+        fault("shutdown", 100, 1000, contact=1, member=2),
+        fault("shutdown", 100, 1000, contact=2, member=1),
+    ),
+    "alone-by-its-copy-and-told-to-decide": lambda: world(
+        2, 900,
+        fault("shutdown", 100, 150, contact=1, member=2),
+        fault("rollback", 200, 300, member=1, seen=False),
+        cut(490, 40, 1, 2),
+        fault("mul", 510, 1, contact=1, mul_s=310),
+    ),
+    "set-back-and-far-ahead": lambda: world(
+        2, 2500,
+        fault("rollback", 5, 495, member=1, seen=False),
+        fault("join", 20, 0, contact=1, member=2),
+        cut(480, 820, 1, 2),
+        *(fault("mul", 520 + 5 * n, 1, contact=1, mul_s=61 + n) for n in range(5)),
+        joiners=1, lease_s=120, mul_s=60, pool_size=8, then=[(6, 900)],
+    ),
+    "set-back-and-joined-again": lambda: world(
+        2, 2000,
+        fault("rollback", 5, 295, member=1, seen=False),
+        fault("join", 20, 0, contact=1, member=2),
+        cut(290, 700, 1, 2),
+        fault("join", 320, 0, contact=1, member=2),
+        joiners=1, first_s=330, then=[(6, 600)],
+    ),
+    "joins-one-that-has-lost-its-store": lambda: world(
+        2, 1800,
+        fault("rollback", 10, 290, member=1, seen=True),
+        cut(40, 290, 1, 2),
+        fault("join", 60, 0, contact=1, member=2),
+        joiners=1, first_s=12, clients=5, pool_size=8, then=[(3, 700)],
+    ),
+    "one-loses-its-store-after-the-other": lambda: world(
+        2, 1500,
+        fault("rollback", 5, 195, member=1, seen=True),
+        fault("join", 20, 0, contact=1, member=2),
+        fault("rollback", 600, 210, member=2, seen=True),
+        cut(690, 130, 1, 2),
+        joiners=1, first_s=700, clients=4, pool_size=8, then=[(6, 850)],
+    ),
+    "removed-and-started-cut-off": lambda: world(
+        3, 2500,
+        fault("remove", 100, 1000, contact=1, member=3),
+        cut(25, 2365, 3, 1, 2),
+        clients=3, pool_size=12, then=[(12, 450), (3, 1500)],
+    ),
+    "removed-and-booted-cut-off": lambda: world(
+        3, 2000,
+        fault("remove", 100, 900, contact=1, member=3, reboot=True),
+        cut(25, 1265, 3, 1, 2),
+        clients=3, pool_size=12, then=[(12, 450), (3, 1100)],
+    ),
+    "both-lose-their-stores-and-one-boots": lambda: world(
+        2, 2600,
+        fault("crash", 400, 650, member=1, point="now"),
+        fault("rollback", 100, 900, member=1, seen=True, reboot=True),
+        fault("rollback", 100, 890, member=2, seen=True),
+        first_s=105, clients=5, pool_size=8, then=[(3, 1400)],
+    ),
 }  # fmt: skip
 
 
@@ -130,10 +201,13 @@ def every_plan() -> list[Any]:
     return [pytest.param(n, marks=[mark] if n in FAILING else [], id=n) for n in names]
 
 
+def plan_named(name: str) -> Plan:
+    return VARIANTS[name]() if name in VARIANTS else read_plan(FOLDER / f"{name}.json")
+
+
 @pytest.mark.parametrize("name", every_plan())
 def test_plan_is_good(name: str) -> None:
-    plan = VARIANTS[name]() if name in VARIANTS else read_plan(FOLDER / f"{name}.json")
-    result = run_plan(plan)
+    result = run_plan(plan_named(name))
     assert result.violation == ""
     assert result.leases > 0
 
