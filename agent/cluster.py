@@ -3,10 +3,11 @@
 `Node` decides and never waits; this file moves what it decides. Every call of the node runs on one
 worker thread inside one transaction of the store, so the node needs no lock and the event loop
 never waits for a disk. What the node wants sent is taken from it only after that transaction has
-committed: durable before visible. After any failure but a PeerError, which says that nothing was
-done, the node is thrown away with what it wanted sent, and made anew from the store, which is the
-same as a restart: its memory would be ahead of what was rolled back. Each request to a peer is a
-task of its own; its answer, or its failure, goes back into the node in a transaction of its own.
+committed: durable before visible. After any failure but a refusal (a PeerError to who asked for
+something, which says that nothing was done) the node is thrown away with what it wanted sent, and
+made anew from the store, which is the same as a restart: its memory would be ahead of what was
+rolled back. Each request to a peer is a task of its own; its answer, or its failure, goes back into
+the node in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Cluster:
 
     async def handle(self, request: Request) -> Response:
         """Answer a peer. When this returns, what the answer promises is on disk."""
-        return await self._call(lambda node, tx: node.handle_request(tx, request, self._clock()))
+        return await self._call(
+            lambda node, tx: node.handle_request(tx, request, self._clock()), may_refuse=True
+        )
 
     async def decide(self, change: GroupChange, force: bool, said: Said) -> None:
         """An operator's wish for the group; raises PeerError where it cannot be."""
@@ -111,7 +114,7 @@ class Cluster:
             act(node, tx, now_ms)
             tx.audit(said.user, "set", said.words, now_ms // 1000)
 
-        await self._call(transact)
+        await self._call(transact, may_refuse=True)
 
     async def run(self, transport: PeerTransport) -> None:
         """Until cancelled: timers, the engine's commits, and the answers of peers."""
@@ -131,16 +134,19 @@ class Cluster:
                 log.error("the store does not commit, the cluster waits: %s", error)
                 await asyncio.sleep(STORE_RETRY_S)
             except PeerError as error:
-                # What no peer has asked for was refused: nothing was written, and memory may be
-                # ahead of the store.
                 log.error("the cluster does not go on, and begins anew from its store: %s", error)
-                self._node = self._make_node()
                 await asyncio.sleep(STORE_RETRY_S)
 
-    async def _call(self, act: Callable[[Node, StoreTransaction], T]) -> T:
-        """Run `act` in a transaction on the node's thread, then send what the node wants sent."""
+    async def _call(
+        self, act: Callable[[Node, StoreTransaction], T], *, may_refuse: bool = False
+    ) -> T:
+        """Run `act` in a transaction on the node's thread, then send what the node wants sent.
+        `may_refuse`: its PeerError says that nothing was done; where nobody has asked for anything
+        nobody is refused, and memory may be ahead of the store."""
         loop = asyncio.get_running_loop()
-        result, requests, notices = await loop.run_in_executor(self._executor, self._transact, act)
+        result, requests, notices = await loop.run_in_executor(
+            self._executor, self._transact, act, may_refuse
+        )
         self._wake.set()
         for notice in notices:
             self._on_notice(notice)
@@ -152,17 +158,16 @@ class Cluster:
         return result
 
     def _transact(
-        self, act: Callable[[Node, StoreTransaction], T]
+        self, act: Callable[[Node, StoreTransaction], T], may_refuse: bool
     ) -> tuple[T, list[tuple[MemberId, Request]], list[Notice]]:
         try:
             with self._store.write() as tx:
                 result = act(self._node, tx)
                 group = tx.group()
-        except PeerError:
-            raise
-        except BaseException:
-            self._node = self._make_node()
-            self._due_ms = 0
+        except BaseException as error:
+            if not (may_refuse and isinstance(error, PeerError)):
+                self._node = self._make_node()
+                self._due_ms = 0
             raise
         self._members = {m.member: m for m in group.members} if group else {}
         self.peers = self._node.peer_status()

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from agent import cluster as cluster_module
 from agent.cluster import Cluster
 from agent.errors import PeerError, StoreError
 from agent.limits import PUSH_BEHIND_MAX
@@ -19,6 +20,7 @@ from agent.model import Member, Said, Service
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.change import Expel
+from agent.sync.hello import LinkState
 from agent.sync.node import Node
 from store import Store, create_store
 from store.transaction import Transaction
@@ -165,6 +167,88 @@ def test_a_refusal_keeps_the_node(make_store: MakeStore) -> None:
         return len(made)
 
     assert asyncio.run(refuse()) == 1
+
+
+class Refusing(Node):
+    """Refuses once what no peer has asked for, after it has wanted things: a bug of our own, or a
+    wish in the store that can never be."""
+
+    left = 1
+
+    def refuse(self, tx: StoreTransaction) -> None:
+        if type(self).left:
+            type(self).left -= 1
+            self._situation.send(2, m.StreamQuery(m.Header(1, 1, 1, b"rolled back")))
+            tx.set_service(Service.PAUSED)
+            raise PeerError("last_member", "test would have no member left")
+
+
+class RefusingTimer(Refusing):
+    def handle_timer(self, tx: StoreTransaction, now_ms: int) -> None:
+        super().handle_timer(tx, now_ms)
+        self.refuse(tx)
+
+
+class RefusingResponse(Refusing):
+    def handle_response(
+        self,
+        tx: StoreTransaction,
+        sender: int,
+        request: m.Request,
+        response: m.Response | PeerError | None,
+        now_ms: int,
+    ) -> None:
+        super().handle_response(tx, sender, request, response, now_ms)
+        self.refuse(tx)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (RefusingTimer, "begins anew from its store: last_member: test would have no member left"),
+        (RefusingResponse, "an answer of member 2 is lost, it will be asked again: last_member"),
+    ],
+)
+def test_an_agent_survives_a_refusal_of_what_nobody_asked_for(
+    kind: type[Refusing],
+    words: str,
+    make_store: MakeStore,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It goes on from its store, as after a restart, and nothing is left of the call."""
+    monkeypatch.setattr(kind, "left", 1)
+    monkeypatch.setattr(cluster_module, "STORE_RETRY_S", 0.01)
+    made: list[Node] = []
+
+    def make() -> Node:
+        made.append(kind(1, Random(1)))
+        return made[-1]
+
+    async def refuse() -> None:
+        wire, stores = Wire(), [make_store(1), make_store(2)]
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+            wire.clusters[1] = Cluster(make, stores[0], Time(), one)
+            wire.clusters[2] = Cluster(lambda: Node(2, Random(2)), stores[1], Time(), two)
+            running = [asyncio.create_task(each.run(wire)) for each in wire.clusters.values()]
+            async with asyncio.timeout(60):
+                while kind.left or not is_linked(wire.clusters[1]):
+                    assert not any(task.done() for task in running)
+                    await asyncio.sleep(0.01)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        with stores[0].read() as tx:
+            assert tx.local().service is Service.RUNNING
+        assert not any(isinstance(one, m.StreamQuery) for one in wire.asked)
+
+    asyncio.run(refuse())
+    assert len(made) == 2
+    assert [record for record in caplog.records if words in record.getMessage()]
+
+
+def is_linked(cluster: Cluster) -> bool:
+    return any(peer.link is LinkState.BIDIRECTIONAL for peer in cluster.peers)
 
 
 def test_an_order_and_who_gave_it_are_one_transaction(

@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from agent.errors import StoreError
-from agent.model import Local
-from agent.standing import FILE_NAME, Standing, mark_of
+from agent.model import Group, Local
+from agent.standing import FILE_NAME, GROUP_NAME, Standing, mark_of
 from store import Store, create_store, open_store
+from store.group import group_from_json, group_to_json
+from tests.store.samples import held_open
 from tests.sync.lan import engine_id, make_binding, make_group
 
 NOW = 1_700_000_000
@@ -233,8 +236,171 @@ def test_a_crash_in_the_middle_of_a_start_changes_no_judgement(
     assert found.incarnation == (1 if good else 2)
 
 
+# --- the group, noted beside the store
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[Standing]:
+    with closing(Standing(folder)) as opened:
+        yield opened
+
+
+def noted(folder: Path) -> Group:
+    return group_from_json((folder / GROUP_NAME).read_text())
+
+
+def group_of(store: Store) -> Group:
+    with store.read() as tx:
+        group = tx.group()
+    assert group is not None
+    return group
+
+
+def test_the_group_is_noted_whole_and_anew_when_it_changes(folder: Path) -> None:
+    earlier, later = make_group((1, 2)), make_group((1, 2, 3), generation=2)
+    with standing(folder) as opened:
+        opened.note_group(earlier, recovering=False)
+        assert noted(folder) == earlier
+        before = (folder / GROUP_NAME).stat().st_ino
+        opened.note_group(earlier, recovering=False)
+        assert (folder / GROUP_NAME).stat().st_ino == before, "nothing to write"
+        opened.note_group(later, recovering=False)
+    assert noted(folder) == later
+    with standing(folder) as opened:
+        opened.note_group(earlier, recovering=False)
+    assert noted(folder) == earlier, "who is not recovering knows best"
+    assert sorted(file.name for file in folder.glob("standing*")) == [FILE_NAME, GROUP_NAME]
+
+
+def test_a_crash_in_the_middle_of_a_note_leaves_the_former_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier, later = make_group((1, 2)), make_group((1, 2, 3), generation=2)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with standing(folder) as opened:
+        opened.note_group(earlier, recovering=False)
+        for step in ("os.fsync", "pathlib.Path.replace"):
+            with monkeypatch.context() as patch:
+                patch.setattr(step, crash)
+                with pytest.raises(KeyboardInterrupt):
+                    opened.note_group(later, recovering=False)
+            assert noted(folder) == earlier
+        opened.note_group(later, recovering=False)
+    assert noted(folder) == later
+
+
+def test_a_note_that_cannot_be_written_is_told_and_made_later(folder: Path) -> None:
+    group = make_group((1, 2))
+    (folder / GROUP_NAME).mkdir()
+    with standing(folder) as opened:
+        with pytest.raises(StoreError, match=r"standing\.group: cannot be written: Is a directory"):
+            opened.note_group(group, recovering=False)
+        (folder / GROUP_NAME).rmdir()
+        opened.note_group(group, recovering=False)
+    assert noted(folder) == group
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_recovers_does_not_note_an_earlier_group_over_a_later_one(
+    folder: Path, again: bool
+) -> None:
+    """Its own is the copy's; what is noted tells among whom it recovers, if it starts again too."""
+    earlier, later = make_group((1,)), make_group((1, 2), generation=2)
+    with standing(folder) as opened:
+        opened.note_group(later, recovering=False)
+        if not again:
+            opened.note_group(earlier, recovering=True)
+            assert noted(folder) == later
+    with standing(folder) as opened:
+        opened.note_group(earlier, recovering=True)
+        assert noted(folder) == later
+        opened.note_group(latest := make_group((1, 2), generation=3), recovering=True)
+    assert noted(folder) == latest, "what it has learned since is noted"
+
+
+def test_a_restored_store_takes_back_the_group_that_was_noted(folder: Path) -> None:
+    """Before 2 joined, this member was alone; so is its copy."""
+    kept = keep(folder)
+    with member(folder) as (store, _), standing(folder) as opened:
+        later = make_group((1, 2, 3), generation=5)
+        with store.write() as tx:
+            tx.put_group(later)
+        opened.note_group(later, recovering=False)
+    put_back(folder, kept)
+    with member(folder) as (store, _):
+        assert group_of(store) == later
+        assert local(store).recovery
+        assert local(store).certain_until == 0, "it knows whom to ask"
+
+
+ANOTHERS = replace(
+    make_group((1, 2), generation=9),
+    members=(replace(make_group((1,)).members[0], engine_id=engine_id(9)),),
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"{}",
+        b"[]",
+        b"[1]",
+        b"\xff\xfe",
+        b"null",
+        b"7",
+        group_to_json(make_group((1, 2), generation=9)).encode()[:-7],
+        group_to_json(make_group((2, 3), generation=9)).encode(),
+        group_to_json(ANOTHERS).encode(),
+        b'["test", 9, 60, 3600, 0, 0, 0, 0, [["1"]]]',
+        b'["test", 9, 60, 3600, 0, 0, 0, 0, [[1, "m", 1, 161, "xx", 1, 1, 1, 0, 0]]]',
+        b'["test", 9, 60, 3600, 0, 0, 0, 0, [[1, "m", 1, 161, "00", 77, 1, 1, 0, 0]]]',
+    ],
+)
+def test_a_note_that_is_torn_or_of_another_member_says_nothing(
+    folder: Path, content: bytes | None
+) -> None:
+    """Then the store's own group has to do, and who is listed there is asked."""
+    kept = keep(folder)
+    with member(folder) as (store, _):
+        own = group_of(store)
+    put_back(folder, kept)
+    if content is not None:
+        (folder / GROUP_NAME).write_bytes(content)
+    with member(folder) as (store, _):
+        assert group_of(store) == own
+        assert local(store).recovery
+        assert local(store).certain_until, "there may be others by now"
+
+
+def test_a_note_of_an_earlier_generation_takes_nothing_back(folder: Path) -> None:
+    with member(folder) as (store, _), standing(folder) as opened:
+        opened.note_group(make_group((1,)), recovering=False)
+        with store.write() as tx:
+            tx.put_group(newer := make_group((1, 2), generation=4))
+    kept = keep(folder)
+    with member(folder):
+        pass
+    put_back(folder, kept)
+    with member(folder) as (store, _):
+        assert group_of(store) == newer
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"{name}: cannot be opened: (No such file|Not a dir)"):
+        Standing(tmp_path / name)
+    assert held_open(tmp_path) == set()
+
+
 def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     (folder / FILE_NAME).unlink()
     (folder / FILE_NAME).mkdir()
     with pytest.raises(StoreError, match="standing: cannot be opened"):
         Standing(folder)
+    assert held_open(folder.parent) == set()

@@ -21,9 +21,14 @@ from agent.snmp.columns import (
 from agent.snmp.oid import index_address
 from tools.console import plain_console, shown
 from tools.errors import ManagerError
-from tools.manager import Row, Session
+from tools.manager import Row, Session, Value
 from tools.target import Place, Target
 
+_WHAT_TO_DO = (
+    "Bring the others within its reach. If they are dead: `dhcpsync member partner-down NAME"
+    " --force` here. If nobody can have declared it dead: stop it, `dhcpsync member vouch DIR`,"
+    " start it."
+)
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
 
 
@@ -75,7 +80,8 @@ class PoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`asked` is the member that answered. `rates` are messages a second, by name, if measured."""
+    """`asked` is the member that answered. `rates` are messages a second, by name, if measured.
+    `uncertain_since`: since when it may have been declared dead and does not know; "": it does."""
 
     asked: int
     asked_name: str
@@ -92,6 +98,7 @@ class Status:
     pools: list[PoolStatus]
     counters: dict[str, int]
     rates: dict[str, float] = field(default_factory=dict)
+    uncertain_since: str = ""
 
     @property
     def is_serving(self) -> bool:
@@ -104,7 +111,8 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        return self.is_ready and all(member.is_well for member in self.members)
+        heard = self.is_ready and not self.uncertain_since
+        return heard and all(member.is_well for member in self.members)
 
     @property
     def is_out(self) -> bool:
@@ -114,13 +122,22 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         return {"well": self.is_well} | asdict(self)
 
+    def doubt(self) -> str:
+        """That it may have been declared dead, in words; "" where it knows that it was not."""
+        if not self.uncertain_since:
+            return ""
+        return (
+            f"{self.asked_name} may have been declared dead since {self.uncertain_since}: it has"
+            " not heard a majority of the group, and gives only what the others hold back for it"
+        )
+
     def summary(self) -> str:
         """One line for whoever waits for it to become well."""
         others = ", ".join(
             f"{m.name} {m.state}, {m.hello}, {m.align}" for m in self.members if not m.is_well
         )
         free = ", ".join(f"{pool.first} has {pool.free} free" for pool in self.pools)
-        parts = [f"it is {self.state}", others, free]
+        parts = [f"it is {self.state}", self.doubt(), others, free]
         return "; ".join(part for part in parts if part)
 
 
@@ -179,6 +196,7 @@ def _read(manager: Session) -> Status:
         members=read_members(manager),
         pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
         counters=_counters(manager),
+        uncertain_since=_instant(values["dhcpSyncServerUncertainSince"]),
     )
 
 
@@ -230,6 +248,18 @@ def _word(managed: Scalar | Column, value: int) -> str:
     return managed.syntax.names.get(value, str(value))
 
 
+def _instant(value: Value | None) -> str:
+    """DateAndTime (RFC 2579) in UTC, as a person reads it; "" for one of length 0, and of a member
+    that does not have the object yet."""
+    if not isinstance(value, bytes) or len(value) < 8:
+        return ""
+    year = int.from_bytes(value[:2], "big")
+    month, day, hour, minute, second = value[2:7]
+    if year <= 1970:
+        return "it ran last"
+    return f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"
+
+
 def _number(row: Row, name: str) -> int:
     value = row.get(name, 0)
     return value if isinstance(value, int) else 0
@@ -263,6 +293,9 @@ def show_status(status: Status, *, as_json: bool) -> None:
             f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
         )
     )
+    if status.uncertain_since:
+        console.print(Text(f"{status.doubt()}.", style="yellow"))
+        console.print(_WHAT_TO_DO, highlight=False, soft_wrap=True)
     members = Table("member", "address", "role", "state", "hello", "align", title="Members")
     members.add_column("failover says")
     members.add_column("backlog", justify="right")

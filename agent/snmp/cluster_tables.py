@@ -126,6 +126,14 @@ def _peers(scope: Scope) -> list[PeerStatus]:
     ]
 
 
+def _uncertain_since(scope: Scope) -> bytes:
+    """Of length 0 for one that is out: it has learned what there was to learn."""
+    group, local = scope.group(), scope.local()
+    own = group.member(local.member) if group else None
+    doubts = own is not None and own.is_current and local.certain_until
+    return date_and_time(local.certain_until) if doubts else b""
+
+
 def scalars(version: str) -> list[Node]:
     """The server's scalars and the DHCP counters."""
     readers: dict[str, Callable[[Scope], int | bytes | str]] = {
@@ -139,6 +147,7 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state <= 2 for p in _peers(scope)),
         "dhcpSyncServerPoolsLow": pools_low,
         "dhcpSyncServerMaxBacklog": lambda scope: max([0, *(p.backlog for p in _peers(scope))]),
+        "dhcpSyncServerUncertainSince": _uncertain_since,
     }
     readers |= {name: _counter(stored) for name, stored in COUNTER_NAMES.items()}
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]

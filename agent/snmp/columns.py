@@ -227,6 +227,7 @@ SERVER = _scalars(
     ("dhcpSyncServerPeersDown", _GAUGE),
     ("dhcpSyncServerPoolsLow", _GAUGE),
     ("dhcpSyncServerMaxBacklog", _GAUGE),
+    ("dhcpSyncServerUncertainSince", _DATE),
 )
 
 COUNTERS = _scalars(

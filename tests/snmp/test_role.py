@@ -1,27 +1,32 @@
-"""What a database member shows of itself."""
+"""What a member shows of itself: one of role database, and one that may have been declared dead."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
 
-from agent.model import MemberRole
+from agent.model import MemberRole, MemberState
 from agent.snmp import ber, columns
 from agent.snmp.ber import Varbind
 from agent.snmp.oid import Oid
-from agent.snmp.tables import Scope
+from agent.snmp.tables import Scope, date_and_time
 from agent.snmp.view import Role
 from tests.snmp.world import NOW_MS, World, running
 
 
-def value_of(world: World, oid: Oid) -> int:
+def read(world: World, oid: Oid) -> Varbind:
     with world.store.read() as tx:
         answer = world.agent.reader.get(
             Scope(tx, NOW_MS, world.peers), Role.MONITOR, [Varbind(oid, ber.NULL, None)], 60_000
         )
     (one,) = ber.decode_varbinds(answer)
-    assert isinstance(one.value, int)
-    return one.value
+    return one
+
+
+def value_of(world: World, oid: Oid) -> int:
+    value = read(world, oid).value
+    assert isinstance(value, int)
+    return value
 
 
 def test_a_database_member_publishes_once_it_has_joined_and_is_low_on_nothing() -> None:
@@ -43,5 +48,24 @@ def test_a_database_member_publishes_once_it_has_joined_and_is_low_on_nothing() 
             assert value_of(world, low) == 0
             role = columns.MEMBER["Role"]
             assert role.syntax.names[value_of(world, (*role.oid, 1))] == "database"
+
+    asyncio.run(check())
+
+
+def test_since_when_it_may_have_been_declared_dead_is_shown_until_it_knows() -> None:
+    async def check() -> None:
+        async with running() as world:
+            since = columns.SERVER["dhcpSyncServerUncertainSince"].instance
+            assert read(world, since).value == b""
+            with world.store.write() as tx:
+                tx.set_certain(NOW_MS // 1000)
+            assert read(world, since).value == date_and_time(NOW_MS // 1000)
+            with world.store.write() as tx:
+                group = tx.group()
+                assert group is not None
+                own, *others = group.members
+                gone = replace(own, state=MemberState.REMOVED)
+                tx.put_group(replace(group, members=(gone, *others)))
+            assert read(world, since).value == b"", "it knows now that it was"
 
     asyncio.run(check())
