@@ -15,6 +15,8 @@ from agent.model import AddressState, Nonce
 from agent.sync import (
     clocks,
     expulsion,
+    group,
+    lineage,
     merge,
     node,
     records,
@@ -411,6 +413,21 @@ _add(
         ),
     ),
 )  # fmt: skip
+_add(
+    "foreign_groups_are_taken", 8, "The value of another group is taken on from a stranger.",
+    STRANGERS,
+    Edit(
+        Membership.receive_commit,
+        ("group is not None and value.name != group.name", "False"),
+        ("not (follows or is_mine)", "False"),
+    ),
+    Edit(
+        Membership._check_foreign, ("group is not None and value.name != group.name", "False")
+    ),
+    Edit(group._is_fork, (" or one.name != other.name", "")),
+    Edit(lineage.descends, ("later.name != earlier.name or ", "")),
+)  # fmt: skip
+
 # --- 9. Hello, alignment, repair
 
 _add(
