@@ -47,7 +47,7 @@ FIXED_HOURS = 4
 FIXED = {2: (*range(1, 46), 100), 3: range(1, 37), 5: (*range(1, 15), 16)}
 """By number of members. Of each hundred seeds one runs in packets (level "auto")."""
 LARGE = range(4, MEMBERS_MAX + 1)
-FRESH = (((2,), 6, 12), ((3,), 3, 12), (LARGE, 9, 4))
+FRESH = (((2,), 2, 12), ((3,), 1, 12), (LARGE, 3, 4))
 """Members, seeds and hours: half of the hours have two members, a quarter three, a quarter more."""
 SHRUNK_MAX = 3
 FOLDER = Path("simulated")

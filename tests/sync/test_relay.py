@@ -65,9 +65,9 @@ def test_a_lease_reaches_its_full_length_while_a_link_is_cut() -> None:
 
 
 def grant(lan: Lan, former: Binding | None) -> Binding:
-    with lan.stores[1].read() as tx:
-        known = acknowledged_expiry(former, tx.streams())
     terms = Terms(LEASE_S, MUL_S, False)
+    with lan.stores[1].read() as tx:
+        known = acknowledged_expiry(former, tx.streams(), terms)
     given = decide_grant(LEASE_S, terms, former, known, lan.now_s, lan.now_s)
     row = former or make_binding(POOL_FIRST, lan.now_s)
     return row._replace(
