@@ -22,6 +22,7 @@ from agent.clock import LAB_STEP
 from agent.member_file import STORE_NAME
 from agent.model import MemberRole
 from agent.standing import FILE_NAME as STANDING
+from agent.standing import GROUP_NAME as STANDING_GROUP
 from tools.apply.file import parse_file
 from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
@@ -53,6 +54,8 @@ SERVES_WITHIN_S = 60
 """A member that starts or joins in an empty lab serves within seconds on a slow machine."""
 _POLL_S = 0.2
 CLOCK_STEP = "clock-step"
+_BESIDE = (STANDING, STANDING_GROUP)
+"""What lies beside the store, and tells copies of it apart."""
 
 CONFIGURATION = f"""
 [[subnet]]
@@ -287,12 +290,19 @@ def copy(name: str) -> None:
     folder, kept = state.folder(node), _copy_of(state, node)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
-    shutil.copy2(folder / STANDING, kept / STANDING)
+    _copy_beside(folder, kept)
     with (
         closing(sqlite3.connect(folder / STORE_NAME)) as store,
         closing(sqlite3.connect(kept / STORE_NAME)) as made,
     ):
         store.backup(made)
+
+
+def _copy_beside(one: Path, other: Path) -> None:
+    for name in _BESIDE:
+        (other / name).unlink(missing_ok=True)
+        if (one / name).exists():  # the group is noted when it has run for a second
+            shutil.copy2(one / name, other / name)
 
 
 def _copy_of(state: LabState, node: Node) -> Path:
@@ -312,7 +322,7 @@ def rollback(name: str, *, whole: bool) -> None:
     shutil.copy2(kept / STORE_NAME, folder / STORE_NAME)
     (folder / STORE_NAME).chmod(0o600)
     if whole:
-        shutil.copy2(kept / STANDING, folder / STANDING)
+        _copy_beside(kept, folder)
 
 
 def join(name: str, say: Say, role: MemberRole = MemberRole.SERVER) -> None:
