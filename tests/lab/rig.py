@@ -21,9 +21,11 @@ from agent.snmp.columns import BINDING
 from agent.snmp.oid import Oid, format_oid
 from tools.lab import network
 from tools.lab.compare import describe, differences
-from tools.lab.layout import Node
+from tools.lab.lab import target
+from tools.lab.layout import Node, load_state
 from tools.lab.population import Books
 from tools.manager import Row, Value
+from tools.status import Status, read_status
 
 REPOSITORY = Path(__file__).parents[2]
 CLIENT_ADDRESS = "198.18.15.1"
@@ -33,6 +35,9 @@ CLIENT_ADDRESS = "198.18.15.1"
 _ENTRY = format_oid(BINDING.entry)
 _CELL = re.compile(rf"\.{re.escape(_ENTRY)}\.(\d+)\.([0-9.]+) ?(.*)")
 _COLUMNS = {column.arc: short for short, column in BINDING.columns.items()}
+
+
+_LEASED = re.compile(r"lease of ([0-9.]+) obtained")
 
 
 def _value(text: str) -> Value:
@@ -146,6 +151,18 @@ class Lab:
 
         wait_until(equal, within_s, lambda: "; ".join(words))
         return found[0]
+
+    def status(self, member: str) -> Status:
+        """The group as the member sees it."""
+        return read_status(target(load_state(), Node.parse(member), "monitor"))
+
+    def lease(self, node: str, *options: str) -> str | None:
+        """The address that udhcpc gets within three tries, if any."""
+        once = ("udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "3", "-T", "2", *options)
+        done = self.exec(node, *once, check=False)
+        match = _LEASED.search(done.stdout + done.stderr)
+        assert (match is None) == (done.returncode != 0), f"{done.stdout}{done.stderr}"
+        return match[1] if match else None
 
     @contextmanager
     def address(self, node: str, address: str = CLIENT_ADDRESS, length: int = 15) -> Iterator[None]:
