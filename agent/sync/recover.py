@@ -212,14 +212,13 @@ class Recovery:
         self._clocks = clocks
         self._began_ms = 0
         self._void_at_ms = 0
+        self._void_for: dict[MemberId, LostStore] = {}
         self.changed = False
 
     def hear(self, tx: StoreTransaction, hello: Hello, now_ms: int) -> bool:
         """What a peer tells of itself, and of me. Returns whether a loss of its store is news."""
         sender = hello.header.sender
         is_news = hello.lost > 0 and note_lost(tx, sender, hello.lost, now_ms // 1000)
-        if is_news:
-            self._void_at_ms = min(self._void_at_ms, now_ms)
         self.compare(tx, sender, hello.known, hello.vector, now_ms)
         return is_news
 
@@ -266,7 +265,9 @@ class Recovery:
         self._began_ms = self._began_ms or now_ms
         due = now_ms + _IDLE_MS
         if situation.group is not None:
-            if now_ms >= self._void_at_ms:
+            # A Hello told of a loss, or the group has decided that a member is out.
+            if now_ms >= self._void_at_ms or situation.lost != self._void_for:
+                self._void_for = situation.lost
                 ends = void_promises(tx, now_ms // 1000, situation.group.longest_mul_s)
                 self._void_at_ms = min(ends * 1000, due)
             due = min(due, self._void_at_ms)

@@ -401,6 +401,26 @@ def test_who_joined_a_side_that_does_not_stand_gives_up_too() -> None:
 # --- coming back
 
 
+def test_promises_to_a_removed_member_are_over_when_mul_is() -> None:
+    """Not when it is next looked whether something has ended, a minute apart: MUL may be less."""
+    mul_s = 15
+    lan = Lan((1, 2, 3), replace(make_group((1, 2, 3)), mul_s=mul_s), 90)
+    lan.run(16_000)
+
+    def promised(at: int) -> bool:
+        return any(one.member == 3 for one in lan.ranges(at, AddressState.PROMISED))
+
+    lan.cut(3)
+    lan.run(6_000)
+    assert promised(1)
+    assert promised(2)
+    propose(lan, 1, Expel(3))
+    lan.run(5_000, until=lambda: {lan.generation(1), lan.generation(2)} == {2})
+    decided_s = lan.now_s
+    lan.run(2 * GRACE_S * 1000, until=lambda: not (promised(1) or promised(2)))
+    assert mul_s - 5 <= lan.now_s - decided_s <= mul_s + 1
+
+
 def test_a_removed_member_joins_again_as_a_new_incarnation_with_nothing() -> None:
     lan = make_lan(3, pool_size=90)
     lan.run(10_000)
