@@ -236,4 +236,4 @@ def lease_for(
     else:
         acknowledged = acknowledged_expiry(former, c.streams(), c.terms)
         grant = decide_grant(wanted, c.terms, former, acknowledged, c.now, c.issued)
-    return None if is_too_short(grant, wanted) else (template, grant)
+    return None if is_too_short(grant, wanted, c.terms) else (template, grant)

@@ -79,10 +79,10 @@ def wanted_duration(lease_s: int, requested: bytes | None) -> int:
     return min(lease_s, max(int.from_bytes(requested, "big"), min(REQUESTED_LEASE_MIN_S, lease_s)))
 
 
-def is_too_short(grant: Grant, wanted_s: int) -> bool:
-    """Whether there is no lease to speak of: the client is better off with another member, or
-    without an answer for now."""
-    return grant.duration_s < min(wanted_s, LEASE_LEAST_S)
+def is_too_short(grant: Grant, wanted_s: int, terms: Terms) -> bool:
+    """Whether a member that may have been declared dead has no lease to speak of: the client is
+    better off with another member, or without an answer for now."""
+    return terms.certain_until > 0 and grant.duration_s < min(wanted_s, LEASE_LEAST_S)
 
 
 def decide_grant(

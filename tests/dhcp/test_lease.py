@@ -104,7 +104,15 @@ def test_who_may_have_been_declared_dead_counts_from_when_it_was_not(
     assert NOW + grant.duration_s <= max(certain_until - unseen_s, acknowledged) + mul_s
     usual = decide_grant(lease_s, Terms(lease_s, mul_s, False), None, acknowledged, NOW, NOW)
     assert grant.duration_s <= usual.duration_s
-    assert is_too_short(grant, lease_s) is (grant.duration_s < min(lease_s, LEASE_LEAST_S))
+    short = grant.duration_s < min(lease_s, LEASE_LEAST_S)
+    assert is_too_short(grant, lease_s, terms) is short
+
+
+def test_no_lease_is_too_short_where_the_group_says_so_and_nobody_is_in_doubt() -> None:
+    terms = Terms(3600, LEASE_LEAST_S // 2, False)
+    grant = decide_grant(3600, terms, None, 0, NOW, NOW)
+    assert grant.duration_s == LEASE_LEAST_S // 2
+    assert not is_too_short(grant, 3600, terms)
 
 
 def test_what_was_recorded_before_the_clock_stood_still_ends_earlier_for_the_others() -> None:
