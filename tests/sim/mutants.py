@@ -66,7 +66,6 @@ LOSSES = replace(
     CHURN, lease_s=60, mul_s=60, seconds=400,
     faults=("rollback", "wipe", "lost-writes", "halves", "cut", "alone"),
 )  # fmt: skip
-LONELY_LOSSES = replace(LOSSES, faults=("rollback", "wipe", "alone"))
 CROWDED_LOSSES = replace(
     LOSSES, pool_size=16, clients=24, stay_leases=2, away_leases=1,
     faults=("rollback", "wipe", "alone", "halves"),
@@ -462,7 +461,8 @@ _add(
 
 _add(
     "ownership_outlives_its_store", 10,
-    "A member that has lost its store still owns what the rest of it says.", LONELY_LOSSES,
+    "A member that has lost its store still owns what the rest of it says.",
+    "founder-of-three-setback-seen",
     Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(

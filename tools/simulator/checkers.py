@@ -103,6 +103,8 @@ class Evidence(Words):
         only that disk knew binds nobody any more."""
         shadow = self.shadows[number]
         shadow.had_applied = shadow.had_applied or dict(shadow.applied)
+        if shadow.has_changed_of_its_own(content.bindings):
+            shadow.forgot_its_own = True
         shadow.forgotten |= shadow.rows.keys()
         self._load(shadow, content)
         shadow.serving = False  # until it starts
@@ -229,6 +231,8 @@ class Evidence(Words):
             self.blindness.follow(shadow, journal)
         if shadow.serving and journal.serving is False:
             self._check_goes_on(shadow, journal)
+        if "begin_incarnation" in journal.others:
+            shadow.forgot_its_own = False
         for group in journal.groups:
             self.groups.take(shadow, group)
         if journal.serving is not None:
@@ -272,6 +276,9 @@ class Evidence(Words):
         sides of it, or lied."""
         self.judged["L9"] += 1
         if shadow.starting or shadow.lost_store or self.lied or shadow.number in self.blindness:
+            return
+        if shadow.forgot_its_own:
+            self.judged["exposed L9"] += 1
             return
         for group in journal.groups:
             former = shadow.group.member(shadow.number) if shadow.group is not None else None

@@ -217,9 +217,8 @@ class SimulatedMember:
     def _begin_life(self) -> None:
         """What `agent/standing.py` does at the start of a member: whether the store is the one
         that ran here last shows by what lies beside it, unless that was put back too."""
-        noted = self._last_life
-        if self._clock_note is not NO_CLOCK_NOTE:
-            noted = replace(noted, unseen_s=-(-self._clock_note.unconfirmed_ms // 1000))
+        down_s = -(-self._clock_note.unconfirmed_ms // 1000)
+        noted = replace(self._last_life, unseen_s=down_s)
         with self.disk.write() as tx:
             if self._clock_note is not NO_CLOCK_NOTE:
                 tx.set_clock_anchor(ClockAnchor(f"boot {self.boots}", 0))
@@ -227,8 +226,10 @@ class SimulatedMember:
             if self.put_back:
                 begin_restored(tx, now, "the store was put back", noted)
             else:
-                # What lies beside a store that was set back unseen was set back with it.
-                begin_start(tx, now, LastLife() if self.lost_disk else noted)
+                # What lies beside a store that was set back unseen was set back with it; how long
+                # its machine was down the wall clock says all the same.
+                set_back = LastLife(unseen_s=down_s)
+                begin_start(tx, now, set_back if self.lost_disk else noted)
 
     def _make_node(self) -> None:
         seed = self._world.random.getrandbits(64)

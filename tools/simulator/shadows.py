@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.model import (
@@ -48,6 +48,9 @@ class Shadow:
     """It has been told of such a loss, and recovers."""
     had_applied: dict[StreamId, int] = field(default_factory=dict)
     """What it had taken in before such a loss, while it serves without having been told."""
+    forgot_its_own: bool = False
+    """It lost changes of its own with its store, in this incarnation. A message with them may still
+    be on its way to another member, which tells it when it arrives."""
     forgotten: set[int] = field(default_factory=set)
     """Addresses of which it had rows before such a loss."""
     declined_ms: dict[int, int] = field(default_factory=dict)
@@ -68,6 +71,17 @@ class Shadow:
 
     def owned_addresses(self) -> set[int]:
         return {address for first, last, _ in self.owned for address in range(first, last + 1)}
+
+    def has_changed_of_its_own(self, rows: Mapping[int, Binding]) -> bool:
+        """Whether it holds a record of its own making that `rows` do not have."""
+        return any(
+            row.transaction_server == self.number
+            and (
+                (other := rows.get(row.address)) is None
+                or (other.epoch, other.grant, other.state) != (row.epoch, row.grant, row.state)
+            )
+            for row in self.rows.values()
+        )
 
     def knows_its_seat(self, listed: Member) -> bool:
         """Whether it has heard of the decision by which it is in the group."""
