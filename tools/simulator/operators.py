@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tools.simulator.run import Simulation
 
 _AGAIN_MS = 10_000
+_PATIENCE_MS = 60_000
+"""Beside the time after which a silent member counts as out of reach: before that nobody agrees."""
 ORDERED_WHILE_RECOVERING = "pair told to decide while recovering"
 TOLD_TO_GO_BESIDE = "pair told to go while another goes"
 _GOING = (Service.SHUTDOWN, Service.LEAVING)
@@ -58,10 +60,11 @@ class Operators:
                     tx, Expel(member, keeps_seat), "operator", force, now_ms
                 )
             )
-            self._sim.world.after(10_000, lambda: say(tries - 1))
+            self._sim.world.after(_AGAIN_MS, lambda: say(tries - 1))
             return None
 
-        self._sim.world.after(5_000, lambda: say(6))
+        patience_ms = self._sim.settings.dead_ms + _PATIENCE_MS
+        self._sim.world.after(5_000, lambda: say(patience_ms // _AGAIN_MS))
 
     def _may_force(self, contact: int) -> bool:
         """Not at a member that another disk calls dead, or has let in again without its having
