@@ -466,6 +466,12 @@ _add(
     Edit(recover.begin_recovery, ("row.state is not AddressState.PROMISED", "False")),
 )  # fmt: skip
 _add(
+    "a_lone_recovery_waits_for_mul", 10,
+    "Where nobody has kept its store MUL is waited for, and not the longest lease.",
+    "alone-then-setback-seen",
+    Edit(Recovery.may_finish, ("until = leases_end(tx)", "until = local.holds_until")),
+)  # fmt: skip
+_add(
     "a_rollback_is_not_seen", 10, "What the others remember of a member is not compared.", LOSING,
     Exchange(Recovery, "compare", lambda *_: False),
 )  # fmt: skip
@@ -544,6 +550,12 @@ _add(
     ),
 )  # fmt: skip
 _add(
+    "a_copy_goes_by_itself", 12,
+    "A store seen to be a copy goes by its own group, and asks nobody that is out of it.",
+    "rolling-long-seen", Exchange(Situation, "others_out", lambda _: []),
+    Edit(start.begin_restored, ("noted.generation > group.generation", "False")),
+)  # fmt: skip
+_add(
     "who_is_out_is_not_believed", 12, "A value is taken only from members that are in it.",
     "both-out",
     Edit(
@@ -569,6 +581,13 @@ _add(
     "a_departure_of_the_last_one_stands", 12,
     "Who is told to go, and is the last one by now, has itself taken out.",
     "both-shut-down-at-once",
+    Edit(Departure.tick, ("if not situation.peers:", "if False:")),
+    ends_with="PeerError: last_member",
+)  # fmt: skip
+_add(
+    "the_last_one_may_go", 12,
+    "Who is the last one may be told to go, and has itself taken out.", "both-shutdown",
+    Edit(Departure.set_service, ("if going and len(group.current) == 1:", "if False:")),
     Edit(Departure.tick, ("if not situation.peers:", "if False:")),
     ends_with="PeerError: last_member",
 )  # fmt: skip

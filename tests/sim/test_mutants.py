@@ -7,12 +7,17 @@ from seed 1 on.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutation import Edit, Mutant, World, kill, recorded_seeds, run_in
+from tests.sim.test_plans import FOLDER
 from tools.simulator.plan import Parameters
 
+PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol.md"
 SEEDS_MORE = 12
 SEEDS = recorded_seeds()
 """A mutant that has none yet begins with the first."""
@@ -26,6 +31,16 @@ def test_every_mutant_has_a_name_of_its_own_and_a_seed() -> None:
 def test_mutant_is_killed(mutant: Mutant) -> None:
     first = SEEDS.get(mutant.name, 1)
     assert kill(mutant, range(first, first + SEEDS_MORE)).invariant
+
+
+def test_every_plan_fails_again_without_its_rule() -> None:
+    worlds = {mutant.world for mutant in MUTANTS}
+    assert [path.stem for path in FOLDER.glob("*.json") if path.stem not in worlds] == []
+
+
+def test_the_docs_name_every_mutant() -> None:
+    rows = re.findall(r"^\| \d+ \| `(\w+)` \|", PROTOCOL.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(mutant.name for mutant in MUTANTS)
 
 
 def worlds_and_seeds() -> list[tuple[World, int]]:

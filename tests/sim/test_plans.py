@@ -24,9 +24,6 @@ S_MS = 1_000
 THREE = (1, 2, 3)
 FOR_GOOD_S = 1_000_000
 
-FAILING: set[str] = set()
-"""Whose rules have not been mended yet."""
-
 
 def fault(name: str, at_s: int, lasts_s: int, **what: Any) -> Fault:
     return Fault(name, at_s * S_MS, lasts_s * S_MS, what)
@@ -195,10 +192,8 @@ VARIANTS: dict[str, Callable[[], Plan]] = {
 }  # fmt: skip
 
 
-def every_plan() -> list[Any]:
-    names = [path.stem for path in sorted(FOLDER.glob("*.json"))] + list(VARIANTS)
-    mark = pytest.mark.xfail(strict=True, reason="its rules have not been mended yet")
-    return [pytest.param(n, marks=[mark] if n in FAILING else [], id=n) for n in names]
+def every_plan() -> list[str]:
+    return [path.stem for path in sorted(FOLDER.glob("*.json"))] + list(VARIANTS)
 
 
 def plan_named(name: str) -> Plan:
@@ -210,8 +205,3 @@ def test_plan_is_good(name: str) -> None:
     result = run_plan(plan_named(name))
     assert result.violation == ""
     assert result.leases > 0
-
-
-def test_no_name_is_marked_in_vain() -> None:
-    known = {path.stem for path in FOLDER.glob("*.json")} | VARIANTS.keys()
-    assert known >= FAILING
