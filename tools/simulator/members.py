@@ -442,15 +442,19 @@ class SimulatedMember:
 
         return self.take_request(packed, pack)
 
-    def take_request(self, sent: Request | bytes, reply: Callable[[Answer], None]) -> object:
-        """A peer's request as it arrives; `reply` is called once the answer may leave."""
+    def take_request(
+        self, sent: Request | bytes, reply: Callable[[Answer], None], *, forged: bool = False
+    ) -> object:
+        """A peer's request as it arrives; `reply` is called once the answer may leave. `forged`: it
+        does not come from that peer, of whom the receiver hears nothing by it."""
         if not self.running:
             return False
-        if self._hold(lambda: self.take_request(sent, reply)):
+        if self._hold(lambda: self.take_request(sent, reply, forged=forged)):
             return None
         try:
             request = codec.unpack_request(sent, self.now_ms()) if isinstance(sent, bytes) else sent
-            self._judge.heard(self, request.header.sender)
+            if not forged:
+                self._judge.heard(self, request.header.sender)
             response = self.answer(request)
         except PacketError as error:
             response = PeerError("malformed", str(error))

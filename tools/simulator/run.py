@@ -488,7 +488,7 @@ class Simulation:
             return
         for why, data in bad_messages(salt, group, others[salt % len(others)]):
             self._watched = []
-            member.take_request(data, lambda _: None)
+            member.take_request(data, lambda _: None, forged=True)
             written, self._watched = self._watched, None
             self.evidence.ignored(shadow, why, written)
 
