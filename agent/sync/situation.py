@@ -95,6 +95,8 @@ class Situation:
         """Holds what the others hold, and does not serve: it may be out (`is_being_expelled`)."""
         self.outgrown = 0
         """A generation of which rows are about, above that of my group; 0: none."""
+        self.came_to_light: list[int] = []
+        """Addresses of which a binding was taken in that a lost store had made, and told late."""
         self.outbox: list[tuple[MemberId, Request]] = []
         self.notices: list[Notice] = []
         self.alarms: list[str] = []

@@ -41,12 +41,13 @@ from agent.model import (
     configuration_key,
     generation_of,
     is_plausible_epoch,
+    stream_incarnation,
     stream_member,
 )
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.conflict import conflict_notice, is_conflict
-from agent.sync.merge import Choice, merge, merge_configuration
+from agent.sync.merge import Choice, Outcome, merge, merge_configuration
 from agent.sync.situation import Situation, vector_of
 
 ADDRESS_MAX = 0xFFFF_FFFF
@@ -145,6 +146,8 @@ def apply_records(
             continue
         row = _with_acknowledged(mine, outcome.row, own) if mine else outcome.row
         local[row.address] = row
+        if (mine is None or mine.epoch != row.epoch) and _came_late(situation, outcome):
+            situation.came_to_light.append(row.address)
         if is_conflict(row) and not (mine and is_conflict(mine)):
             situation.count("conflicts")
             situation.notify(conflict_notice(row))
@@ -160,6 +163,15 @@ def apply_records(
     if mixed:
         tx.save_bindings(list(mixed.values()))
     _apply_configuration(tx, [record for record in records if isinstance(record, ConfigRecord)])
+
+
+def _came_late(situation: Situation, outcome: Outcome) -> bool:
+    """Whether a lost store made the binding, or two that met here: its address may be owned under a
+    later epoch by now, by members to whom nobody had told of it."""
+    stream = outcome.row.stream
+    lost = situation.lost.get(stream_member(stream))
+    is_of_lost_store = lost is not None and stream_incarnation(stream) <= lost.incarnation
+    return outcome.choice is Choice.MIX or is_of_lost_store
 
 
 def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:

@@ -592,6 +592,11 @@ _add(
     ends_with="PeerError: last_member",
 )  # fmt: skip
 _add(
+    "leases_that_come_to_light_do_not_count", 12,
+    "A member goes on owning an address of which a lost store's lease is told.",
+    "set-back-and-gives-what-is-anothers", Exchange(stream, "_came_late", lambda *_: False),
+)  # fmt: skip
+_add(
     "nothing_follows_from_a_loss", 12,
     "Polls do not wait where nobody is left who has promised what a lost store may have owned.",
     "one-loses-its-store-after-the-other", Exchange(node, "follow_loss", lambda *_: None),

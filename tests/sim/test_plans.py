@@ -155,6 +155,15 @@ VARIANTS: dict[str, Callable[[], Plan]] = {
         fault("join", 320, 0, contact=1, member=2),
         joiners=1, first_s=330, then=[(6, 600)],
     ),
+    "set-back-and-gives-what-is-anothers": lambda: world(
+        2, 4000,
+        fault("rollback", 5, 295, member=1, seen=False),
+        fault("join", 20, 0, contact=1, member=2),
+        cut(290, 300, 1, 2),
+        fault("join", 320, 0, contact=1, member=2),
+        fault("cut", 290, 300, cuts=[(f"c{n}", "m2") for n in range(24)]),
+        joiners=1, first_s=340, clients=24,
+    ),
     "joins-one-that-has-lost-its-store": lambda: world(
         2, 1800,
         fault("rollback", 10, 290, member=1, seen=True),

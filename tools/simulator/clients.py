@@ -91,6 +91,9 @@ class Surroundings(Protocol):
     def trace(self, *what: object) -> None: ...
 
 
+_AGAIN_LEAST_MS = 60_000
+
+
 class State(enum.Enum):
     OFF = "off"
     SELECTING = "selecting"
@@ -235,7 +238,7 @@ class Client:
         self._later(self._world.random.randint(5_000, 15_000), self._discover)
 
     def _ask(
-        self, data: bytes, destination: int, tries: int, otherwise: Callable[[], None] | None
+        self, data: bytes, destination: int, tries: int, otherwise: Callable[[], None]
     ) -> None:
         """Send, and again after 4, 8, ... s, at most `tries` times; then `otherwise`."""
         self._requested_at_ms = self._world.now_ms
@@ -243,7 +246,7 @@ class Client:
         wait_ms = 4_000 + self._world.random.randint(-1_000, 1_000)
         if tries > 1:
             self._later(wait_ms, lambda: self._ask(data, destination, tries - 1, otherwise))
-        elif otherwise is not None:
+        else:
             self._later(wait_ms, otherwise)
 
     def _later(self, delay_ms: int, act: Callable[[], None]) -> None:
@@ -300,7 +303,7 @@ class Client:
         data = write_message(
             REQUEST, self._transaction_id, self.hardware_address, client_address=lease.address
         )
-        self._ask(data, lease.server, tries=2, otherwise=None)
+        self._ask_on(data, lease.server, 2, lease.rebind_ms)
 
     def _rebind(self) -> None:
         lease = self.lease
@@ -310,7 +313,16 @@ class Client:
         data = write_message(
             REQUEST, self._transaction_id, self.hardware_address, client_address=lease.address
         )
-        self._ask(data, BROADCAST, tries=3, otherwise=None)
+        self._ask_on(data, BROADCAST, 3, lease.end_ms)
+
+    def _ask_on(self, data: bytes, destination: int, tries: int, until_ms: int) -> None:
+        """And then after half of the time that is left each, but a minute (RFC 2131 4.4.5)."""
+
+        def again() -> None:
+            wait_ms = max(_AGAIN_LEAST_MS, (until_ms - self._world.now_ms) // 2)
+            self._later(wait_ms, lambda: self._ask_on(data, destination, 1, until_ms))
+
+        self._ask(data, destination, tries, otherwise=again)
 
     def _lose(self) -> None:
         self._give_up()
