@@ -544,3 +544,22 @@ def test_a_copy_of_a_store_that_recovered_alone_does_not_end_its_wait_by_the_cop
     lan.heal()
     lan.run(120_000, until=lambda: lan.serving(1))
     assert lan.serving(1), "2 knows of nothing later"
+
+
+# --- what it gave
+
+
+def test_an_owner_gives_back_what_a_copy_has_leased_meanwhile() -> None:
+    lan, copy = founded_then_joined()
+    owned = lan.ranges(2, AddressState.BINDABLE)[0]
+    lan.cut(2)
+    set_back(lan, 1, copy)
+    lan.run(6_000)
+    lan.save(1, [make_binding(owned.first, lan.now_s)])
+    lan.heal()
+    lan.run(60_000, until=lambda: bool(lan.rows(2)))
+    assert [row.epoch < owned.epoch for row in lan.rows(2)] == [True]
+    mine = lan.ranges(2, AddressState.BINDABLE)
+    assert not any(one.first <= owned.first <= one.last for one in mine)
+    lan.run(10_000)
+    assert not lan.ranges(2, AddressState.POLLING), "all have forgotten their promises"
