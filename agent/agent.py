@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
-from agent.clock import BootClock, boot_id, wall_ms
+from agent.clock import BootClock, boot_id, boot_s, wall_ms
 from agent.cluster import Cluster
 from agent.errors import StoreError
 from agent.limits import (
@@ -153,16 +153,17 @@ async def _note_standing(
     def note() -> None:
         with store.read() as tx:
             mark, anchor = mark_of(tx), tx.clock_anchor()
-            group, recovering = tx.group(), bool(tx.local().recovery)
+            local, group = tx.local(), tx.group()
         clock.follow(anchor)
         standing.note(mark)
         if group is not None:
-            standing.note_group(group, recovering)
+            standing.note_group(group, bool(local.recovery))
         now_ms, wall = clock(), wall_ms()
         cluster.note_wall_clock(wall - now_ms)
         if cluster.is_clock_settled:
             offsets = {str(member): offset for member, offset in cluster.clock_offsets.items()}
-            standing.note_clock(ClockMark(boot, now_ms, wall, offsets))
+            booted_ms = int(boot_s() * 1000)
+            standing.note_clock(ClockMark(boot, now_ms, wall, offsets, booted_ms, local.unseen_s))
 
     def group() -> Group | None:
         with store.read() as tx:

@@ -65,12 +65,15 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class ClockMark:
     """The member's clock and the wall clock at one moment of the boot `boot_id`, and the clocks of
-    the peers minus the member's, by member."""
+    the peers minus the member's, by member. `boot_ms`: the boot-time clock then; `unseen_s`: as in
+    `Local`."""
 
     boot_id: str
     clock_ms: int
     wall_ms: int
     offsets: dict[str, int]
+    boot_ms: int
+    unseen_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,8 @@ class Standing:
             self._read_group(),
             before.incarnation if before else 0,
             noted.clock_ms // 1000 if noted else 0,
-            -(-self.clock_note(now * 1000).unconfirmed_ms // 1000),
+            (noted.unseen_s if noted else 0)
+            + -(-self.clock_note(now * 1000).unconfirmed_ms // 1000),
         )
 
     def note(self, mark: Mark) -> None:
@@ -247,7 +251,11 @@ class Standing:
             return None
 
     def measure_anchor(self) -> ClockAnchor:
+        """For a store that has none of this boot: the machine has rebooted, or the store is a copy
+        that was made before."""
         mark = self.clock_mark()
+        if mark is not None and mark.boot_id == boot_id():
+            return ClockAnchor(mark.boot_id, mark.clock_ms - mark.boot_ms)
         return measure_anchor(mark.clock_ms if mark else 0)
 
     def clock_note(self, clock_ms: int) -> ClockNote:

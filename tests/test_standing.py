@@ -12,9 +12,10 @@ from threading import Event
 
 import pytest
 
+from agent.clock import BootClock, boot_id, boot_s, wall_ms
 from agent.errors import StoreError
 from agent.model import Group, Local
-from agent.standing import FILE_NAME, GROUP_NAME, Standing, mark_of
+from agent.standing import FILE_NAME, GROUP_NAME, ClockMark, Standing, mark_of
 from store import Store, create_store, open_store
 from store.group import group_from_json, group_to_json
 from tests.store.samples import held_open
@@ -404,3 +405,43 @@ def test_a_folder_that_cannot_be_written_is_named(folder: Path) -> None:
     with pytest.raises(StoreError, match="standing: cannot be opened"):
         Standing(folder)
     assert held_open(folder.parent) == set()
+
+
+def clock_of_a_boot(folder: Path, clock_ms: int, unseen_s: int, boot: str) -> None:
+    """What a member that ran in that boot noted last, an hour ago by the wall clock."""
+    with closing(Standing(folder)) as file:
+        booted_ms = int(boot_s() * 1000)
+        hour_ago = wall_ms() - 3_600_000
+        file.note_clock(ClockMark(boot, clock_ms, hour_ago, {}, booted_ms, unseen_s))
+
+
+def test_a_start_after_a_boot_counts_how_long_the_clock_stood_still_once(folder: Path) -> None:
+    clock_of_a_boot(folder, NOW * 1000, 50, "an earlier boot")
+    for _ in range(2):  # the second one before the clock is noted anew
+        with member(folder) as (store, _):
+            assert 3_648 <= local(store).unseen_s <= 3_652
+            assert local(store).unseen_at == NOW
+
+
+def test_a_copy_knows_of_the_clock_what_lies_beside_it(folder: Path) -> None:
+    """Its machine has booted since it was made, and has run since then."""
+    kept = keep(folder)
+    with member(folder):
+        pass
+    clock_of_a_boot(folder, (NOW + 60) * 1000, 3_650, boot_id())
+    put_back(folder, kept)
+    with member(folder) as (store, _):
+        assert local(store).recovery
+        assert local(store).unseen_s == 3_650
+        assert local(store).unseen_at == NOW + 60
+
+
+def test_a_copy_of_an_earlier_boot_goes_on_with_the_clock_of_this_one(folder: Path) -> None:
+    clock_of_a_boot(folder, NOW * 1000, 0, boot_id())
+    with closing(Standing(folder)) as file:
+        later = BootClock(file.measure_anchor())
+        assert 0 <= later() - NOW * 1000 < 10_000, "not from when it was noted: it has run on"
+        mark = file.clock_mark()
+        assert mark is not None
+        file.note_clock(replace(mark, boot_ms=mark.boot_ms - 90_000))
+        assert 90_000 <= BootClock(file.measure_anchor())() - NOW * 1000 < 100_000

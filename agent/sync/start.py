@@ -20,8 +20,8 @@ from agent.sync.recover import LONG_AGO_S, begin_recovery
 @dataclass(frozen=True, slots=True)
 class LastLife:
     """What is known of how the member ran last. `group`: as its store had it, `incarnation`: of
-    that store, `ran_at`: its clock then, in seconds; 0, None: not known. `unseen_s`: how long the
-    wall clock says that the machine has been down, beside what the member's clock shows."""
+    that store, `ran_at`: its clock then, in seconds; 0, None: not known. `unseen_s`: how long its
+    clock has stood still in all while the machine was down (`Local`), this boot included."""
 
     group: Group | None = None
     incarnation: int = 0
@@ -52,9 +52,10 @@ def begin_start(tx: StoreTransaction, now: int, last: LastLife) -> None:
 
 
 def _note_unseen(tx: StoreTransaction, now: int, last: LastLife) -> None:
+    """A copy knows less of that than what lies beside it."""
     local = tx.local()
-    if last.unseen_s:
-        tx.set_unseen(max(local.unseen_at, last.ran_at or now), local.unseen_s + last.unseen_s)
+    if last.unseen_s > local.unseen_s:
+        tx.set_unseen(max(local.unseen_at, last.ran_at or now), last.unseen_s)
 
 
 def _take_vouch(tx: StoreTransaction) -> bool:

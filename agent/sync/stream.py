@@ -146,7 +146,7 @@ def apply_records(
             continue
         row = _with_acknowledged(mine, outcome.row, own) if mine else outcome.row
         local[row.address] = row
-        if (mine is None or mine.epoch != row.epoch) and _came_late(situation, outcome):
+        if _came_late(situation, outcome):
             situation.came_to_light.append(row.address)
         if is_conflict(row) and not (mine and is_conflict(mine)):
             situation.count("conflicts")
@@ -167,7 +167,7 @@ def apply_records(
 
 def _came_late(situation: Situation, outcome: Outcome) -> bool:
     """Whether a lost store made the binding, or two that met here: its address may be owned under a
-    later epoch by now, by members to whom nobody had told of it."""
+    later epoch by now, by a member to whom nobody had told of it, or who has forgotten it."""
     stream = outcome.row.stream
     lost = situation.lost.get(stream_member(stream))
     is_of_lost_store = lost is not None and stream_incarnation(stream) <= lost.incarnation

@@ -54,7 +54,7 @@ def start(folder: Path) -> Local:
     """Start the member, and stop it again; what it knew of itself then."""
     with closing(open_store(folder / STORE_NAME)) as store, closing(Standing(folder)) as standing:
         assert standing.enter(store, NOW)
-        standing.note_clock(ClockMark("a boot before", NOW * 1000, NOW * 1000, {}))
+        standing.note_clock(ClockMark("a boot before", NOW * 1000, NOW * 1000, {}, 0, 0))
     return local(folder)
 
 

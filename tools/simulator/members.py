@@ -115,6 +115,9 @@ class SimulatedMember:
         self._began = False
         """Whether the last start got so far that the store knows of it."""
         self._noted_offsets: Mapping[MemberId, int] = {}
+        self._unseen_s = 0
+        """How long the member's clock has stood still, as it lies beside the store."""
+        self._boot_id = "boot"
         self._anchor_ms = 0
         """How far the store's anchor had been moved when the clock followed it last."""
         self._last_life = LastLife()
@@ -212,23 +215,27 @@ class SimulatedMember:
         self._wall_step_ms = 0
         self.set_clock(self.offset_ms - down_ms)
         self._anchor_ms = 0
+        self._boot_id = f"boot {self.boots}"
+        self._unseen_s += -(-max(0, claimed_ms) // 1000)
         return ClockNote(max(0, claimed_ms), dict(self._noted_offsets))
 
     def _begin_life(self) -> None:
         """What `agent/standing.py` does at the start of a member: whether the store is the one
         that ran here last shows by what lies beside it, unless that was put back too."""
-        down_s = -(-self._clock_note.unconfirmed_ms // 1000)
-        noted = replace(self._last_life, unseen_s=down_s)
+        noted = replace(self._last_life, unseen_s=self._unseen_s)
         with self.disk.write() as tx:
-            if self._clock_note is not NO_CLOCK_NOTE:
-                tx.set_clock_anchor(ClockAnchor(f"boot {self.boots}", 0))
+            kept = tx.clock_anchor()
+            if kept is None or kept.boot_id != self._boot_id:
+                tx.set_clock_anchor(ClockAnchor(self._boot_id, self._anchor_ms))
+            else:
+                self._follow(kept)  # a copy made in this boot may have an earlier one
             now = self.now_ms() // 1000
             if self.put_back:
                 begin_restored(tx, now, "the store was put back", noted)
             else:
                 # What lies beside a store that was set back unseen was set back with it; how long
                 # its machine was down the wall clock says all the same.
-                set_back = LastLife(unseen_s=down_s)
+                set_back = LastLife(unseen_s=self._unseen_s)
                 begin_start(tx, now, set_back if self.lost_disk else noted)
 
     def _make_node(self) -> None:
@@ -238,10 +245,12 @@ class SimulatedMember:
     def crash(self) -> None:
         with self.disk.read() as tx:
             ran_at = self.now_ms() // 1000
-            self._last_life = LastLife(tx.group(), tx.local().incarnation, ran_at)
+            local = tx.local()
+            self._last_life = LastLife(tx.group(), local.incarnation, ran_at)
         self._stopped_ms = self._world.now_ms
         if self.running and self._node.is_clock_settled:
             self._noted_offsets = self._node.clock_offsets()
+            self._unseen_s = local.unseen_s
         self.running = False
         self.crash_point = ""
         self._life += 1
@@ -339,8 +348,14 @@ class SimulatedMember:
         """A clock that stood still moves on by what the peers confirm."""
         with self.disk.read() as tx:
             anchor = tx.clock_anchor()
-        if anchor is not None and anchor.offset_ms != self._anchor_ms:
-            self.set_clock(self.offset_ms + anchor.offset_ms - self._anchor_ms)
+        if anchor is not None:
+            self._follow(anchor)
+
+    def _follow(self, anchor: ClockAnchor) -> None:
+        if anchor.offset_ms != self._anchor_ms:
+            moved_ms = anchor.offset_ms - self._anchor_ms
+            self.set_clock(self.offset_ms + moved_ms)
+            self._unseen_s = max(0, self._unseen_s - moved_ms // 1000)
             self._anchor_ms = anchor.offset_ms
 
     def _plan_timer(self, due_ms: int) -> None:
