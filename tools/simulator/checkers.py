@@ -102,7 +102,8 @@ class Evidence(Words):
         """What lies on a member's disk is not what was committed: the run has declared a loss. What
         only that disk knew binds nobody any more."""
         shadow = self.shadows[number]
-        shadow.had_applied = shadow.had_applied or dict(shadow.applied)
+        for stream, applied in shadow.applied.items():
+            shadow.had_applied[stream] = max(applied, shadow.had_applied.get(stream, 0))
         if shadow.has_changed_of_its_own(content.bindings):
             shadow.forgot_its_own = True
         shadow.forgotten |= shadow.rows.keys()
