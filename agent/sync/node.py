@@ -328,14 +328,17 @@ class Node:
     def _yield_addresses(self, tx: StoreTransaction, now_ms: int) -> None:
         """Give back what is mine to give where a lease has come to light: its client may go on
         renewing it at a member that knows of no ownership of mine."""
-        found = self._situation.came_to_light
+        situation = self._situation
+        found = situation.came_to_light
         if not found:
             return
         spans = ranges.union((address, address) for address in found)
         found.clear()
+        if situation.owns_nothing:  # it pulls all there is
+            return
         mine = self._poll.free(tx, spans)
         if mine:
-            self._situation.count("addresses_yielded", ranges.size(mine))
+            situation.count("addresses_yielded", ranges.size(mine))
             self._poll.give_back(tx, mine)
             self._wake(now_ms)
 

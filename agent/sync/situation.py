@@ -161,6 +161,11 @@ class Situation:
         return own is not None and own.is_current
 
     @property
+    def owns_nothing(self) -> bool:
+        """Whether I have given up all that I owned, or have never had anything."""
+        return self.recovering or not (self.joined or self.unconfirmed or self.caught_up)
+
+    @property
     def votes(self) -> bool:
         """Whether my word counts in a ballot: not while my store may have forgotten what it said in
         one. Alone no more than among others: a copy of an earlier time calls me alone where I am

@@ -166,12 +166,17 @@ def apply_records(
 
 
 def _came_late(situation: Situation, outcome: Outcome) -> bool:
-    """Whether a lost store made the binding, or two that met here: its address may be owned under a
-    later epoch by now, by a member to whom nobody had told of it, or who has forgotten it."""
+    """Whether a former store of a member made the binding, or two that met here: its address may be
+    owned under a later epoch by now, by one to whom nobody had told of it, or who has forgotten it.
+    """
     stream = outcome.row.stream
-    lost = situation.lost.get(stream_member(stream))
-    is_of_lost_store = lost is not None and stream_incarnation(stream) <= lost.incarnation
-    return outcome.choice is Choice.MIX or is_of_lost_store
+    author = stream_member(stream)
+    if outcome.choice is Choice.MIX:
+        return True
+    if author == situation.me:
+        return stream_incarnation(stream) < situation.incarnation
+    peer = situation.peers.get(author)
+    return peer is None or stream_incarnation(stream) < peer.incarnation
 
 
 def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:
