@@ -1,8 +1,11 @@
 # make install   .venv with the dhcpsync command, from hash-locked dependencies
 # make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
+# make check     linters, strict types, and the tests that need neither root nor a simulated cluster
+# make quick     that, a dozen simulated clusters that nobody has seen, and one lab (LAB=tests/lab/...)
 # make test      linters, strict types, every test
 # make model     every state of small models of the protocol, with each rule on and off
 # make night     new simulated days of groups of 2 to 16, for an hour (BASE=N: those of N again)
+# make coverage  which branches of the rules the tests of the rules come through
 # make mutants   take rules out of the code one by one; each must be noticed
 # make clean     takes away what the others made
 
@@ -23,7 +26,19 @@ KEEP ?= $(findstring k,$(firstword -$(filter-out --%,$(MAKEFLAGS))))
 BASE ?= fresh
 MINUTES ?= 60
 
-.PHONY: help install packages demo model mutants night test lint types pytest clean
+# The lab module of `make quick`.
+LAB ?= tests/lab/test_clients.py
+
+# What `make check` leaves out: namespaces, processes that are killed, and whole groups for a long
+# while, simulated or searched.
+SLOW := tests/lab tests/net tests/sim tests/model tests/test_crash.py tests/test_cluster.py \
+    $(patsubst %,tests/sync/test_%.py,cold_start conflict recover removal set_back)
+
+# Several targets at a time, each with its output in one piece.
+TOGETHER := $(MAKE) --no-print-directory --output-sync=target --keep-going -j
+
+.PHONY: help install packages demo model mutants night check quick test coverage clean
+.PHONY: lint types pytest test_packages unrooted seeds one_lab
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -40,13 +55,22 @@ demo: install
 	@tools/setup/packages.sh demo
 	@$(BIN)/dhcpsync lab demo $(if $(KEEP),--keep)
 
-# One after the other, whatever -j says: the lab is one for the machine, and the first failure of
-# the cheap checks ends it.
-test: install
-	@tools/setup/packages.sh test || [ "$$(id -u)" != 0 ]
+check: install
+	@+$(TOGETHER)3 lint types unrooted
+
+quick: install test_packages
+	@$(MAKE) --no-print-directory check
+	@+$(TOGETHER)2 seeds one_lab
+
+# One after the other, whatever -j says: the first failure of the cheap checks ends it, and the
+# tests need every core (tests/shards.py).
+test: install test_packages
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory pytest
+
+test_packages: install
+	@tools/setup/packages.sh test || [ "$$(id -u)" != 0 ]
 
 model: install
 	$(BIN)/dhcpsync model
@@ -67,8 +91,25 @@ types: install
 	$(BIN)/mypy
 
 pytest: install
-	$(BIN)/pytest
+	$(BIN)/python -m tests.shards
+
+unrooted: install
+	$(BIN)/pytest -q -n auto --dist worksteal $(SLOW:%=--ignore=%)
+
+# Only as fast as the lab beside it leaves it time to be.
+seeds: install
+	nice -n 10 $(BIN)/dhcpsync simulate --members mix --seeds 1..12 --hours 1 --level auto \
+	    --world drawn --out simulated --base \
+	    "$$($(BIN)/python -c 'from tools.simulator import sampling; print(sampling.base_of_commit())')"
+
+one_lab: install
+	$(BIN)/pytest -q $(LAB)
+
+coverage: install
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q tests/dhcp tests/sync tests/sim/test_plans.py
+	$(BIN)/coverage report
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

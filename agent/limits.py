@@ -71,9 +71,6 @@ BLOCK_ADDRESSES = 16
 """Addresses of one row of the binding block table: about 1,400 octets of records, so that one row
 fits an Ethernet frame."""
 
-ADDRESS_RANGES_MAX = 1_000_000
-"""Rows of the address table: a pool fully fragmented among members stays under it."""
-
 STORE_RETRY_S = 1
 """Pause of the agent after a commit that failed: a full disk is not mended by asking faster."""
 

@@ -75,10 +75,6 @@ class StoreTransaction(Protocol):
         """Bindings with first <= address <= last in order of address, at most `limit`."""
         ...
 
-    def bindings_of_server(self, server: MemberId, after: int, limit: int) -> list[Binding]:
-        """Bindings whose last transaction server is `server`, address > `after`, in order."""
-        ...
-
     def bound_addresses(self, first: int, last: int, epoch: int) -> list[int]:
         """Addresses in first..last that have a binding of `epoch` or later, in order: those of a
         BINDABLE range that are free no more."""

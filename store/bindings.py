@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select
 
 from agent.limits import BLOCK_ADDRESSES, STORE_KEYS_MAX
-from agent.model import Binding, BindingState, ChangeKind, MemberId, Transaction
+from agent.model import Binding, BindingState, ChangeKind, Transaction
 from store.session import Row
 from store.sqlite import compile_statement, compile_upsert, limited
 from store.streams import StreamRows
@@ -33,20 +33,6 @@ _IN_RANGE = compile_statement(
     ),
     "first",
     "last",
-    "limit",
-)
-_OF_SERVER = compile_statement(
-    limited(
-        select(BINDING)
-        .where(
-            BINDING.c.transaction_server == bindparam("server"),
-            BINDING.c.address > bindparam("after"),
-        )
-        .order_by(BINDING.c.address),
-        "limit",
-    ),
-    "server",
-    "after",
     "limit",
 )
 _BOUND = compile_statement(
@@ -189,9 +175,6 @@ class BindingRows(StreamRows):
     def bindings_after(self, address: int, limit: int) -> list[Binding]:
         """Bindings behind `address` (-1: all) in order, at most `limit`: what GETNEXT needs."""
         return self.bindings_in_range(address + 1, 0xFFFF_FFFF, limit)
-
-    def bindings_of_server(self, server: MemberId, after: int, limit: int) -> list[Binding]:
-        return [_binding(row) for row in self.rows(_OF_SERVER, (server, after, limit))]
 
     def binding_blocks(self, after_block: int, limit: int) -> list[tuple[int, list[Binding]]]:
         """The next blocks that have bindings, whole, at most `limit`. Block n is the addresses

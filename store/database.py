@@ -198,13 +198,6 @@ class Store:
             tx.set_clock_anchor(anchor)
         return anchor
 
-    def data_size(self) -> int:
-        """Octets of the database and its log."""
-        if self._memory is not None:
-            return len(self.snapshot())
-        files = (Path(self._place), Path(self._place + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
-
     def close(self) -> None:
         """Give everything back; the last one to close a file folds its log into it."""
         while self._idle:

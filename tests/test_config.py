@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from agent.member_file import MemberFile, load_member_file
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
 
 
-def subnet(text: str, **more: int) -> Subnet:
+def subnet(text: str, **more: Any) -> Subnet:
     network, length = text.split("/")
     return Subnet(parse_address(network), int(length), **more)
 
@@ -138,7 +139,7 @@ def test_a_subnet_takes_its_pools_along_or_stays() -> None:
 
 def test_lookups() -> None:
     reservation = Reservation(parse_address("198.18.1.1"), KEY)
-    rows = [
+    rows: list[ConfigRow] = [
         LAN,
         POOL,
         reservation,

@@ -25,7 +25,7 @@ SHELLS = [*sorted(ROOT.glob("agent/net/*.py")), *sorted(ROOT.glob("agent/snmp/*.
 
 def imports(path: Path) -> set[str]:
     """Every module that `path` imports, wherever in the file; `if TYPE_CHECKING` counts too."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

@@ -157,9 +157,6 @@ class DhcpServer:
         self._classifier = None
         self._derived = None  # what is kept from clients includes our own addresses
 
-    def knows_interface(self, index: int) -> bool:
-        return index in self._interfaces
-
     def count(self, reason: str, by: int = 1) -> None:
         self._counters[reason] = self._counters.get(reason, 0) + by
 

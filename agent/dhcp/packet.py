@@ -65,10 +65,6 @@ class Packet(NamedTuple):
         """The client's key as it would be without a client identifier."""
         return bytes((0, self.hardware_type)) + self.client_hardware_address
 
-    @property
-    def broadcast(self) -> bool:
-        return bool(self.flags & wire.BROADCAST_FLAG)
-
 
 class Received(NamedTuple):
     """A datagram as it came in; `interface` is the index of the interface that received it,

@@ -179,9 +179,6 @@ class Table:
     def __getitem__(self, short: str) -> Column:
         return self.columns[short]
 
-    def by_arc(self, arc: int) -> Column | None:
-        return next((c for c in self.columns.values() if c.arc == arc), None)
-
 
 def _scalars(arcs: Oid, *entries: tuple[str, Syntax]) -> dict[str, Scalar]:
     return {

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from pysnmp.carrier.asyncio import dispatch
-from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config
 from pysnmp.entity.engine import SnmpEngine
 from pysnmp.proto import errind, error, rfc1902
@@ -167,35 +166,8 @@ def add_user(
     )
 
 
-def add_discovering_user(engine: SnmpEngine, name: str, master: UserKeys) -> None:
-    """A user of every engine that is met: pysnmp localizes the master keys to each."""
-    config.add_v3_user(
-        engine,
-        name,
-        _AUTHENTICATION,
-        master.authentication,
-        _PRIVACY,
-        master.privacy,
-        authKeyType=config.USM_KEY_TYPE_MASTER,
-        privKeyType=config.USM_KEY_TYPE_MASTER,
-    )
-
-
-async def open_client(engine: SnmpEngine) -> None:
-    """A socket for a manager: any address, any port."""
-    transport = udp.UdpTransport()
-    transport.open_client_mode()
-    await transport._lport
-    config.add_transport(engine, udp.DOMAIN_NAME, transport)
-
-
 async def close_engine(engine: SnmpEngine) -> None:
     """Close the sockets and let the loop see them closed."""
     if engine.transport_dispatcher is not None:
         engine.close_dispatcher()
     await asyncio.sleep(0)
-
-
-def add_users(engine: SnmpEngine, users: Iterable[tuple[str, UserKeys]]) -> None:
-    for name, localized in users:
-        add_user(engine, name, localized)

@@ -41,7 +41,6 @@ USM = 3
 MESSAGE_SIZE_MIN = 484
 """Smallest msgMaxSize (RFC 3412 6.3)."""
 
-_NUMBER_MAX = 2**31 - 1
 _USER_OCTETS_MAX = 32
 _INTEGER_OCTETS_MAX = 4
 

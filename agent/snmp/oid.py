@@ -17,17 +17,6 @@ LENGTH_MAX = 128
 """RFC 2578 3.5: at most 128 sub-identifiers, each at most 2**32-1."""
 
 
-def parse_oid(text: str) -> Oid:
-    """`1.3.6` or `.1.3.6`; ValueError names the text."""
-    parts = text.strip().removeprefix(".").split(".")
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise ValueError(f"{text!r} is no object identifier, expected numbers with dots between")
-    oid = tuple(map(int, parts))
-    if len(oid) > LENGTH_MAX or max(oid) > SUB_IDENTIFIER_MAX:
-        raise ValueError(f"{text!r} is longer, or has larger numbers, than RFC 2578 3.5 allows")
-    return oid
-
-
 def format_oid(oid: Sequence[int]) -> str:
     return ".".join(map(str, oid))
 

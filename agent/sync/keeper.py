@@ -140,10 +140,6 @@ class Keeper:
     def reset(self) -> None:
         self._loaded_for = None
 
-    def free(self) -> dict[Span, int]:
-        """Free addresses of each pool, as counted last."""
-        return {stock.pool: stock.free for stock in self._stocks}
-
     def tell_free(self, applied: int) -> dict[int, int]:
         """What a Hello says of my stock: of many pools, some at a time."""
         stocks = self._stocks

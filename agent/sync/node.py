@@ -635,10 +635,6 @@ class Node:
     def _is_database(self, member: MemberId) -> bool:
         return member not in self._situation.pollers
 
-    def free_addresses(self) -> dict[tuple[int, int], int]:
-        """Free addresses of this member by pool (first, last), as counted last."""
-        return self._keeper.free()
-
     # ---
 
     def _load(self, tx: StoreTransaction) -> Situation:

@@ -66,10 +66,6 @@ class Pull:
         self._not_before.clear()
         self._full = None
 
-    @property
-    def full_pull_from(self) -> MemberId | None:
-        return self._full.peer if self._full else None
-
     def want_full(self, peer: MemberId) -> None:
         if peer not in self._wanted_full:
             self._wanted_full.append(peer)

@@ -21,9 +21,9 @@ WIDE = Pool(A("10.0.0.1"), A("10.255.255.254"))
 def test_the_oldest_offer_goes_first_when_there_are_too_many() -> None:
     offers = Offers(offers_max=3)
     for number in range(3):
-        assert offers.put(b"c%d" % number, FIRST + number, 1, 0) == []
-    offers.put(b"c0", FIRST, 1, 10)  # c0 asks again and is young now
-    gone = offers.put(b"c3", FIRST + 3, 1, 20)
+        assert offers.put(b"c%d" % number, FIRST + number, True, 0) == []
+    offers.put(b"c0", FIRST, True, 10)  # c0 asks again and is young now
+    gone = offers.put(b"c3", FIRST + 3, True, 20)
     assert [offer.address for offer in gone] == [FIRST + 1]
     assert len(offers) == 3
     assert not offers.is_offered(FIRST + 1)
@@ -32,8 +32,8 @@ def test_the_oldest_offer_goes_first_when_there_are_too_many() -> None:
 
 def test_offers_end_in_time_and_a_client_has_one() -> None:
     offers = Offers()
-    offers.put(b"c", FIRST, 1, 0)
-    assert [offer.address for offer in offers.put(b"c", FIRST + 1, 1, 500)] == [FIRST]
+    offers.put(b"c", FIRST, True, 0)
+    assert [offer.address for offer in offers.put(b"c", FIRST + 1, True, 500)] == [FIRST]
     assert offers.held_for_other(FIRST + 1, b"d")
     assert not offers.held_for_other(FIRST + 1, b"c")
     assert offers.remove_due(OFFER_HOLD_S * 1000 + 499) == []

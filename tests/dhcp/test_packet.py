@@ -64,7 +64,7 @@ def test_golden_packet_field_by_field() -> None:
     assert packet.hops == 2
     assert packet.transaction_id == 0x3903F326
     assert packet.seconds == 0x0105
-    assert packet.broadcast
+    assert packet.flags == wire.BROADCAST_FLAG
     assert packet.client_address == 0xC6121007
     assert packet.gateway_address == 0xC6120F01
     assert packet.client_hardware_address == bytes.fromhex("02000a0b0c0d")

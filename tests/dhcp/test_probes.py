@@ -8,16 +8,21 @@ from agent.limits import PROBE_FRESH_MS, PROBE_RESEND_MS, PROBE_WAIT_MS, PROBES_
 NOW = 1_000_000
 
 
+def is_busy(probes: Probes) -> bool:
+    """Asked anew: the type checker takes a property to stay as it was."""
+    return probes.is_busy
+
+
 def test_a_probe_from_the_first_look_to_its_end() -> None:
     probes = Probes()
     assert probes.look(7, 2, NOW) is None
-    assert probes.is_busy
+    assert is_busy(probes)
     assert probes.take_due(NOW) == [ProbeWish(7, 2)]
     assert probes.take_due(NOW + PROBE_RESEND_MS - 1) == []
     assert probes.look(7, 2, NOW + PROBE_RESEND_MS) is None
     sent = NOW + PROBE_RESEND_MS
     assert probes.take_due(sent) == [ProbeWish(7, 2)]
-    assert not probes.is_busy
+    assert not is_busy(probes)
     assert probes.look(7, 2, sent + PROBE_WAIT_MS - 1) is None
     assert probes.look(7, 2, sent + PROBE_WAIT_MS) == frozenset()
     assert probes.heard(7, b"\x02")

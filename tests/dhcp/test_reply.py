@@ -12,7 +12,7 @@ from agent.dhcp import wire
 from agent.dhcp.packet import Interface, MessageType
 from agent.dhcp.reply import Template, _spill
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
-from agent.model import BindingState, Option, Pool, Reservation, Subnet
+from agent.model import BindingState, ConfigRow, Option, Pool, Reservation, Subnet
 from tests.dhcp.world import (
     CONFIGURATION,
     FAR_RELAY,
@@ -160,7 +160,7 @@ def test_rfc2131_4_1_what_is_no_ethernet_address_is_answered_by_broadcast(length
 # --- several subnets on one link
 
 TWO = Interface(2, "eth0", b"\x02\0\0\0\0\x01", (ME, A("10.1.0.2")))
-SECOND = [Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
+SECOND: list[ConfigRow] = [Subnet(A("10.1.0.0"), 24), Pool(A("10.1.0.10"), A("10.1.0.20"))]
 
 
 def two_subnets() -> World:

@@ -13,7 +13,16 @@ from agent.limits import (
     PROBE_FRESH_MS,
     TRIED_AHEAD,
 )
-from agent.model import BindingState, Option, Pool, ProbePolicy, Reservation, Subnet, Transaction
+from agent.model import (
+    BindingState,
+    ConfigRow,
+    Option,
+    Pool,
+    ProbePolicy,
+    Reservation,
+    Subnet,
+    Transaction,
+)
 from tests.dhcp.world import (
     FAR_RELAY,
     FIRST,
@@ -318,7 +327,7 @@ def test_a_decline_of_an_offer_of_its_own_lease_is_a_decline_of_that() -> None:
 
 
 def probe_world(policy: ProbePolicy, **more: int) -> World:
-    rows = [Subnet(A("198.18.0.0"), 15, probe=policy), Pool(FIRST, FIRST + 9)]
+    rows: list[ConfigRow] = [Subnet(A("198.18.0.0"), 15, probe=policy), Pool(FIRST, FIRST + 9)]
     return World(rows=rows, ranges=[bindable(FIRST, FIRST + 9, epoch=2)], probing=True)
 
 
@@ -368,7 +377,8 @@ def test_addresses_of_machines_that_options_name_are_given_to_nobody(code: int) 
     named = FIRST.to_bytes(4, "big")
     value = b"\x08\x0a" + named if code == 121 else b"\x01\x02\x03\x04" + named
     scope = (A("198.18.0.0"), 15)
-    rows = [Subnet(*scope), Pool(FIRST, FIRST + 1), Option(*scope, code, value)]
+    rows: list[ConfigRow] = [Subnet(*scope), Pool(FIRST, FIRST + 1)]
+    rows.append(Option(*scope, code, value))
     world = World(rows=rows, ranges=[bindable(FIRST, FIRST + 1)])
     assert world.one(naming(Client(1), "discover", FIRST)).address == FIRST + 1
     assert world.one(naming(Client(2), "select", FIRST)).kind is MessageType.NAK
@@ -378,7 +388,8 @@ def test_addresses_of_machines_that_options_name_are_given_to_nobody(code: int) 
 
 def test_the_router_itself_may_have_its_address_by_a_reservation() -> None:
     scope = (A("198.18.0.0"), 15)
-    rows = [Subnet(*scope), Pool(FIRST, FIRST + 1), Option(*scope, 3, FIRST.to_bytes(4, "big"))]
+    rows: list[ConfigRow] = [Subnet(*scope), Pool(FIRST, FIRST + 1)]
+    rows.append(Option(*scope, 3, FIRST.to_bytes(4, "big")))
     world = World(rows=[*rows, Reservation(FIRST, Client(1).key)])
     assert world.bind(Client(1)) == FIRST
 
@@ -405,7 +416,7 @@ def test_octets_that_are_no_addresses_name_nobody() -> None:
 
 
 def test_a_relays_own_address_is_not_given_to_its_clients() -> None:
-    rows = [Subnet(A("10.1.0.0"), 24), Pool(FAR_RELAY, FAR_RELAY + 1)]
+    rows: list[ConfigRow] = [Subnet(A("10.1.0.0"), 24), Pool(FAR_RELAY, FAR_RELAY + 1)]
     world = World(rows=rows, ranges=[bindable(FAR_RELAY, FAR_RELAY + 1)])
     client = Client(1, relay=FAR_RELAY)
     world.silent(naming(client, "rebind", FAR_RELAY), "named_address")

@@ -173,7 +173,7 @@ class Watched:
 class Dhclient(Watched):
     def __init__(self, lab: Lab, client: str, member: str, script: Path, folder: Path) -> None:
         super().__init__(lab, client, member, folder)
-        self._program = ("dhclient", "-4", "-v", "-sf", str(script))
+        self._program: tuple[str, ...] = ("dhclient", "-4", "-v", "-sf", str(script))
         self._program += ("-e", f"DHCPSYNC_EVENTS={self.file}")
 
     def run(self, *options: str) -> None:
@@ -195,7 +195,8 @@ class Dhcpcd(Watched):
         script = folder / "dhcpcd-script"
         script.write_text(DHCPCD_SCRIPT)
         script.chmod(0o755)
-        self._program = ("dhcpcd", "-4", "-A", "-L", "--noipv4ll", "-c", str(script))
+        self._program: tuple[str, ...] = ("dhcpcd", "-4", "-A", "-L", "--noipv4ll")
+        self._program += ("-c", str(script))
         self._program += ("-e", f"DHCPSYNC_EVENTS={self.file}")
 
     def run(self, *options: str, check: bool = True) -> None:

@@ -14,6 +14,7 @@ from tools.errors import ToolError
 from tools.lab import lab as verbs
 from tools.lab import network, process
 from tools.lab.layout import POINTER, Node, load_state
+from tools.status import read_status
 
 
 def test_names_and_addresses_are_those_of_the_contract(lab: Lab) -> None:
@@ -43,7 +44,7 @@ def test_every_member_serves_and_owns_addresses_when_up_returns(lab: Lab) -> Non
     assert (pool["first"], pool["last"]) == ("198.18.16.0", "198.19.255.254")
     for number in (1, 2, 3):
         node = Node("m", number)
-        status = verbs.read_status(verbs.target(load_state(), node, "monitor"))
+        status = read_status(verbs.target(load_state(), node, "monitor"))
         assert status.pools[0].free > 1000
 
 

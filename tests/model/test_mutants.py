@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from agent.dhcp.claim import is_withheld
 from agent.model import AddressState
 from agent.sync import verdict
+from agent.sync.lineage import descends
 from agent.sync.verdict import Question
 from tools.model import address, values
 from tools.model.address import Address
@@ -25,7 +27,7 @@ from tools.model.transfer import Transfer
 from tools.model.worlds import FORCED, FORK
 
 Patch = Callable[[pytest.MonkeyPatch], None]
-REFUSES, JUDGE, WITHHELD = verdict._refuses, verdict.judge, address.is_withheld
+REFUSES, JUDGE, WITHHELD = verdict._refuses, verdict.judge, is_withheld
 
 
 def live_leases_do_not_count(patch: pytest.MonkeyPatch) -> None:
@@ -108,7 +110,7 @@ def test_mutant_is_killed(
 
 def test_a_fork_that_no_rank_ends_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lines of which neither descends from the other: nobody gives way."""
-    monkeypatch.setattr(values, "stands_over", values.descends)
+    monkeypatch.setattr(values, "stands_over", descends)
     assert explore_settling(Seats(FORK), STATES_MAX).fault.startswith("stuck")
 
 

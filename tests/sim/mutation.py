@@ -37,7 +37,8 @@ class Edit:
     """In the source of `target`, a function or property, each old text becomes the new one."""
 
     def __init__(self, target: Any, *changes: tuple[str, str]) -> None:
-        self._function: FunctionType = target.fget if isinstance(target, property) else target
+        function: Any = target.fget if isinstance(target, property) else target
+        self._function: FunctionType = function
         self._changes = changes
 
     @contextmanager

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_the_base_of_a_commit_stays_and_a_fresh_one_does_not() -> None:
 
 
 def test_without_a_commit_the_base_is_that_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "commit", lambda: sampling.version("dhcpsync"))
+    monkeypatch.setattr(sampling, "commit", lambda: version("dhcpsync"))
     of_sources = base_of_commit()
     assert of_sources == base_of_commit()
     monkeypatch.setattr(sampling, "_SOURCES", ("agent",))

@@ -133,11 +133,13 @@ class Mutator:
 
     def pdu(self) -> bytes:
         chance = self._chance
-        numbers = [
+        first, second = (
             chance.choice((chance.randrange(100), chance.choice(_NUMBERS))) for _ in range(2)
-        ]
+        )
         request_id = chance.choice((4711, 4711, chance.choice(_NUMBERS)))
-        octets = message.build_pdu(chance.choice(_KINDS), request_id, *numbers, self.varbinds())
+        octets = message.build_pdu(
+            chance.choice(_KINDS), request_id, first, second, self.varbinds()
+        )
         return self.octets(octets) if chance.random() < 0.3 else octets
 
     def datagram(self, boots: int, time_s: int) -> bytes:
@@ -164,7 +166,7 @@ class Fuzz:
         self._world = world
         self._sent: list[bytes] = []
         self.count = self.answered = 0
-        world.agent._transport.send = self._keep  # type: ignore[method-assign]
+        world.agent._transport.send = self._keep  # type: ignore[method-assign, assignment]
 
     def _keep(self, octets: bytes, to: Address) -> None:
         self._sent.append(octets)

@@ -109,7 +109,7 @@ def test_snmptrapd_takes_every_notification_in(tmp_path: Path) -> None:
             telling = asyncio.create_task(world.agent.notifier.run())
             for notice in NOTICES:
                 world.agent.notifier.notify(notice)
-            heard = []
+            heard: list[str] = []
             async with asyncio.timeout(20):
                 while len(heard) < len(NOTICES):
                     line = (await lines.readline()).decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +12,6 @@ from agent.snmp.oid import (
     first_index_after,
     format_oid,
     index_address,
-    parse_oid,
 )
 
 LIMITS = (2, 1, 3)
@@ -32,11 +30,4 @@ def test_addresses_as_indexes(address: int) -> None:
 
 
 def test_text() -> None:
-    assert parse_oid(".1.3.6.1") == (1, 3, 6, 1)
     assert format_oid((1, 3, 6, 1)) == "1.3.6.1"
-
-
-@pytest.mark.parametrize("text", ["", "1..3", "1.x", "1.-3", "1.4294967296", ".".join("1" * 129)])
-def test_text_that_is_no_oid(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_oid(text)

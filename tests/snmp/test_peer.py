@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from pysnmp.carrier.asyncio.dgram import udp
+from pysnmp.entity import config
 
 from agent.errors import PeerError, StoreError
 from agent.model import BallotNumber, Binding, Member, Nonce, stream_id
 from agent.snmp.agent import AgentUser
-from agent.snmp.engine import build_engine, close_engine, open_client
+from agent.snmp.engine import build_engine, close_engine
 from agent.snmp.peer import PeerClient, PeerTimeout
 from agent.snmp.session import Session
 from agent.snmp.view import Role
@@ -44,7 +46,9 @@ def meeting(
     async def enter() -> None:
         async with running(bindings=bindings) as world:
             engine = build_engine(None)
-            await open_client(engine)
+            transport = udp.UdpTransport().open_client_mode()
+            await transport._lport
+            config.add_transport(engine, udp.DOMAIN_NAME, transport)
             session = Session(engine)
             keys = keys_of("somebody" if wrong_key else user.value)
             client = PeerClient(session, [(user.value, keys)], timeout_s=5)

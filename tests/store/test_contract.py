@@ -243,7 +243,6 @@ def test_ranges_of_bindings(store: Store) -> None:
         assert tx.bindings_in_range(BASE + 2, BASE + 5, 3) == saved[2:5]
         assert tx.bindings_after(BASE + 6, 9) == saved[7:]
         assert tx.bindings_after(-1, 2) == saved[:2]
-        assert tx.bindings_of_server(2, BASE + 1, 2) == [saved[4], saved[7]]
         assert tx.bound_addresses(BASE, BASE + 8, 2) == [BASE + i for i in (1, 3, 5, 7)]
         assert len(tx.bound_addresses(BASE + 1, BASE + 2, 1)) == 2
 
@@ -617,13 +616,6 @@ def test_the_audit_chain_shows_what_was_altered(store: Store) -> None:
         with pytest.raises(StoreError, match=words), store.write() as tx:
             tx.change(sql)
             tx.verify_audit()
-
-
-def test_size(store: Store) -> None:
-    before = store.data_size()
-    with store.write() as tx:
-        tx.save_bindings([binding(BASE + i, i) for i in range(500)])
-    assert store.data_size() > before + 40_000
 
 
 # --- in memory only

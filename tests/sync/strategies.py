@@ -13,6 +13,7 @@ from agent.model import (
     BindingState,
     ClaimPolicy,
     ConfigRecord,
+    ConfigRow,
     Group,
     Member,
     MemberRole,
@@ -97,28 +98,23 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
     prefix = draw(st.integers(0, 32))
     network = low & ~(0xFFFF_FFFF >> prefix)
     active = draw(st.booleans())
-    row = draw(
-        st.sampled_from(
-            [
-                Subnet(
-                    network,
-                    prefix,
-                    draw(u32),
-                    draw(names),
-                    draw(names),
-                    draw(st.sampled_from(ClaimPolicy)),
-                    draw(u32),
-                    draw(st.sampled_from(ProbePolicy)),
-                    active,
-                ),
-                Pool(low, high, draw(names), active),
-                Option(
-                    network, prefix, draw(st.integers(1, 254)), draw(st.binary(max_size=40)), active
-                ),
-                Reservation(low, draw(st.binary(max_size=30)), draw(names), active),
-            ]
-        )
-    )
+    rows: list[ConfigRow] = [
+        Subnet(
+            network,
+            prefix,
+            draw(u32),
+            draw(names),
+            draw(names),
+            draw(st.sampled_from(ClaimPolicy)),
+            draw(u32),
+            draw(st.sampled_from(ProbePolicy)),
+            active,
+        ),
+        Pool(low, high, draw(names), active),
+        Option(network, prefix, draw(st.integers(1, 254)), draw(st.binary(max_size=40)), active),
+        Reservation(low, draw(st.binary(max_size=30)), draw(names), active),
+    ]
+    row = draw(st.sampled_from(rows))
     version = Version(draw(positive), draw(member_ids))
     return ConfigRecord(row, version, draw(st.booleans()), draw(positive), draw(positive))
 

@@ -15,6 +15,7 @@ from agent.model import (
     Binding,
     BindingState,
     ChangeKind,
+    ConfigRow,
     Group,
     MemberId,
     MemberRole,
@@ -122,7 +123,7 @@ def test_a_server_joins_a_group_that_its_seeder_has_founded() -> None:
 def test_what_it_publishes_reaches_every_server() -> None:
     lan = make_lan(2)
     lan.run(3_000)
-    published = [
+    published: list[ConfigRow] = [
         Subnet(NETWORK, 15),
         Pool(POOL_FIRST, POOL_FIRST + 9),
         Option(NETWORK + 77, 32, 67, b"x.img"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
-from agent.model import Ballot, BallotNumber, Group, MemberId
+from agent.model import Ballot, BallotNumber, Group, MemberId, Nonce, StoreMark
 from agent.sync import messages as m
 from agent.sync.change import Join, apply
 from agent.sync.version import membership_hash
@@ -88,7 +88,7 @@ def test_who_does_not_serve_agrees_to_no_poll() -> None:
     propose(lan, 1, 3)
     lan.run(5_000)
     hello = next(r for s, _, r, _ in reversed(lan.log) if s == 1 and isinstance(r, m.Hello))
-    ask = m.PollAsk(hello.header, m.Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST),))
+    ask = m.PollAsk(hello.header, Nonce(1, 99), (m.RangeEpoch(POOL_FIRST, POOL_FIRST),))
     answer = lan.ask(3, ask, lan.now_ms)
     assert isinstance(answer, PeerError)
     assert answer.reason == "not_serving"
@@ -249,7 +249,7 @@ def test_messages_of_strangers_and_of_other_generations_change_nothing() -> None
     ):
         head = header(lan, 2, **changes)
         update = m.BindingUpdate(head, (7 << 32) | 1, 0, 1, ())
-        reserve = m.PollReserve(head, m.Nonce(1, 1), (m.RangeEpoch(1, 2, 3),))
+        reserve = m.PollReserve(head, Nonce(1, 1), (m.RangeEpoch(1, 2, 3),))
         for request in (m.Hello(head, {}, (), 0), update, reserve, m.StreamQuery(head)):
             assert refused(lan, request) == reason
     assert lan.stores[1].snapshot() == before
@@ -291,7 +291,7 @@ def test_of_two_lines_a_copy_of_an_earlier_time_does_not_stand() -> None:
     lan = make_lan(2)
     lan.run(3_000)
     more = make_group((1, 2, 7), generation=5)
-    earlier = replace(commit(lan, 2, more), mark=m.StoreMark(0, 0))
+    earlier = replace(commit(lan, 2, more), mark=StoreMark(0, 0))
     assert refused(lan, earlier) == "not_standing"
     assert lan.generation(1) == 1
     lan.run(1_000)
@@ -299,7 +299,7 @@ def test_of_two_lines_a_copy_of_an_earlier_time_does_not_stand() -> None:
     assert any(r.value.generation == 1 for r in told), "mine is told"
     fewer = replace(make_group((1,), generation=1), mul_s=61, members=(make_member(1),))
     fewer = replace(fewer, members=(*fewer.members, replace(make_member(2), since=1)), forced=3)
-    me_ahead = replace(commit(lan, 2, fewer), known=m.StoreMark(1, 2**40))
+    me_ahead = replace(commit(lan, 2, fewer), known=StoreMark(1, 2**40))
     assert refused(lan, me_ahead) == ""
     with lan.stores[1].read() as tx:
         group = tx.group()
@@ -310,7 +310,7 @@ def test_of_two_lines_a_copy_of_an_earlier_time_does_not_stand() -> None:
 
 def commit(lan: Lan, sender: MemberId, value: Group) -> m.GroupCommit:
     """A commit with which its sender proves nothing about anybody's store."""
-    return m.GroupCommit(header(lan, 2, sender=sender), value, m.StoreMark(9, 0))
+    return m.GroupCommit(header(lan, 2, sender=sender), value, StoreMark(9, 0))
 
 
 def test_a_member_without_a_group_takes_only_one_that_names_it() -> None:

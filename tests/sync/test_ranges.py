@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,10 @@ TOP = 40
 
 def make(first: int, last: int, state: int, member: int = 1, epoch: int = 1) -> AddressRange:
     return AddressRange(first, last, AddressState(state), epoch, member, Nonce(0, 0), 0)
+
+
+def of_member(member: int) -> Callable[[AddressRange], bool]:
+    return lambda row: row.member == member
 
 
 spans = st.lists(st.tuples(st.integers(0, TOP), st.integers(0, TOP)), max_size=6).map(
@@ -76,9 +82,7 @@ def test_lay_and_clear_keep_every_other_address(
             removed, added = ranges.lay(existing, make(first, last, state, member))
             model.update(dict.fromkeys(range(first, last + 1), (state, member)))
         else:
-            removed, added = ranges.clear(
-                existing, first, last, lambda row, member=member: row.member == member
-            )
+            removed, added = ranges.clear(existing, first, last, of_member(member))
             for x in range(first, last + 1):
                 if x in model and model[x][1] == member:
                     del model[x]

@@ -116,7 +116,7 @@ def test_the_coordinator_crashes_at_each_step(at: type, comes_back: bool) -> Non
     lan.add(5)
     die(lan, 4)
     lan.run(5_000)
-    crashed = []
+    crashed: list[bool] = []
 
     def passes(sender: int, to: int, request: m.Request) -> bool:
         if sender == 1 and to == 2 and isinstance(request, at) and not crashed:
@@ -507,7 +507,7 @@ def agrees(lan: Lan, member: int, asker: int, address: int) -> bool:
         local, group = tx.local(), tx.group()
     assert group is not None
     header = m.Header(asker, local.incarnation, group.generation, membership_hash(group))
-    ask = m.PollAsk(header, m.Nonce(local.incarnation, 9_999), (m.RangeEpoch(address, address),))
+    ask = m.PollAsk(header, Nonce(local.incarnation, 9_999), (m.RangeEpoch(address, address),))
     answer = lan.ask(member, ask, lan.clock(asker))
     assert isinstance(answer, m.PollAnswer), answer
     return all(verdict.agreed for verdict in answer.verdicts)
@@ -1037,7 +1037,7 @@ def test_a_removed_member_changes_nothing_and_is_counted() -> None:
     stream = (3 << 32) | 1
     row = make_binding(POOL_FIRST, lan.now_s, 3, stream=stream, seq=1)
     update = m.BindingUpdate(sent.header, stream, 0, 1, (row,))
-    reserve = m.PollReserve(sent.header, m.Nonce(1, 1), (m.RangeEpoch(POOL_FIRST, POOL_FIRST, 9),))
+    reserve = m.PollReserve(sent.header, Nonce(1, 1), (m.RangeEpoch(POOL_FIRST, POOL_FIRST, 9),))
     before = lan.stores[1].snapshot()
     for request in (sent, update, reserve, m.StreamQuery(sent.header)):
         answer = lan.ask(1, request, lan.now_ms)

@@ -15,6 +15,7 @@ from agent.model import (
     MemberState,
     Nonce,
     Reservation,
+    StoreMark,
 )
 from agent.port import StoreTransaction
 from agent.sync import messages as m
@@ -372,6 +373,7 @@ def test_an_old_answer_is_void() -> None:
     lan.run(3_000)
     (old,) = [(r, a) for _, _, r, a in lan.log if isinstance(a, m.TransferOffer) and a.ranges][:1]
     request, offer = old
+    assert isinstance(request, m.TransferAsk)
     taken = spans(lan.ranges(1, BINDABLE))
     with lan.stores[1].write() as tx:
         for r in offer.ranges:
@@ -560,7 +562,7 @@ def commit(lan: Lan, generation: int, gone: int | None = None) -> None:
         if member != gone:
             teller = next(one for one in lan.nodes if one not in (member, gone))
             header = lan.nodes[teller]._situation.header()
-            lan.ask(member, m.GroupCommit(header, value, m.StoreMark(9, 0)), lan.now_ms)
+            lan.ask(member, m.GroupCommit(header, value, StoreMark(9, 0)), lan.now_ms)
 
 
 @pytest.mark.parametrize("lost", [m.TransferAsk, m.TransferTaken])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from agent.snmp.columns import BINDING
+from agent.snmp.oid import Oid
 from agent.snmp.tables import NEVER_DATE, date_and_time
 from tools.lab.compare import describe, differences, parse_date, unlike
 from tools.manager import Row
@@ -50,7 +51,8 @@ def test_a_lease_that_expired_between_the_two_looks_is_the_same_record() -> None
 
 
 def test_a_row_that_one_table_lacks_differs_in_every_column() -> None:
-    one, other = {(1, 2, 3, 4): ROW}, {(1, 2, 3, 4): ROW, (1, 2, 3, 5): ROW}
+    one: dict[Oid, Row] = {(1, 2, 3, 4): ROW}
+    other: dict[Oid, Row] = {**one, (1, 2, 3, 5): ROW}
     assert differences(one, one) == {}
     assert differences(one, other) == differences(other, one) == {(1, 2, 3, 5): set(ROW)}
     assert describe(differences(one, other)).startswith("1 bindings differ, first 1.2.3.5 in ")

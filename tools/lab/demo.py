@@ -37,7 +37,6 @@ LEASE_S = 20
 MUL_S = 60
 CROWD = 24
 """Further clients, so that there is something to pull."""
-_STEPS = 6
 _EVENT_WITHIN_S = 30
 _EQUAL_WITHIN_S = 20
 _POLL_S = 0.1
