@@ -31,7 +31,6 @@ from agent.model import (
 )
 from agent.port import StoreTransaction
 from agent.sync import messages as m
-from agent.sync import ranges
 from agent.sync.ballot import BallotPhase
 from agent.sync.certain import Certainty
 from agent.sync.change import GroupChange, Join
@@ -140,7 +139,8 @@ class Node:
             return committed
         peer = self._check(tx, request.header, now_ms)
         response = self._answer(tx, peer, request, now_ms)
-        self._yield_addresses(tx, now_ms)
+        if self._poll.yield_to_leases(tx):
+            self._wake(now_ms)
         version = 0
         if isinstance(request, m.Hello | m.PollAbort | m.TransferTaken):
             version = request.version
@@ -282,7 +282,8 @@ class Node:
         if peer is not None and isinstance(response, m.PollAnswer | m.TransferOffer):
             situation.remember(tx, to, response.mark)
         self._wake(self._take_response(tx, to, request, response, now_ms))
-        self._yield_addresses(tx, now_ms)
+        if self._poll.yield_to_leases(tx):
+            self._wake(now_ms)
 
     def _take_response(
         self,
@@ -324,23 +325,6 @@ class Node:
         self._membership.answered(tx, to, request, response, now_ms)
         self._after_membership(tx)
         return now_ms
-
-    def _yield_addresses(self, tx: StoreTransaction, now_ms: int) -> None:
-        """Give back what is mine to give where a lease has come to light: its client may go on
-        renewing it at a member that knows of no ownership of mine."""
-        situation = self._situation
-        found = situation.came_to_light
-        if not found:
-            return
-        spans = ranges.union((address, address) for address in found)
-        found.clear()
-        if situation.owns_nothing:  # it pulls all there is
-            return
-        mine = self._poll.free(tx, spans)
-        if mine:
-            situation.count("addresses_yielded", ranges.size(mine))
-            self._poll.give_back(tx, mine)
-            self._wake(now_ms)
 
     def _says_again(self, to: MemberId, now_ms: int) -> bool:
         """Whether a Hello that was not answered is said once more before the next is due, which

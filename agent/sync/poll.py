@@ -366,6 +366,21 @@ class Poll:
             situation.count("addresses_given_back", ranges.size(free))
             self._abort(tx, nonce, epoch, free)
 
+    def yield_to_leases(self, tx: StoreTransaction) -> bool:
+        """Give back what is mine to give where a lease has come to light: its client may go on
+        renewing it at a member that knows of no ownership of mine. Whether there was any."""
+        situation = self._situation
+        found = situation.came_to_light
+        if not found:
+            return False
+        spans = ranges.union((address, address) for address in found)
+        found.clear()
+        mine = [] if situation.owns_nothing else self.free(tx, spans)
+        if mine:
+            situation.count("addresses_yielded", ranges.size(mine))
+            self.give_back(tx, mine)
+        return bool(mine)
+
     def unbound(self, tx: StoreTransaction, spans: list[Span]) -> dict[int, list[Span]]:
         """What of the spans is BINDABLE here and not used up, by epoch."""
         found: dict[int, list[Span]] = {}
