@@ -29,8 +29,10 @@ MINUTES ?= 60
 # The lab module of `make quick`.
 LAB ?= tests/lab/test_clients.py
 
-# What `make check` leaves out: namespaces, and whole groups under faults for minutes.
-SLOW := tests/lab tests/net tests/sim tests/model tests/test_crash.py tests/test_cluster.py
+# What `make check` leaves out: namespaces, processes that are killed, and whole groups for a long
+# while, simulated or searched.
+SLOW := tests/lab tests/net tests/sim tests/model tests/test_crash.py tests/test_cluster.py \
+    $(patsubst %,tests/sync/test_%.py,cold_start conflict recover removal set_back)
 
 # Several targets at a time, each with its output in one piece.
 TOGETHER := $(MAKE) --no-print-directory --output-sync=target --keep-going -j
