@@ -148,7 +148,8 @@ def _is_vouched_for(tx: StoreTransaction, gone: Member, new: Group) -> bool:
     joined, and handed on at any remove: so only who has been there since the group was founded has
     promised all of it (a member that returns or joins again has another `since`). And whenever a
     member goes, or loses its store, the promises to it end, while what it gave away lives on: its
-    lost store is noted for good, its seat is kept as not current."""
+    lost store is noted for good, its seat is kept as not current. Who left cleanly and is back has
+    kept its own promises to those to whom it gave, so no poll for that ends without it."""
     lost = tx.lost_stores()
     servers = [
         one for one in new.members if one.member != gone.member and one.role is MemberRole.SERVER

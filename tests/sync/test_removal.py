@@ -701,6 +701,42 @@ def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> N
     assert_rests(lan, 1, address, lan.now_s)
 
 
+@pytest.mark.parametrize("service", [Service.SHUTDOWN, Service.LEAVING])
+def test_who_left_cleanly_and_came_back_still_promises_what_it_handed_on(service: Service) -> None:
+    """As above, but 3 comes back: the promise of 1 has ended, its own to 2 has not. So 1 vouches
+    for 2, nobody waits with polls, and the address rests all the same."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    address = handed_on(lan, giver=3, taker=2)
+    serve(lan, 3, service)
+    lan.run(60_000, until=lambda: lan.generation(1) == lan.generation(3) == 2)
+    if service is Service.SHUTDOWN:
+        serve(lan, 3, Service.RUNNING)
+    else:
+        propose(lan, 1, Join(make_member(3)))
+    lan.run(60_000, until=lambda: answers_clients(lan, 3) and lan.generation(2) == 3)
+    with lan.stores[1].read() as tx:
+        assert not tx.address_ranges(address, address), "the promise has ended"
+    assert ranges.intersect(owned_by(lan, 2), [(address, address)])
+    die(lan, 2)
+    lan.run(5_000)
+    propose(lan, 1, Expel(2))
+    lan.run(20_000, until=lambda: lan.generation(1) == lan.generation(3) == 4)
+    since_s = lan.now_s
+
+    def given() -> bool:
+        owned = [*owned_by(lan, 1), *owned_by(lan, 3)]
+        return bool(ranges.intersect(ranges.union(owned), [(address, address)]))
+
+    with lan.stores[1].read() as tx:
+        assert tx.quarantines() == []
+    while not given() and lan.now_s - since_s < 2 * MUL_S + GRACE_S:
+        bind_all(lan, 1)  # so that they want all there are
+        bind_all(lan, 3)
+        lan.run(2_000, until=given)
+    assert MUL_S - 5 <= lan.now_s - since_s <= MUL_S + GRACE_S
+
+
 def test_the_greater_mul_of_the_past_counts() -> None:
     lan = make_lan(3, pool_size=9)
     lan.run(20_000)
