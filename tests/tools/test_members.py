@@ -39,6 +39,9 @@ class Told:
     def set(self, assignments: list[Assignment]) -> None:
         self.given += [(one.column.name, one.value) for one in assignments]
 
+    def with_patience(self, _: float) -> Told:
+        return self
+
     def run(self, act: Callable[[Told], object]) -> object:
         return act(self)
 
