@@ -110,6 +110,7 @@ async def run_agent(
                 peers=lambda: _peers(cluster),
                 pending=lambda: _pending(cluster),
                 on_change=cluster.notice_store_change,
+                store_fails=lambda: cluster.store_fails,
             ),
             clock,
             snmp_threads,

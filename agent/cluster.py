@@ -8,6 +8,10 @@ something, which says that nothing was done) the node is thrown away with what i
 made anew from the store, which is the same as a restart: its memory would be ahead of what was
 rolled back. Each request to a peer is a task of its own; its answer, or its failure, goes back into
 the node in a transaction of its own.
+
+SQLite commits a transaction that has nothing to write on a full disk too. So now and then, and
+always after a failure, something is written: a member that cannot commit says nothing to its peers,
+who take it for silent and serve its clients.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
-from agent.limits import STORE_RETRY_S
+from agent.limits import STORE_RETRY_S, STORE_TRIAL_MS
 from agent.model import Member, MemberId, Said, Service
 from agent.port import Store, StoreTransaction
 from agent.sync.ballot import BallotPhase
@@ -71,6 +75,9 @@ class Cluster:
         """What it was having decided."""
         self.clock_offsets: dict[MemberId, int] = {}
         self.is_clock_settled = False
+        self.store_fails = False
+        """Whether the last commit that had something to write has failed."""
+        self._tried_ms = 0
 
     def note_wall_clock(self, ahead_ms: int) -> None:
         """The wall clock minus the member's clock; for people only."""
@@ -160,15 +167,22 @@ class Cluster:
     def _transact(
         self, act: Callable[[Node, StoreTransaction], T], may_refuse: bool
     ) -> tuple[T, list[tuple[MemberId, Request]], list[Notice]]:
+        now_ms = self._clock()
+        trial = self.store_fails or not 0 <= now_ms - self._tried_ms < STORE_TRIAL_MS
         try:
             with self._store.write() as tx:
                 result = act(self._node, tx)
                 group = tx.group()
+                if trial:
+                    tx.add_counters({"store_trials": 1})
         except BaseException as error:
+            self.store_fails = self.store_fails or isinstance(error, StoreError)
             if not (may_refuse and isinstance(error, PeerError)):
                 self._node = self._make_node()
                 self._due_ms = 0
             raise
+        if trial:
+            self._tried_ms, self.store_fails = now_ms, False
         self._members = {m.member: m for m in group.members} if group else {}
         self.peers = self._node.peer_status()
         self.pending = self._node.pending()

@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
-from agent.limits import BATCH_MAX, COUNTER_FLUSH_MS, PROBE_RESEND_MS
+from agent.limits import BATCH_MAX, COMMIT_SLOW_MS, COUNTER_FLUSH_MS, PROBE_RESEND_MS
 from agent.net.link import InterfaceMonitor, LinkSocket, check_served, load_interfaces
 from agent.net.probe import ProbeSockets
 from agent.net.udp import DhcpSocket
@@ -105,17 +105,20 @@ def run_engine(
         if ready & answering:
             server.note_probe_answers(sockets.probe.receive())
         if sockets.udp.fileno() in ready:
-            _serve_batch(server, sockets, wake, clock())
+            _serve_batch(server, sockets, wake, clock)
         if server.is_holding:
-            _answer(server, sockets, wake, lambda: _handle_held(server, clock()))
+            _answer(server, sockets, wake, clock, lambda now: _handle_held(server, now))
         if clock() >= flush_at:
-            server.flush_counters()
+            began = clock()
+            if server.flush_counters(began):
+                server.note_pace(clock() - began)
+            _tell(server)
             committed = server.committed
             server.try_ahead(clock())
             if server.committed != committed:
                 wake.notify()
             flush_at = clock() + COUNTER_FLUSH_MS
-    server.flush_counters()
+    server.flush_counters(clock())
 
 
 def _send_probes(server: DhcpServer, sockets: EngineSockets, now_ms: int) -> None:
@@ -127,21 +130,31 @@ def _send_probes(server: DhcpServer, sockets: EngineSockets, now_ms: int) -> Non
             log.debug("an address cannot be tried: %s", error)
 
 
-def _serve_batch(server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, now_ms: int) -> None:
+def _serve_batch(
+    server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, clock: Callable[[], int]
+) -> None:
     drained = sockets.udp.receive(BATCH_MAX)
     if drained.too_long:
         server.count("dropped_too_long", drained.too_long)
     if not drained.datagrams:
         return
-    _answer(server, sockets, wake, lambda: _handle(server, drained.datagrams, now_ms))
+    _answer(server, sockets, wake, clock, lambda now: _handle(server, drained.datagrams, now))
 
 
 def _answer(
-    server: DhcpServer, sockets: EngineSockets, wake: WakeSocket, handle: Callable[[], list[Reply]]
+    server: DhcpServer,
+    sockets: EngineSockets,
+    wake: WakeSocket,
+    clock: Callable[[], int],
+    handle: Callable[[int], list[Reply]],
 ) -> None:
     """Send what `handle` has to say, and tell the agent and the log what came of it."""
-    committed = server.committed
-    for reply in handle():
+    committed, began = server.committed, clock()
+    replies = handle(began)
+    took_ms = clock() - began
+    if took_ms >= COMMIT_SLOW_MS:
+        server.note_pace(took_ms)  # a fast turn says nothing: perhaps it had nothing to write
+    for reply in replies:
         try:
             sockets.send(reply)
         except OSError as error:
@@ -149,10 +162,14 @@ def _answer(
             log.debug("a reply cannot be sent: %s", error)
     if server.committed != committed:
         wake.notify()
-    for line in server.take_alarms():
-        log.error("%s", line)
+    _tell(server)
     if events := server.take_events():
         log.info("%s", "\n".join(events))
+
+
+def _tell(server: DhcpServer) -> None:
+    for line in server.take_alarms():
+        log.error("%s", line)
 
 
 def _handle(server: DhcpServer, datagrams: Sequence[Received], now_ms: int) -> list[Reply]:

@@ -74,6 +74,17 @@ fits an Ethernet frame."""
 STORE_RETRY_S = 1
 """Pause of the agent after a commit that failed: a full disk is not mended by asking faster."""
 
+COMMIT_TRUSTED_MS = 2_000
+"""A commit that succeeded so lately says that the next one will; a first client after it pays for a
+trial, which is one commit."""
+
+COMMIT_SLOW_MS = 2_000
+"""A member whose commits take so long makes no offers: simple clients wait 3 s for an answer, and
+one commit may already be ahead of theirs."""
+
+STORE_TRIAL_MS = 2_000
+"""So often the agent tries whether its store commits: within 3 s, a Hello more, the group knows."""
+
 RESTART_DELAY_MAX_S = 30
 """Longest pause before a process that keeps dying is started again: an operator who has mended
 the cause should not wait longer."""

@@ -21,9 +21,10 @@ from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.change import Expel
 from agent.sync.hello import LinkState
-from agent.sync.node import Node
+from agent.sync.node import Node, Settings
 from store import Store, create_store
 from store.transaction import Transaction
+from tests.dhcp.world import FailingStore
 from tests.sync.lan import POOL_FIRST, START_MS, engine_id, make_binding, make_group
 
 BINDINGS = PUSH_BEHIND_MAX + 1_000
@@ -167,6 +168,47 @@ def test_a_refusal_keeps_the_node(make_store: MakeStore) -> None:
         return len(made)
 
     assert asyncio.run(refuse()) == 1
+
+
+def test_a_member_whose_store_does_not_commit_is_silent_to_its_peers_and_comes_back(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it has nothing to write, as on a full disk that commits empty transactions."""
+    monkeypatch.setattr(cluster_module, "STORE_RETRY_S", 0.05)
+    monkeypatch.setattr(cluster_module, "STORE_TRIAL_MS", 50)
+    settings = Settings(hello_ms=50, dead_ms=1_000)
+
+    async def fail() -> None:
+        wire, stores = Wire(), [make_store(1), make_store(2)]
+        failing = FailingStore(stores[0], commits_nothing=True)
+
+        def silent() -> bool:
+            with stores[1].read() as tx:
+                return 1 in tx.silent_members()
+
+        async def until(seen: Callable[[], bool]) -> None:
+            async with asyncio.timeout(60):
+                while not seen():
+                    await asyncio.sleep(0.01)
+
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+            first = Cluster(lambda: Node(1, Random(1), settings), failing, Time(), one)
+            second = Cluster(lambda: Node(2, Random(2), settings), stores[1], Time(), two)
+            wire.clusters = {1: first, 2: second}
+            running = [asyncio.create_task(each.run(wire)) for each in (first, second)]
+            await until(lambda: is_linked(first) and is_linked(second))
+            assert not first.store_fails
+            failing.failing = True
+            await until(lambda: first.store_fails)
+            await until(silent)
+            assert not is_linked(second)
+            failing.failing = False
+            await until(lambda: not first.store_fails and is_linked(second) and not silent())
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(fail())
 
 
 class Refusing(Node):

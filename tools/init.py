@@ -165,6 +165,7 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         for option, value_s in (("--mul", founding.mul_s), ("--lease", founding.lease_s)):
             if not LEASE_MIN_S <= value_s < 2**31:
                 raise ConfigError(option, "", f"is {value_s} s", f"at least {LEASE_MIN_S} s")
+        check_mul(founding.mul_s, founding.lease_s)
     if new.role is MemberRole.DATABASE and new.interfaces:
         raise ConfigError(
             "--interface",
@@ -173,6 +174,19 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
             "it serves no clients: leave it out",
         )
     return MemberFile(new.number, new.name, address, new.port, new.interfaces, role=new.role)
+
+
+def check_mul(mul_s: int, lease_s: int) -> None:
+    """ConfigError for a MUL that limits nothing, or leaves a client no time to renew."""
+    if mul_s > lease_s:
+        raise ConfigError(
+            "--mul",
+            "",
+            f"is {mul_s} s, longer than the lease of {lease_s} s, so that it limits nothing",
+            "what is waited for after a death grows with it: at most the lease time",
+        )
+    if mul_s < LEASE_MIN_S:
+        raise ConfigError("--mul", "", f"is {mul_s} s", f"at least {LEASE_MIN_S} s")
 
 
 def _write_store(

@@ -23,6 +23,8 @@ from tools.status import read_status
 from tools.target import Place, Target, parse_endpoint
 
 _POLL_S = 0.5
+_RUNNING_S = 2.0
+"""How long a member that is about to join may take to answer, each of three times."""
 _SET_TIMEOUT_S = 10.0
 """The SET is answered when the group has chosen its new membership."""
 
@@ -86,9 +88,23 @@ def join_member(
         place = Target(address, port, user, timeout_s=_SET_TIMEOUT_S, retries=0)
     else:
         place = contact.target(user, timeout_s=_SET_TIMEOUT_S, retries=0)
+    newcomer = Target(identity.address, identity.port, find_user(path, "monitor"))
+    _check_running(newcomer, identity)
     taken_by = place.run(lambda manager: _join(manager, identity))
     say(f"{taken_by} has taken {identity.name} into the group")
-    _wait(Target(identity.address, identity.port, find_user(path, "monitor")), timeout_s, say)
+    _wait(newcomer, timeout_s, say)
+
+
+def _check_running(newcomer: Target, identity: Identity) -> None:
+    """ToolError where nobody answers there: as a member of the group one that does not run would
+    keep every poll of the others from its end."""
+    try:
+        read_status(newcomer, timeout_s=_RUNNING_S, retries=2)
+    except ManagerError as error:
+        raise ToolError(
+            f"{identity.name} does not answer at {identity.address}:{identity.port}, so it has not"
+            f" been taken into the group: start it (`dhcpsync serve`), and ask again: {error}"
+        ) from error
 
 
 def _wait(target: Target, timeout_s: float, say: Callable[[str], None]) -> None:

@@ -127,6 +127,13 @@ def init(
     from tools.init import Founding, NewMember, make_member, parse_engine_id
 
     known = parse_engine_id(engine_id) if engine_id else None
+    if join and credentials is None and not known:
+        raise ConfigError(
+            "--join",
+            "",
+            "without --credentials would make users that the group does not know",
+            "give --credentials FILE, the credentials.env of a member of the group",
+        )
     founding = None if join or known else Founding(group, mul, lease)
     new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()), role.role)
     for line in make_member(folder, new, founding, credentials, engine_id=known):

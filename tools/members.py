@@ -15,6 +15,7 @@ from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
 from agent.snmp.orders import END_WAIT, FORCE, PARTNER_DOWN, SERVICES
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
+from tools.init import check_mul
 from tools.manager import Assignment, Session, Value
 from tools.status import MemberStatus, read_members
 from tools.target import Place, Target
@@ -106,8 +107,23 @@ def set_parameters(place: Place, wanted: dict[str, int | None]) -> str:
     ]
     if not given:
         raise ConfigError("group", "", "nothing to set", "give --mul, --lease or --safe-period")
-    order(place, lambda _: [Assignment(column, (1,), value) for column, value in given])
+
+    def assignments(manager: Session) -> list[Assignment]:
+        group = next(iter(manager.table(GROUP).values()), {})
+        times = [
+            wanted.get(short) or _number(group.get(short))
+            for short in ("MaxUnpushedLeaseTime", "LeaseTime")
+        ]
+        if all(times):
+            check_mul(*times)
+        return [Assignment(column, (1,), value) for column, value in given]
+
+    order(place, assignments)
     return "the order is taken; `dhcpsync status` shows when the group has decided"
+
+
+def _number(value: Value | None) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _members_and_changes(manager: Session) -> tuple[list[MemberStatus], list[str]]:

@@ -3,7 +3,8 @@
 `DhcpServer.handle_batch` parses what came in, loads every row that the batch is about with two
 queries, handles the messages in order, saves the changed rows at once, and returns the replies
 only when the transaction has committed. If it does not commit nothing of the batch is said: the
-clients try again, and what they were told before still stands. The server has no clock and no
+clients try again, and what they were told before still stands; and nothing is offered to others
+before the store commits again (`agent.dhcp.steadiness`). The server has no clock and no
 socket; between batches it remembers only what can be lost: offers, free addresses read ahead, and
 what it has derived from the configuration.
 """
@@ -42,6 +43,7 @@ from agent.dhcp.reply import (
     can_be_answered,
 )
 from agent.dhcp.rules import HANDLERS
+from agent.dhcp.steadiness import Steadiness
 from agent.dhcp.unrecorded import CLAIM_ASKED, found_in_use
 from agent.errors import PacketError, StoreError
 from agent.model import (
@@ -135,7 +137,7 @@ class DhcpServer:
         self._log_packets = log_packets
         self._events: list[str] = []
         self._alarms: list[str] = []
-        self._store_failing = False
+        self._steadiness = Steadiness()
         self._left_out: set[tuple[int, int]] = set()
         self._counters: dict[str, int] = {}
         self._offers = Offers()
@@ -164,18 +166,30 @@ class DhcpServer:
         """Increments since the last flush."""
         return dict(self._counters)
 
-    def flush_counters(self) -> None:
-        """Add the increments to the store's counters; if that fails they are kept."""
+    def flush_counters(self, now_ms: int) -> bool:
+        """Add the increments to the store's counters; if that fails they are kept. Returns whether
+        there was anything to write: then it tells how the store is."""
         if not self._counters:
-            return
-        pending = self._counters
+            return False
+        if self._commit(self._counters, now_ms):
+            self._counters = {}
+        return True
+
+    def _commit(self, counters: dict[str, int], now_ms: int) -> bool:
+        """One commit, which is also a trial; whether it succeeded."""
         try:
             with self._store.write() as tx:
-                tx.add_counters(pending)
-        except StoreError:
+                tx.add_counters(counters)
+        except StoreError as error:
             self.count("store_failed")
-        else:
-            self._counters = {}
+            self._steadiness.note_failure(error, now_ms)
+            return False
+        self._steadiness.note_commit(now_ms)
+        return True
+
+    def note_pace(self, took_ms: int) -> None:
+        """How long the shell has waited for a commit: too long, and nothing is offered."""
+        self._steadiness.note_pace(took_ms)
 
     def note_probe_answers(self, answers: Iterable[tuple[int, bytes]]) -> None:
         """Somebody has these addresses: (address, hardware address)."""
@@ -212,8 +226,9 @@ class DhcpServer:
                             )
                 if rows:
                     tx.save_bindings(rows)
-        except StoreError:
+        except StoreError as error:
             self.count("store_failed")
+            self._steadiness.note_failure(error, now_ms)
             return
         self.count("found_in_use", len(rows))
         self.committed += 1
@@ -227,7 +242,7 @@ class DhcpServer:
         """What an operator must hear of, since the last call: once when it begins, once when it
         is over."""
         alarms, self._alarms = self._alarms, []
-        return alarms
+        return self._steadiness.take_alarms() + alarms
 
     # --- the batch
 
@@ -259,6 +274,9 @@ class DhcpServer:
         return self._serve(due, now_ms) if due else []
 
     def _serve(self, packets: list[tuple[Packet, Received]], now_ms: int) -> list[Reply]:
+        begins = any(packet.kind is MessageType.DISCOVER for packet, _ in packets)
+        if begins and self._steadiness.is_trial_due(now_ms):
+            self._commit({"store_trials": 1}, now_ms)
         writing = any(self._may_write(packet) for packet, _ in packets)
         try:
             with self._store.write() if writing else self._store.read() as tx:
@@ -272,10 +290,10 @@ class DhcpServer:
             self.count("store_failed", len(packets))
             if self._derived is not None:
                 self._derived.stock.forget()  # it lacks what this batch took for its bindings
-            self._tell_store_state(error)
+            self._steadiness.note_failure(error, now_ms)
             return []
-        if writing:
-            self._tell_store_state(None)
+        if writing and context is not None and context.view.changed:
+            self._steadiness.note_commit(now_ms)
         if context is not None and context.wishes:
             self._ask_for(context.wishes, now_ms)
         return self._finish(handled)
@@ -289,8 +307,9 @@ class DhcpServer:
         try:
             with self._store.write() as tx:
                 self._put_wishes(tx, addresses, now_ms)
-        except StoreError:
+        except StoreError as error:
             self.count("store_failed")
+            self._steadiness.note_failure(error, now_ms)
         else:
             self.committed += 1
 
@@ -322,6 +341,8 @@ class DhcpServer:
                 answer = repeated.get(same)
                 if answer is None:
                     answer = repeated[same] = HANDLERS[kind](context, message)
+            elif kind is MessageKind.DISCOVER and self._steadiness.objection:
+                answer = Answer(None, self._steadiness.objection)
             else:
                 answer = HANDLERS[kind](context, message)
             answers.append((message, answer))
@@ -511,13 +532,6 @@ class DhcpServer:
         return frozenset(own | ({self._server_identifier} if self._server_identifier else set()))
 
     # --- the log
-
-    def _tell_store_state(self, error: StoreError | None) -> None:
-        if error is not None and not self._store_failing:
-            self._alarms.append(f"the store fails, no binding is acknowledged: {error}")
-        elif error is None and self._store_failing:
-            self._alarms.append("the store commits again, bindings are acknowledged")
-        self._store_failing = error is not None
 
     def _tell_left_out(self, message: Message, reply: Reply) -> None:
         """Once for each option and subnet under one configuration: the operator must shorten it, or

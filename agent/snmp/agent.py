@@ -73,7 +73,7 @@ class AgentSettings:
 class AgentHooks:
     """What the agent calls: the first five are the cluster,
     `peers` and `pending` its live state for the tables, `on_change` hears of committed
-    configuration."""
+    configuration, `store_fails` tells whether nothing can be written."""
 
     handle: Handle
     decide: Decide
@@ -83,6 +83,7 @@ class AgentHooks:
     peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
     pending: Callable[[], Sequence[PendingChange]] = tuple
     on_change: Callable[[], None] = lambda: None
+    store_fails: Callable[[], bool] = lambda: False
 
 
 class SnmpAgent:
@@ -239,13 +240,19 @@ class SnmpAgent:
         if role is None:
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
         peers, pending = self._hooks.peers(), self._hooks.pending()
+        store_fails = self._hooks.store_fails()
 
         def answer() -> bytes:
             # Of the processor: a machine that stands still for a moment is not the request's doing.
             until_s = time.thread_time() + SNMP_REQUEST_MS_MAX / 1000
             with self._store.read() as tx:
                 scope = Scope(
-                    tx, self._clock(), peers, pending, lambda: time.thread_time() > until_s
+                    tx,
+                    self._clock(),
+                    peers,
+                    pending,
+                    lambda: time.thread_time() > until_s,
+                    store_fails,
                 )
                 if pdu.kind == message.GET:
                     return self.reader.get(scope, role, varbinds, room)

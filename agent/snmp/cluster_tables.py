@@ -100,8 +100,10 @@ def _server_state(scope: Scope) -> int:
         return 6
     if local.unconfirmed and not local.serving:
         return 5
+    if local.serving and scope.store_fails:
+        return 8
     if local.serving:
-        return 2
+        return 2 if local.answers_clients else 7
     return 1 if own is not None and own.is_current else 3
 
 

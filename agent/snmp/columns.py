@@ -217,7 +217,9 @@ SERVER = _scalars(
     ("dhcpSyncServerIncarnation", _UNSIGNED),
     (
         "dhcpSyncServerState",
-        _enumeration("joining serving notServing publishing starting recovering"),
+        _enumeration(
+            "joining serving notServing publishing starting recovering paused storeFailing"
+        ),
     ),
     ("dhcpSyncServerConfigVersion", _GAUGE64),
     ("dhcpSyncServerBindings", _GAUGE),

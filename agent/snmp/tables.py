@@ -129,6 +129,7 @@ class Scope:
     peers: Mapping[MemberId, PeerStatus] = field(default_factory=dict)
     pending: Sequence[PendingChange] = ()
     is_late: Callable[[], bool] = lambda: False
+    store_fails: bool = False
     _kept: dict[object, Any] = field(default_factory=dict)
 
     @property

@@ -143,6 +143,13 @@ def _join(member: Member, group: Group) -> Group | None:
             "a number is never used again, choose another",
         )
     seated = [one for one in group.members if one.state is not MemberState.REMOVED]
+    for one in seated:
+        if one.member != member.member and member.name and one.name == member.name:
+            raise PeerError(
+                "name_taken",
+                f"member {one.member} of {group.name} is {one.name} already, and orders by name "
+                "must find one; choose another name",
+            )
     if len(seated) >= MEMBERS_MAX and known not in seated:
         raise PeerError("group_full", f"{group.name} has {MEMBERS_MAX} members")
     if known is None and len(group.members) >= MEMBERS_LISTED_MAX:

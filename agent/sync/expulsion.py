@@ -13,9 +13,10 @@ before, every poll waits MUL, as the draft (5.1) has it for each removal.
 A member that missed the decision and finds itself in the group again, since another generation,
 was out in between all the same.
 
-A member that has handed over everything before it went is missed by nobody: nothing is held. It
-owned nothing, asked nobody for anything, and every row of its was recorded. So promises to it, and
-what was on its way to it, are over at once.
+**Clean.** A member that has handed over everything before it went is missed by nobody: nothing is
+held. It owned nothing, asked nobody for anything, and every row of its was recorded. So promises to
+it, and what was on its way to it, are over at once. Nor has its store been lost, as long as it is
+the same one: it tells of no loss when it returns, and asks for addresses at once.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, no
     gone = expelled(old, new)
     if any(member.member == me for member in gone):
         after = new.member(me)
-        begin_recovery(tx, now, "the group has decided that this member is out")
+        why = "the group has decided that this member is out"
+        begin_recovery(tx, now, why, clean=_has_left_cleanly(tx, me, new))
         if after is None or (not after.is_current and tx.local().service is Service.LEAVING):
             tx.set_service(Service.RUNNING)
         return True
@@ -65,6 +67,23 @@ def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, no
         elif member.role is MemberRole.SERVER:
             _end_promises(tx, member.member, now)
     return False
+
+
+def _has_left_cleanly(tx: StoreTransaction, me: MemberId, new: Group) -> bool:
+    """Whether this store is the one that handed over everything, and has given nothing since: then
+    there is nothing that it may have given and told nobody, and nobody waits, itself neither. It
+    voted for this very decision (a copy of an earlier time did not), under the operator's word that
+    silences it (`Local.service`), and knew then that nobody remembers more of it."""
+    local, own, ballot = tx.local(), new.member(me), tx.ballot(new.generation)
+    return (
+        own is not None
+        and own.clean
+        and local.service in (Service.SHUTDOWN, Service.LEAVING)
+        and ballot is not None
+        and ballot.value == new
+        and local.serving
+        and not (local.unconfirmed or local.recovery or local.certain_until)
+    )
 
 
 def follow_loss(tx: StoreTransaction, member: MemberId, now: int) -> None:
@@ -129,7 +148,8 @@ def _is_vouched_for(tx: StoreTransaction, gone: Member, new: Group) -> bool:
     joined, and handed on at any remove: so only who has been there since the group was founded has
     promised all of it (a member that returns or joins again has another `since`). And whenever a
     member goes, or loses its store, the promises to it end, while what it gave away lives on: its
-    lost store is noted for good, its seat is kept as not current."""
+    lost store is noted for good, its seat is kept as not current. Who left cleanly and is back has
+    kept its own promises to those to whom it gave, so no poll for that ends without it."""
     lost = tx.lost_stores()
     servers = [
         one for one in new.members if one.member != gone.member and one.role is MemberRole.SERVER

@@ -170,8 +170,9 @@ class Keeper:
         if not self._poll.is_idle or not self._taker.is_idle:
             return due
         if now_ms < self._situation.holds_until_ms:
-            return min(due, self._situation.holds_until_ms)
-        due = min(due, self._reserved.tick(tx, self._served.reserved, now_ms))
+            due = min(due, self._situation.holds_until_ms)
+        else:
+            due = min(due, self._reserved.tick(tx, self._served.reserved, now_ms))
         if self._poll.attempt is not None:
             return due
         polled = self._poll.finished
@@ -344,7 +345,9 @@ class Keeper:
 
     def _restock(self, tx: StoreTransaction, stock: Stock, now_ms: int) -> None:
         situation = self._situation
-        may_poll_ms = max(stock.exhausted_ms, situation.polls_wait_until_ms)
+        may_poll_ms = max(
+            stock.exhausted_ms, situation.polls_wait_until_ms, situation.holds_until_ms
+        )
         if situation.all_reachable and now_ms >= may_poll_ms:
             self._ask_for(tx, stock, now_ms)
         elif self._ask_a_member(tx, stock, now_ms):

@@ -2,10 +2,11 @@
 
 Such a store may lack what the member promised. So it begins a new incarnation, which nobody
 confuses with the old one, owns nothing, serves nobody and agrees to no poll, until it has pulled
-from every current member. After that it renews what the others confirmed; for new clients it asks
+from every current member. After that it renews what the others confirmed; for new clients it polls
 for addresses only MUL after it began: what the lost store promised last and told nobody is over by
-then. Where no other member has kept its store either, what was promised is known to nobody: then
-it serves nobody until the longest lease is over.
+then. What another member owns it takes by TRANSFER at once: that is nobody else's (protocol.md,
+"Waits"). Where no other member has kept its store either, what was promised is known to nobody:
+then it serves nobody until the longest lease is over.
 
 How a rolled-back store is found: each Hello tells what its sender remembers of the receiver,
 which must not be ahead of the receiver's store. What says how addresses are owned (a poll's answer,
@@ -60,10 +61,16 @@ more than 100,000 such starts."""
 
 
 def begin_recovery(
-    tx: StoreTransaction, now: int, reason: str, *, remembered_incarnation: int = 0
+    tx: StoreTransaction,
+    now: int,
+    reason: str,
+    *,
+    remembered_incarnation: int = 0,
+    clean: bool = False,
 ) -> int:
     """Give up everything that this store claims to own, durably; returns the new incarnation,
-    which is above all that this store knows of and `remembered_incarnation`. `now` in seconds."""
+    which is above all that this store knows of and `remembered_incarnation`. `now` in seconds.
+    `clean`: it has given nothing that the others have not recorded, so nothing is waited for."""
     local, group = tx.local(), tx.group()
     known = highest_incarnation(local.member, tx.streams())
     old = max(local.incarnation, known, remembered_incarnation)
@@ -74,8 +81,11 @@ def begin_recovery(
             leave(tx, event, (row.first, row.last), row.state, row.member, row.nonce)
     tx.set_serving(False, 0)
     tx.set_unconfirmed(False)
-    tx.set_recovery(reason, now + (group.longest_mul_s if group else 0), 0)
-    note_lost(tx, local.member, old, now)
+    if clean:
+        tx.set_recovery(reason, now, 0)
+    else:
+        tx.set_recovery(reason, now + (group.longest_mul_s if group else 0), 0)
+        note_lost(tx, local.member, old, now)
     tx.add_counters({"cluster_recoveries": 1})
     return old + 1
 
@@ -166,7 +176,10 @@ def leases_end(tx: StoreTransaction) -> int:
     group, lost, lease_s = tx.group(), tx.lost_stores(), longest_lease(tx)
     current = {member.member for member in group.current} if group else set()
     current.add(tx.local().member)
-    at = max(one.at for one in lost.values() if one.member in current)
+    at = max(
+        (one.at for one in lost.values() if one.member in current),
+        default=tx.local().holds_until,  # since it left cleanly
+    )
     return NEVER if lease_s >= INFINITE_S else at + lease_s
 
 

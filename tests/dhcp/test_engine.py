@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.dhcp.packet import MessageType, Received
-from agent.limits import OFFER_HOLD_S
+from agent.limits import COMMIT_SLOW_MS, OFFER_HOLD_S
 from agent.model import BindingState, Option, Pool
 from tests.dhcp.world import (
     CONFIGURATION,
@@ -95,16 +95,70 @@ def test_no_reply_of_a_batch_leaves_if_its_commit_fails() -> None:
     assert world.server.committed == 0
 
 
-def test_service_goes_on_after_a_failed_commit() -> None:
+def test_a_member_that_cannot_commit_offers_nothing_until_it_can() -> None:
     world = World()
     offer = world.one(Client(1).discover())
     world.failing.failing = True
-    world.say(Client(1).select(offer))
-    # What needs no commit is still answered, and the offer still stands.
-    assert world.one(Client(2).discover()).address != offer.address
+    assert world.say(Client(1).select(offer)) == []
+    world.silent(Client(2).discover(), "store_failing")
     world.failing.failing = False
+    world.now_ms += 999
+    world.silent(Client(2).discover(), "store_failing")  # it is tried once a second
+    world.now_ms += 1
+    assert world.one(Client(2).discover()).address != offer.address
     ack = world.one(Client(1).select(offer))
     assert (ack.kind, ack.address) == (ACK, offer.address)
+
+
+def test_the_first_client_after_a_while_is_offered_nothing_that_could_not_be_bound() -> None:
+    world = World()
+    world.failing.failing = True
+    world.silent(Client(1).discover(), "store_failing")
+    world.failing.failing = False
+    world.now_ms += 1_000
+    world.one(Client(1).discover())
+    world.failing.failing = True
+    world.now_ms += 1_999
+    world.one(Client(2).discover())  # it committed a moment ago
+    world.now_ms += 1
+    world.silent(Client(3).discover(), "store_failing")
+
+
+def test_what_needs_no_new_word_is_answered_while_the_store_fails() -> None:
+    world = World()
+    address = world.bind(Client(1))
+    world.failing.failing = True
+    world.now_ms += 5_000
+    world.silent(Client(2).discover(), "store_failing")
+    assert world.one(Client(1).inform(address)).kind is ACK
+    world.failing.failing = False
+    assert world.one(Client(1).renew(address)).kind is ACK
+    assert world.one(Client(2).discover()).kind is MessageType.OFFER
+
+
+def test_a_batch_that_had_nothing_to_write_does_not_say_that_the_store_commits() -> None:
+    """SQLite commits an empty transaction on a full disk."""
+    world = World(commits_nothing=True)
+    world.failing.failing = True
+    world.silent(Client(1).discover(), "store_failing")
+    world.now_ms += 500
+    world.silent(Client(2).renew(FIRST), "")
+    world.silent(Client(1).discover(), "store_failing")
+    assert len(world.server.take_alarms()) == 1
+
+
+def test_a_store_that_commits_too_late_is_offered_from_no_more() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    world.server.note_pace(COMMIT_SLOW_MS)
+    world.server.note_pace(COMMIT_SLOW_MS + 1)
+    world.silent(Client(2).discover(), "store_slow")
+    assert world.one(Client(1).select(offer)).kind is ACK
+    world.server.note_pace(COMMIT_SLOW_MS - 1)
+    assert world.one(Client(2).discover()).kind is MessageType.OFFER
+    slow, fast = world.server.take_alarms()
+    assert slow.startswith(f"the store takes {COMMIT_SLOW_MS} ms for a commit, nothing is offered")
+    assert fast == "the store commits in time again, clients are offered addresses"
 
 
 def test_an_address_whose_commit_failed_is_free_again() -> None:
@@ -116,6 +170,7 @@ def test_an_address_whose_commit_failed_is_free_again() -> None:
     world.failing.failing = True
     assert world.say(Client(2).select(offer)) == []
     world.failing.failing = False
+    world.now_ms += 1_000
     offered = {world.one(Client(number).discover()).address for number in (3, 4, 5)}
     assert offered == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3} - {first.address}
     world.silent(Client(6).discover(), "no_free_address")
@@ -126,14 +181,16 @@ def test_the_operator_hears_of_a_failing_store_once_and_of_its_end() -> None:
     offer = world.one(Client(1).discover())
     world.failing.failing = True
     world.say(Client(1).select(offer))
-    world.say(Client(2).discover())  # needs no commit, and proves nothing
+    world.say(Client(2).discover())
     world.say(Client(1).select(offer))
     alarms = world.server.take_alarms()
-    assert alarms == ["the store fails, no binding is acknowledged: disk full"]
+    assert alarms == ["the store fails, nothing is offered or acknowledged: disk full"]
     world.failing.failing = False
     world.one(Client(1).select(offer))
     world.one(Client(1).renew(offer.address))
-    assert world.server.take_alarms() == ["the store commits again, bindings are acknowledged"]
+    assert world.server.take_alarms() == [
+        "the store commits again, clients are offered and given addresses"
+    ]
 
 
 def test_a_crash_after_the_commit_keeps_every_promise() -> None:
@@ -163,10 +220,10 @@ def test_counters_reach_the_store_once() -> None:
     world = World()
     world.one(Client(1).discover())
     world.failing.failing = True
-    world.server.flush_counters()
+    world.server.flush_counters(world.now_ms)
     world.failing.failing = False
-    world.server.flush_counters()
-    world.server.flush_counters()
+    world.server.flush_counters(world.now_ms)
+    world.server.flush_counters(world.now_ms)
     with world.store.read() as tx:
         counters = tx.counters()
     assert counters["discovers"] == counters["offers"] == 1

@@ -69,10 +69,12 @@ def promised(first: int, last: int, epoch: int, member: int = 2) -> AddressRange
 
 
 class FailingStore:
-    """A store whose next write transactions fail at their commit: nothing of them is kept."""
+    """A store whose next write transactions fail at their commit: nothing of them is kept. With
+    `commits_nothing` one that has nothing to write succeeds, as on a full disk."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, commits_nothing: bool = False) -> None:
         self._store = store
+        self._commits_nothing = commits_nothing
         self.failing = False
 
     @contextmanager
@@ -83,8 +85,10 @@ class FailingStore:
     @contextmanager
     def write(self) -> Iterator[StoreTransaction]:
         with self._store.write() as tx:
+            before = tx.counters(), tx.streams()
             yield tx
-            if self.failing:
+            empty = before == (tx.counters(), tx.streams())
+            if self.failing and not (empty and self._commits_nothing):
                 raise StoreError("disk full")
 
 
@@ -101,9 +105,10 @@ class World:
         lease_s: int = LEASE,
         log_packets: bool = False,
         probing: bool = False,
+        commits_nothing: bool = False,
     ) -> None:
         self.store = Store.in_memory(member=1)
-        self.failing = FailingStore(self.store)
+        self.failing = FailingStore(self.store, commits_nothing)
         self.now_ms = NOW_MS
         with self.store.write() as tx:
             tx.set_serving(True, since=0)

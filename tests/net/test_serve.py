@@ -223,14 +223,19 @@ class Clients:
         offer = self.ask(client.discover(), client, MessageType.OFFER)
         self.ask(client.select(offer), client, MessageType.ACK)
 
-    def try_until(self, over: Callable[[], bool]) -> tuple[Client, Received]:
-        """New clients, until it is `over`: the last one, and what it asks for in vain."""
+    def try_until(self, over: Callable[[], bool]) -> tuple[Client, Received, MessageType]:
+        """New clients, until it is `over`: the last one, what it asks in vain, and what it wants
+        for that."""
         for _ in range(CLIENTS_MAX):
             client = self.new()
-            request = client.select(self.ask(client.discover(), client, MessageType.OFFER))
-            self._station.send(request)
-            if not self.hear(client) and over():
-                return client, request
+            sent, wanted = client.discover(), MessageType.OFFER
+            self._station.send(sent)
+            offers = self.hear(client)
+            if offers:
+                sent, wanted = client.select(offers[0]), MessageType.ACK
+                self._station.send(sent)
+            if not (offers and self.hear(client)) and over():
+                return client, sent, wanted
         raise AssertionError(f"{CLIENTS_MAX} clients were served")
 
 
@@ -248,19 +253,20 @@ def test_a_full_disk_acknowledges_nothing_and_the_service_goes_on_when_it_is_fre
         served.add_subnet(1)
         with full(disk):
             # What the log file has room for is still written, and acknowledged.
-            failed = "the store fails, no binding is acknowledged"
-            client, request = clients.try_until(lambda: failed in served.said())
+            failed = "the store fails, nothing is offered or acknowledged"
+            client, sent, wanted = clients.try_until(lambda: failed in served.said())
             before = len(clients.acknowledged)
             for _ in range(5):
-                station.send(request)
-            # It is alive, and says what needs no disk; what was asked before is done with by then.
+                station.send(sent)
+            # It offers nothing that it could not bind, and says why; it can be asked.
             other = clients.new()
-            clients.ask(other.discover(), other, MessageType.OFFER)
+            station.send(other.discover())
+            assert clients.hear(other) == []
             assert len(clients.acknowledged) == before
             with pytest.raises(ManagerError):
                 served.add_subnets(range(2, 200))
-            assert read_status(served.target("monitor")).is_serving
-        clients.ask(request, client, MessageType.ACK)
+            wait_until(lambda: read_status(served.target("monitor")).state == "storeFailing")
+        clients.ask(sent, client, wanted)
         wait_until(lambda: "the store commits again" in served.said(), served.said)
         served.add_subnet(200)
         assert served.said().count(failed) == 1, "one line tells it, not one for each client"

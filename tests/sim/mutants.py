@@ -360,7 +360,7 @@ _add(
     "a_removed_member_goes_on", 8, "A member that hears of its removal goes on serving.", REMOVING,
     Edit(
         expulsion.follow,
-        ('begin_recovery(tx, now, "the group has decided that this member is out")', "pass"),
+        ("begin_recovery(tx, now, why, clean=_has_left_cleanly(tx, me, new))", "pass"),
     ),
 )  # fmt: skip
 _add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agent.model import MemberRole, MemberState
+from agent.model import MemberRole, MemberState, Service
 from agent.snmp import ber, columns
 from agent.snmp.ber import Varbind
 from agent.snmp.oid import Oid
@@ -48,6 +48,31 @@ def test_a_database_member_publishes_once_it_has_joined_and_is_low_on_nothing() 
             assert value_of(world, low) == 0
             role = columns.MEMBER["Role"]
             assert role.syntax.names[value_of(world, (*role.oid, 1))] == "database"
+
+    asyncio.run(check())
+
+
+def test_a_member_that_answers_no_client_does_not_call_itself_serving() -> None:
+    async def check() -> None:
+        async with running() as world:
+            state = columns.SERVER["dhcpSyncServerState"]
+
+            def shown(*, store_fails: bool = False) -> str:
+                with world.store.read() as tx:
+                    scope = Scope(tx, NOW_MS, store_fails=store_fails)
+                    asked = [Varbind(state.instance, ber.NULL, None)]
+                    answer = world.agent.reader.get(scope, Role.MONITOR, asked, 60_000)
+                (one,) = ber.decode_varbinds(answer)
+                assert isinstance(one.value, int)
+                return state.syntax.names[one.value]
+
+            with world.store.write() as tx:
+                tx.set_serving(True, since=0)
+            assert shown() == "serving"
+            assert shown(store_fails=True) == "storeFailing"
+            with world.store.write() as tx:
+                tx.set_service(Service.PAUSED)
+            assert shown() == "paused"
 
     asyncio.run(check())
 

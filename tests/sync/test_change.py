@@ -44,6 +44,16 @@ def test_members_stand_in_order_of_number_whenever_they_joined() -> None:
     assert [one.member for one in group.members] == [1, 2, 3, 5, 9]
 
 
+def test_two_members_with_one_name_are_refused() -> None:
+    """An order by name would go to the first of them."""
+    with pytest.raises(PeerError, match="name_taken: member 2 of test is m2 already"):
+        apply(Join(replace(make_member(9), name="m2")), GROUP)
+    gone = after(GROUP, Expel(2))
+    assert after(gone, Join(replace(make_member(9), name="m2"))).member(9) is not None
+    with pytest.raises(PeerError, match="name_taken"):
+        apply(Join(replace(make_member(3), name="m1")), after(GROUP, Expel(3)))
+
+
 def test_a_member_is_never_taken_out_of_the_value() -> None:
     gone = after(GROUP, Expel(2), Expel(3, keeps_seat=True))
     assert [(m.member, m.state, m.since) for m in gone.members] == [

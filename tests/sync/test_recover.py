@@ -82,6 +82,14 @@ def spans(rows: list[AddressRange]) -> list[ranges.Span]:
     return ranges.union((row.first, row.last) for row in rows)
 
 
+def polled(lan: Lan, member: int) -> bool:
+    """Whether that member has asked for addresses of nobody, in what the log has."""
+    return any(
+        sender == member and isinstance(request, m.PollAsk) and request.nonce.counter > 0
+        for sender, _, request, _ in lan.log
+    )
+
+
 def assert_owned_once(lan: Lan) -> None:
     taken: list[ranges.Span] = []
     for member in lan.nodes:
@@ -133,11 +141,13 @@ def test_a_member_rolled_back_to_a_copy_comes_back_by_itself(members: int) -> No
     found = local(lan, 2)
     assert (found.incarnation, found.recovery, found.unconfirmed) == (2, "", False)
     assert {row.address for row in later} <= {row.address for row in lan.rows(2)}
-    assert lan.owned(2) == 0
+    lan.log.clear()
     lan.run(at_ms + MUL_S * 1_000 - lan.now_ms - 1)
-    assert lan.owned(2) == 0, "no new leases for MUL"
-    lan.run(15_000, until=lambda: lan.owned(2) > 0)
-    assert lan.owned(2) > 0, "L6: within MUL + sync"
+    assert not polled(lan, 2), "no polls for MUL"
+    lan.run(local(lan, 2).holds_until * 1_000 + 1_000 - lan.now_ms)
+    bind(lan, 2, lan.owned(2))  # and then it needs more
+    lan.run(15_000, until=lambda: polled(lan, 2))
+    assert polled(lan, 2), "L6: within MUL + sync"
     lan.run(15_000)
     assert_owned_once(lan)
     assert lan.told(1) == lan.told(2)
@@ -246,12 +256,31 @@ def test_a_wiped_member_comes_back_by_itself(members: int) -> None:
     assert lan.run(20_000, until=lambda: lan.serving(2)) < 6_000
     assert local(lan, 2).incarnation == 2
     assert {row.address for row in rows} <= {row.address for row in lan.rows(2)}
+    lan.log.clear()
     lan.run(at_ms + MUL_S * 1_000 - lan.now_ms - 1)
-    assert lan.owned(2) == 0
-    lan.run(20_000, until=lambda: lan.owned(2) > 0)
-    assert lan.owned(2) > 0
+    assert not polled(lan, 2)
+    lan.run(local(lan, 2).holds_until * 1_000 + 1_000 - lan.now_ms)
+    bind(lan, 2, lan.owned(2))
+    lan.run(20_000, until=lambda: polled(lan, 2))
+    assert polled(lan, 2)
     lan.run(20_000)
     assert_owned_once(lan)
+
+
+def test_who_has_lost_its_store_serves_new_clients_from_what_another_one_owns() -> None:
+    """It polls only when MUL is over, but what an owner gives it is nobody else's."""
+    lan = make_lan(3)
+    rows = bind(lan, 2, 20)
+    lan.run(3_000)
+    mine = spans(lan.ranges(2, BINDABLE))
+    wipe(lan, 2)
+    lan.run(20_000, until=lambda: lan.serving(2))
+    lan.run(10_000, until=lambda: lan.owned(2) > 0)
+    assert lan.owned(2) > 0
+    assert lan.now_s < local(lan, 2).holds_until - 30
+    assert ranges.intersect(spans(lan.ranges(2, BINDABLE)), mine) == [], "its own of before rest"
+    assert_owned_once(lan)
+    assert rows
 
 
 def test_a_member_wiped_twice_never_uses_a_number_again() -> None:
@@ -433,7 +462,7 @@ def test_a_crash_at_any_point_of_recovery_only_delays_it(crash_ms: int) -> None:
     assert local(lan, 2).incarnation == 2
     lan.run(1_000)
     assert lan.told(1) == lan.told(2) == lan.told(3)
-    assert lan.owned(2) == 0
+    assert_owned_once(lan)
 
 
 def test_every_commit_of_recovery_may_be_the_last_one_before_a_crash() -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from agent.errors import PeerError
 from agent.limits import WISHES_MAX
-from agent.model import AddressState, Group, MemberId, MemberState, Nonce, Service
+from agent.model import (
+    AddressState,
+    Ballot,
+    BallotNumber,
+    Group,
+    MemberId,
+    MemberState,
+    Nonce,
+    Service,
+)
 from agent.sync import messages as m
 from agent.sync import ranges
-from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters
+from agent.sync.change import Expel, ForgetPastMul, GroupChange, Join, Parameters, apply
 from agent.sync.endpoint import Endpoint
+from agent.sync.expulsion import follow
 from agent.sync.start import LastLife, begin_start
 from agent.sync.version import membership_hash
+from store import Store
+from store.transaction import Transaction
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group, make_member
 from tests.sync.test_recover import wipe
 
@@ -688,6 +701,42 @@ def test_what_was_handed_on_by_a_member_that_left_is_nobodys_word(how: str) -> N
     assert_rests(lan, 1, address, lan.now_s)
 
 
+@pytest.mark.parametrize("service", [Service.SHUTDOWN, Service.LEAVING])
+def test_who_left_cleanly_and_came_back_still_promises_what_it_handed_on(service: Service) -> None:
+    """As above, but 3 comes back: the promise of 1 has ended, its own to 2 has not. So 1 vouches
+    for 2, nobody waits with polls, and the address rests all the same."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    address = handed_on(lan, giver=3, taker=2)
+    serve(lan, 3, service)
+    lan.run(60_000, until=lambda: lan.generation(1) == lan.generation(3) == 2)
+    if service is Service.SHUTDOWN:
+        serve(lan, 3, Service.RUNNING)
+    else:
+        propose(lan, 1, Join(make_member(3)))
+    lan.run(60_000, until=lambda: answers_clients(lan, 3) and lan.generation(2) == 3)
+    with lan.stores[1].read() as tx:
+        assert not tx.address_ranges(address, address), "the promise has ended"
+    assert ranges.intersect(owned_by(lan, 2), [(address, address)])
+    die(lan, 2)
+    lan.run(5_000)
+    propose(lan, 1, Expel(2))
+    lan.run(20_000, until=lambda: lan.generation(1) == lan.generation(3) == 4)
+    since_s = lan.now_s
+
+    def given() -> bool:
+        owned = [*owned_by(lan, 1), *owned_by(lan, 3)]
+        return bool(ranges.intersect(ranges.union(owned), [(address, address)]))
+
+    with lan.stores[1].read() as tx:
+        assert tx.quarantines() == []
+    while not given() and lan.now_s - since_s < 2 * MUL_S + GRACE_S:
+        bind_all(lan, 1)  # so that they want all there are
+        bind_all(lan, 3)
+        lan.run(2_000, until=given)
+    assert MUL_S - 5 <= lan.now_s - since_s <= MUL_S + GRACE_S
+
+
 def test_the_greater_mul_of_the_past_counts() -> None:
     lan = make_lan(3, pool_size=9)
     lan.run(20_000)
@@ -770,6 +819,91 @@ def test_a_member_that_was_shut_down_comes_back_when_resumed() -> None:
     lan.run(30_000, until=lambda: answers_clients(lan, 3))
     assert answers_clients(lan, 3)
     assert state_of(lan, 3, at=1) is MemberState.ACTIVE
+
+
+@pytest.mark.parametrize("service", [Service.SHUTDOWN, Service.LEAVING])
+def test_who_left_cleanly_has_lost_nothing_and_is_restocked_at_once(service: Service) -> None:
+    """It waited MUL before, and the others held every lease for that time too."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    lease(lan, 3, 600)
+    lan.run(2_000)
+    serve(lan, 3, service)
+    lan.run(30_000, until=lambda: lan.generation(3) == lan.generation(1) == 2)
+    began_ms = lan.now_ms
+    if service is Service.SHUTDOWN:
+        serve(lan, 3, Service.RUNNING)
+    else:
+        propose(lan, 1, Join(make_member(3)))
+    lan.run(20_000, until=lambda: answers_clients(lan, 3) and lan.owned(3) > 0)
+    assert lan.owned(3) > 0
+    assert lan.now_ms - began_ms < 10_000
+    assert incarnation(lan, 3) == 2
+    for store in lan.stores.values():
+        with store.read() as tx:
+            assert (tx.lost_stores(), tx.quarantines()) == ({}, [])
+
+
+def test_a_copy_of_who_left_cleanly_has_lost_its_store() -> None:
+    """It did not vote for that departure. What it did later it must be told, and what it may have
+    done by itself the others must hold."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(20_000)
+    copy = lan.stores[3].snapshot()
+    serve(lan, 3, Service.SHUTDOWN)
+    lan.run(30_000, until=lambda: lan.generation(3) == 2)
+    lan.stores[3].restore(copy)
+    with lan.stores[3].write() as tx:
+        begin_start(tx, lan.now_s, LastLife())
+    lan.restart(3)
+    lan.run(30_000, until=lambda: answers_clients(lan, 3))
+    assert answers_clients(lan, 3)
+    with lan.stores[3].read() as tx:
+        assert tx.local().holds_until > lan.now_s
+        assert 3 in tx.lost_stores()
+    lan.run(3_000)
+    with lan.stores[1].read() as tx:
+        assert 3 in tx.lost_stores()
+
+
+def _voted_otherwise(tx: Transaction, new: Group) -> None:
+    number = BallotNumber(1, 3)
+    tx.put_ballot(Ballot(2, number, number, replace(new, decision=new.decision + 1)))
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "waits"),
+    [
+        (lambda tx, new: None, False),
+        (lambda tx, new: tx.put_group(replace(new, members=make_group((1, 2)).members)), True),
+        (lambda tx, new: tx.set_service(Service.RUNNING), True),
+        (_voted_otherwise, True),
+        (lambda tx, new: tx.set_unconfirmed(True), True),
+        (lambda tx, new: tx.set_serving(False, 0), True),
+        (lambda tx, new: tx.set_recovery("its store was lost", 0, 0), True),
+        (lambda tx, new: tx.set_certain(1), True),
+    ],
+)
+def test_only_the_store_that_handed_over_has_lost_nothing(
+    otherwise: Callable[[Transaction, Group], None], waits: bool
+) -> None:
+    old = make_group((1, 2, 3))
+    new = apply(Expel(3, keeps_seat=True, clean=True), old)
+    assert new is not None
+    store = Store.in_memory(member=3)
+    number = BallotNumber(1, 3)
+    with store.write() as tx:
+        tx.put_group(old)
+        tx.set_serving(True, since=0)
+        tx.set_service(Service.SHUTDOWN)
+        tx.put_ballot(Ballot(2, number, number, new))
+        tx.put_group(new)
+        otherwise(tx, new)
+        group = tx.group()
+        assert group is not None
+        assert follow(tx, 3, old, group, 1_000)
+        assert tx.local().holds_until == (1_000 + MUL_S if waits else 1_000)
+        assert (3 in tx.lost_stores()) is waits
 
 
 def test_a_member_that_left_may_join_again() -> None:

@@ -80,6 +80,17 @@ def test_help_imports_nothing_heavy() -> None:
         (["init", "x"], 2, "--id"),
         (["init", "x", "--id", "one", "--address", "198.18.0.1"], 2, "valid integer"),
         (["init", "x", "--id", "0", "--address", "198.18.0.1"], 2, "dhcpsync: --id: is 0"),
+        (["init", "x", "--id", "1", "--address", "198.18.0.1", "--mul", "5"], 2, "--mul: is 5 s"),
+        (
+            ["init", "x", "--id", "1", "--address", "198.18.0.1", "--mul", "90000"],
+            2,
+            "--mul: is 90000 s, longer than the lease of 86400 s",
+        ),
+        (
+            ["init", "x", "--id", "1", "--address", "198.18.0.1", "--join"],
+            2,
+            "--join: without --credentials would make users that the group does not know",
+        ),
         (["status"], 2, "dhcpsync: member: none is named"),
         (["status", "--address", "here", "--credentials", "x"], 2, "'here' is no IPv4 address"),
         (["status", "--address", "127.0.0.1:x", "--credentials", "x"], 2, "'x' is no UDP port"),

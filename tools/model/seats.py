@@ -17,9 +17,11 @@ from agent.model import MemberState
 from agent.sync.change import Expel, GroupChange, Join, Parameters, Return
 from tools.model.address import name_of
 from tools.model.lives import (
+    CONFIRMED,
     INTACT,
     LEAVING,
     LONGEST,
+    NO_WAIT,
     RECOVERING,
     RUNNING,
     SHUTDOWN,
@@ -48,8 +50,10 @@ class Seats(Setback):
         if rules.start in ("down", "left"):
             leave = Expel(last + 1, rules.start == "down", True)
             left = self.values.applied(leave, value, (last, 1))
+            s = put_store(s, last, going=SHUTDOWN)
             for me in self.all:
                 s = self._take(put_store(s, me, accepted=left), me, left)
+            s = put_store(s, last, going=RUNNING)
             if rules.start == "down":
                 s = put_process(s, last, up=False)
         return s._replace(unnoted=0, cover=0)
@@ -433,8 +437,9 @@ class Seats(Setback):
         left_line = not values.descends(value, old)
         gone = values.expelled(old, value)
         if me in gone:
-            s = self.recover(s, me)
             own = values.seat(value, me)
+            clean = own is not None and own.clean and self._has_left_cleanly(before, me, value)
+            s = self.recover(s, me, wait=NO_WAIT) if clean else self.recover(s, me)
             if own is None or (not own.is_current and store.going == LEAVING):
                 s = put_store(s, me, going=RUNNING)
             return s
@@ -443,6 +448,14 @@ class Seats(Setback):
         if (left_line and rules.left_line_recovers) or self._lacks_vote(before, me, value):
             s = self.recover(s, me)
         return self.confirm(s, me)
+
+    def _has_left_cleanly(self, before: State, me: int, value: int) -> bool:
+        """`agent.sync.expulsion._has_left_cleanly`."""
+        store = before.stores[me]
+        intact = store.joined and store.recovery == INTACT
+        confirmed = before.processes[me].start == CONFIRMED
+        said = store.going in (SHUTDOWN, LEAVING)
+        return said and intact and confirmed and store.accepted == value
 
     def _follow_gone(self, s: State, me: int, gone: int, value: int) -> State:
         seat = self.values.seat(value, gone)

@@ -112,7 +112,7 @@ class Setback:
             wait=max(store.wait, wait),
         )
         s = put_process(s, me, start=CONFIRMED)
-        unnoted = s.unnoted | sum(1 << me * n + one for one in promised)
+        unnoted = s.unnoted | (sum(1 << me * n + one for one in promised) if wait else 0)
         s = s._replace(unnoted=unnoted, cover=s.cover | (bit if s.lease else 0))
         return s._replace(behind=0, dirty=True) if me == self.rules.loser else s
 
