@@ -78,7 +78,7 @@ def is_registered(node: NAMED) -> bool:
 LINES_MAX = {"code": 420, "tests": 600}
 """About what a person holds in the head. Of the files below each may have so many, and no more."""
 LONG_FILES = {
-    "agent/dhcp/engine.py": 560,
+    "agent/dhcp/engine.py": 570,
     "agent/dhcp/options.py": 560,
     "agent/limits.py": 480,
     "agent/model.py": 580,
