@@ -80,7 +80,7 @@ LINES_MAX = {"code": 420, "tests": 600}
 LONG_FILES = {
     "agent/dhcp/engine.py": 570,
     "agent/dhcp/options.py": 560,
-    "agent/limits.py": 480,
+    "agent/limits.py": 490,
     "agent/model.py": 580,
     "agent/snmp/columns.py": 510,
     "agent/snmp/door.py": 430,
