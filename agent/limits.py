@@ -82,6 +82,9 @@ COMMIT_SLOW_MS = 2_000
 """A member whose commits take so long makes no offers: simple clients wait 3 s for an answer, and
 one commit may already be ahead of theirs."""
 
+STORE_ALARM_MS = 10_000
+"""A store that fails and commits in turns (a disk with room for small writes) is told of so often."""
+
 STORE_TRIAL_MS = 2_000
 """So often the agent tries whether its store commits: within 3 s, a Hello more, the group knows."""
 

@@ -92,7 +92,7 @@ LONG_FILES = {
     "tools/lab/lab.py": 430,
     "tools/main.py": 520,
     "tools/model/address.py": 490,
-    "tools/model/seats.py": 480,
+    "tools/model/seats.py": 490,
     "tools/simulator/checkers.py": 500,
     "tools/simulator/faults.py": 570,
     "tools/simulator/members.py": 610,

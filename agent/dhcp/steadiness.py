@@ -12,7 +12,7 @@ that succeeds.
 from __future__ import annotations
 
 from agent.errors import StoreError
-from agent.limits import COMMIT_SLOW_MS, COMMIT_TRUSTED_MS, STORE_RETRY_S
+from agent.limits import COMMIT_SLOW_MS, COMMIT_TRUSTED_MS, STORE_ALARM_MS, STORE_RETRY_S
 
 STORE_FAILING = "store_failing"
 """Nothing can be bound now: the store does not commit."""
@@ -27,6 +27,9 @@ class Steadiness:
         self._error: StoreError | None = None
         self._is_slow = False
         self._tried_ms: int | None = None
+        self._told = False
+        self._told_ms = -STORE_ALARM_MS
+        """Whether operators think that it fails, and since when they think so."""
         self._alarms: list[str] = []
 
     @property
@@ -47,15 +50,17 @@ class Steadiness:
     def note_commit(self, now_ms: int) -> None:
         """Something was written, and is durable."""
         self._tried_ms = now_ms
-        if self._error is not None:
-            self._alarms.append("the store commits again, clients are offered and given addresses")
         self._error = None
+        if self._told:
+            self._told, self._told_ms = False, now_ms
+            self._alarms.append("the store commits again, clients are offered and given addresses")
 
     def note_failure(self, error: StoreError, now_ms: int) -> None:
         self._tried_ms = now_ms
-        if self._error is None:
-            self._alarms.append(f"the store fails, nothing is offered or acknowledged: {error}")
         self._error = error
+        if not self._told and not 0 <= now_ms - self._told_ms < STORE_ALARM_MS:
+            self._told, self._told_ms = True, now_ms
+            self._alarms.append(f"the store fails, nothing is offered or acknowledged: {error}")
 
     def note_pace(self, took_ms: int) -> None:
         """How long a commit has taken."""

@@ -193,6 +193,21 @@ def test_the_operator_hears_of_a_failing_store_once_and_of_its_end() -> None:
     ]
 
 
+def test_a_store_that_fails_in_turns_is_not_told_of_each_time() -> None:
+    world = World()
+    offer = world.one(Client(1).discover())
+    for _ in range(20):
+        world.failing.failing = True
+        world.say(Client(1).select(offer))
+        world.failing.failing = False
+        world.one(Client(1).select(offer))
+        world.now_ms += 1_000
+    assert len(world.server.take_alarms()) == 4, "every ten seconds that it fails, and its end"
+    world.failing.failing = True
+    world.say(Client(1).select(offer))
+    assert len(world.server.take_alarms()) == 1, "what lasts is told"
+
+
 def test_a_crash_after_the_commit_keeps_every_promise() -> None:
     world = World()
     offer = world.one(Client(1).discover())

@@ -313,8 +313,8 @@ _add(
     Edit(
         DhcpServer._serve,
         (
-            "self._tell_store_state(error)\n        return []",
-            "self._tell_store_state(error)\n        return self._finish(handled)",
+            "note_failure(error, now_ms)\n        return []",
+            "note_failure(error, now_ms)\n        return self._finish(handled)",
         ),
     ),
 )  # fmt: skip

@@ -548,6 +548,7 @@ class SimulatedMember:
             return None
         finally:
             self.disk.torn = False
+        self._server.take_alarms()
         self._judge.served(self)
         written = self.disk.commits != before
         if written:
