@@ -15,7 +15,7 @@ Migrations in `store/migrations` make these tables; a test holds the two against
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -208,7 +208,7 @@ RESERVATION = _versioned(
     address=f"address {_ADDRESS}",
 )
 
-CONFIGURATION = {
+CONFIGURATION: Mapping[int, Table] = {
     ChangeKind.SUBNET: SUBNET,
     ChangeKind.POOL: POOL,
     ChangeKind.OPTION: OPTION,

@@ -13,8 +13,8 @@ from dataclasses import replace
 from agent.config import validate_configuration
 from agent.dhcp.options import parse_text
 from agent.errors import ConfigError
+from agent.kinds import row_name
 from agent.model import (
-    ChangeKind,
     ClaimPolicy,
     ConfigRow,
     Option,
@@ -31,7 +31,6 @@ from agent.snmp.oid import index_address
 from agent.snmp.rowstatus import RowState, Step, step_of
 from agent.snmp.status import ErrorStatus, RequestError, status_of
 
-KINDS = (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION)
 ETHERNET_OCTETS = 6
 
 
@@ -73,7 +72,7 @@ def edit(
     for assignment in assignments:
         empty = _EMPTY[assignment.table.name](assignment)
         key = configuration_key(empty)
-        numbers[f"{key[0].name.lower()} {key[1]}"] = assignment.number
+        numbers[row_name(empty)] = assignment.number
         old = rows.get(key)
         at = assignment.status_number or assignment.number
         step = step_of(_state(old), assignment.status, at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.dhcp.options import format_text, option_type
+from agent.kinds import KINDS
 from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE
 from agent.model import (
     NEVER,
@@ -302,9 +303,9 @@ def _configuration(
 
 def _config_records(scope: Scope) -> list[Row]:
     rows: list[Row] = []
-    for kind in (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION):
+    for kind in KINDS:
         records = scope.tx.configuration(kind)
-        rows += [((int(kind), at), record) for at, record in enumerate(records, 1)]
+        rows += [((kind, at), record) for at, record in enumerate(records, 1)]
     return rows
 
 

@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from agent.config import validate_configuration
 from agent.dhcp.options import OPTION_TYPES, option_type, parse_octets, parse_text
 from agent.errors import ConfigError
+from agent.kinds import row_name
 from agent.model import (
     ClaimPolicy,
     ConfigRow,
@@ -41,7 +42,6 @@ from agent.model import (
     ProbePolicy,
     Reservation,
     Subnet,
-    configuration_key,
     format_address,
     parse_address,
 )
@@ -100,10 +100,10 @@ def parse_file(name: str, text: str) -> list[ConfigRow]:
 def _without_twins(rows: Sequence[ConfigRow]) -> list[tuple[ConfigRow, bool]]:
     seen = set()
     for row in rows:
-        kind, key = configuration_key(row)
-        if (kind, key) in seen:
-            raise ConfigError(f"{kind.name.lower()} {key}", "", "is there twice", "keep one")
-        seen.add((kind, key))
+        name = row_name(row)
+        if name in seen:
+            raise ConfigError(name, "", "is there twice", "keep one")
+        seen.add(name)
     return [(row, False) for row in rows]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.dhcp.options import format_text, option_type
+from agent.kinds import kind_of
 from agent.model import ConfigRow, Option, Pool, Subnet, configuration_key
 
 
@@ -29,12 +30,12 @@ class Step:
 
     @property
     def kind(self) -> str:
-        return configuration_key(self.row)[0].name.lower()
+        return kind_of(self.row).name
 
     @property
     def key(self) -> str:
         """The row's natural key; an option's code with its name."""
-        key = configuration_key(self.row)[1]
+        key = kind_of(self.row).key_of(self.row)
         if isinstance(self.row, Option):
             return f"{key} ({option_type(self.row.code).name})"
         return key
@@ -98,9 +99,8 @@ def make_plan(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list
 
 def _order(step: Step) -> tuple[int, str]:
     """Subnets, pools, reservations, then options, which may belong to a reservation."""
-    kind, key = configuration_key(step.row)
-    rank = {"SUBNET": 0, "POOL": 1, "RESERVATION": 2, "OPTION": 3}[kind.name]
-    return rank, key
+    rank = {"subnet": 0, "pool": 1, "reservation": 2, "option": 3}[step.kind]
+    return rank, kind_of(step.row).key_of(step.row)
 
 
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:

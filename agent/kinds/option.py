@@ -1,0 +1,27 @@
+"""Options: what clients are told beside their address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from agent.kinds.kind import ChangeKind, Field, declare
+from agent.kinds.values import Address, Number, Octets
+from agent.limits import OPTION_OCTETS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A DHCP option by scope: 0.0.0.0/0 is global, a subnet's prefix that subnet, an
+    address/32 the reservation of that address. The longest prefix wins."""
+
+    network: Annotated[int, Field(Address(), "the first address of its scope", key="")]
+    prefix_length: Annotated[
+        int, Field(Number(1, 0, 32), "how long the prefix of its scope is", key="/")
+    ]
+    code: Annotated[int, Field(Number(1, 1, 254), "its code (RFC 2132 2)", key=":")]
+    data: Annotated[bytes, Field(Octets(OPTION_OCTETS_MAX), "its value, as on the wire")]
+    active: bool = True
+
+
+OPTION = declare(Option, ChangeKind.OPTION, "option")

@@ -1,0 +1,26 @@
+"""Pools: the addresses that the group gives to whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from agent.kinds.kind import ChangeKind, Field, declare
+from agent.kinds.values import Address, Text
+from agent.limits import NAME_OCTETS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Addresses first..last that the group may give to any client of the enclosing subnet."""
+
+    first: Annotated[int, Field(Address(), "its lowest address", key="")]
+    last: Annotated[int, Field(Address(), "its highest address", key="-")]
+    name: Annotated[str, Field(Text(NAME_OCTETS_MAX), "what people call it")] = ""
+    active: bool = True
+
+    def __contains__(self, address: int) -> bool:
+        return self.first <= address <= self.last
+
+
+POOL = declare(Pool, ChangeKind.POOL, "pool")

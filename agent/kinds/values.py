@@ -1,0 +1,110 @@
+"""The types of value that a field of a configuration row may have.
+
+A type says what a value is, whatever the medium: its bounds, its text in a key, the octets that it
+takes on the wire. How a store, the MIB or a file writes a type is told once there, for all kinds.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from agent.addresses import format_address, parse_address
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IPv4 address."""
+
+    octets: ClassVar[int] = 4
+    low: ClassVar[int] = 0
+    high: ClassVar[int] = 0xFFFF_FFFF
+
+    def problem(self, value: Any) -> str:
+        return _out_of_bounds(value, self.low, self.high)
+
+    def text(self, value: int) -> str:
+        return format_address(value)
+
+    def parse(self, text: str) -> int:
+        return parse_address(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An unsigned number of `octets` octets in low..high."""
+
+    octets: int
+    low: int
+    high: int
+
+    def problem(self, value: Any) -> str:
+        if self.high >= 1 << 8 * self.octets:
+            return f"up to {self.high} needs more than {self.octets} octets"
+        return _out_of_bounds(value, self.low, self.high)
+
+    def text(self, value: int) -> str:
+        return str(value)
+
+    def parse(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit()):
+            raise ValueError(f"{text!r} is no number")
+        value = int(text)
+        if problem := self.problem(value):
+            raise ValueError(problem)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the words of an enumeration, whose numbers begin with 1 and leave none out."""
+
+    words: type[enum.IntEnum]
+    octets: ClassVar[int] = 1
+    low: ClassVar[int] = 1
+
+    @property
+    def high(self) -> int:
+        return len(self.words)
+
+    def problem(self, value: Any) -> str:
+        if [int(word) for word in self.words] != list(range(1, len(self.words) + 1)):
+            return f"{self.words.__name__} is not numbered 1, 2, ..."
+        return "" if isinstance(value, self.words) else f"{value!r} is no {self.words.__name__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Printable text of at most `most` octets in UTF-8."""
+
+    most: int
+
+    def problem(self, value: Any) -> str:
+        if not isinstance(value, str) or not value.isprintable():
+            return f"{value!r} is no printable text"
+        length = len(value.encode())
+        return f"has {length} octets, at most {self.most}" if length > self.most else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """At most `most` octets of any value."""
+
+    most: int
+
+    def problem(self, value: Any) -> str:
+        if not isinstance(value, bytes):
+            return f"{value!r} is no octets"
+        return f"has {len(value)} octets, at most {self.most}" if len(value) > self.most else ""
+
+
+Type = Address | Number | Choice | Text | Octets
+Bounded = Address | Number | Choice
+"""Types whose values are numbers, of one size on the wire."""
+
+
+def _out_of_bounds(value: Any, low: int, high: int) -> str:
+    if type(value) is not int:
+        return f"{value!r} is no number"
+    return "" if low <= value <= high else f"{value} is not in {low}..{high}"
