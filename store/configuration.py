@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import bindparam, func, select, tuple_
 
-from agent.kinds import KINDS
+from agent.kinds import KINDS, kind_of
 from agent.model import (
-    ChangeKind,
-    ClaimPolicy,
     ConfigRecord,
     ConfigRow,
-    Option,
-    Pool,
-    ProbePolicy,
-    Subnet,
     Version,
     configuration_key,
 )
@@ -65,34 +58,19 @@ class _Statements:
         )
 
 
-_SUBNET = list(CONFIGURATION[ChangeKind.SUBNET].columns.keys())
-_CLAIMS, _PROBE = _SUBNET.index("claims"), _SUBNET.index("probe")
 _STATEMENTS: Mapping[int, _Statements] = {kind: _Statements.about(kind) for kind in CONFIGURATION}
 
 
 def _record(kind: int, row: Row) -> ConfigRecord:
     active, deleted, counter, member, stream, seq = row[-_TAIL:]
-    values: list[Any] = [*row[:-_TAIL], bool(active)]
-    if kind == ChangeKind.SUBNET:
-        values[_CLAIMS] = ClaimPolicy(values[_CLAIMS])
-        values[_PROBE] = ProbePolicy(values[_PROBE])
-    return ConfigRecord(
-        KINDS[kind].row(*values), Version(counter, member), bool(deleted), stream, seq
-    )
+    own = KINDS[kind].row_of(row[:-_TAIL], bool(active))
+    return ConfigRecord(own, Version(counter, member), bool(deleted), stream, seq)
 
 
-def _row(record: ConfigRecord) -> Row:
-    r = record.row
+def _row(kind: int, record: ConfigRecord) -> Row:
     version = (+record.deleted, record.version.counter, record.version.member)
-    tail = (+r.active, *version, record.stream, record.seq)
-    if isinstance(r, Subnet):
-        words = (r.lease_s, r.interface, r.name, +r.claims, r.offer_delay_s, +r.probe)
-        return (r.network, r.prefix_length, *words, *tail)
-    if isinstance(r, Pool):
-        return (r.first, r.last, r.name, *tail)
-    if isinstance(r, Option):
-        return (r.network, r.prefix_length, r.code, r.data, *tail)
-    return (r.address, r.client_key, r.hostname, *tail)
+    tail = (+record.row.active, *version, record.stream, record.seq)
+    return (*KINDS[kind].values(record.row), *tail)
 
 
 class ConfigurationRows(LocalRow):
@@ -138,5 +116,6 @@ class ConfigurationRows(LocalRow):
 def _by_kind(records: Iterable[ConfigRecord]) -> Iterable[tuple[int, list[Row]]]:
     rows: dict[int, list[Row]] = {}
     for record in records:
-        rows.setdefault(configuration_key(record.row)[0], []).append(_row(record))
+        kind = kind_of(record.row).number
+        rows.setdefault(kind, []).append(_row(kind, record))
     return rows.items()

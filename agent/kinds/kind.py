@@ -9,7 +9,7 @@ A row class is a frozen dataclass whose fields are annotated with what they are:
         name: Annotated[str, Field(Text(NAME_OCTETS_MAX), "what people call it")] = ""
         active: bool = True
 
-    POOL = declare(Pool, 3, "pool")
+    POOL = declare(Pool, 3, "pool", checks={"range": ("first", "last")})
 
 Whoever stores, sends or shows rows reads the declaration when the program starts, and goes by it.
 A declaration that is wrong ends the program there and then, naming file and field.
@@ -20,12 +20,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
-from agent.kinds.values import Address, Number, Type
+from agent.kinds.values import Address, Bounded, Choice, Number, Type
 
 
 class ChangeKind(enum.IntEnum):
@@ -76,8 +77,29 @@ class Kind:
     place: str
     fields: tuple[Field, ...]
     keys: tuple[Field, ...]
-    values: Callable[[Any], tuple[Any, ...]]
-    """The values of a row, in the order of `fields`."""
+    checks: Mapping[str, Sequence[str] | str]
+    """Constraints of the store's table by name, in order: the fields whose bounds one holds, or
+    what SQL says of several fields together."""
+    _values: Callable[[Any], tuple[Any, ...]]
+    _choices: tuple[tuple[int, type[enum.IntEnum]], ...]
+
+    def values(self, row: Any) -> tuple[Any, ...]:
+        """The values of a row in the order of `fields`, as plain numbers, text and octets."""
+        values = self._values(row)
+        if not self._choices:
+            return values
+        plain = list(values)
+        for at, _ in self._choices:
+            plain[at] = int(plain[at])
+        return tuple(plain)
+
+    def row_of(self, values: Sequence[Any], active: bool) -> Any:
+        """The row of these values, which must be in their bounds."""
+        if self._choices:
+            values = list(values)
+            for at, words in self._choices:
+                values[at] = words(values[at])
+        return self.row(*values, active)
 
     def key_of(self, row: Any) -> str:
         """The natural key, as the change log and people name the row."""
@@ -105,7 +127,9 @@ def _bounded(field: Field) -> Address | Number:
     return field.type
 
 
-def declare(row: type[_Row], number: int, name: str) -> Kind:
+def declare(
+    row: type[_Row], number: int, name: str, checks: Mapping[str, Sequence[str] | str]
+) -> Kind:
     """The kind of the rows of class `row`. Raises DeclarationError."""
     place = f"{inspect.getfile(row)}: {row.__name__}"
     fields = tuple(_fields(row, place))
@@ -121,7 +145,33 @@ def declare(row: type[_Row], number: int, name: str) -> Kind:
         _check(place, field.name, isinstance(field.type, Address | Number), "is no key's type")
         _check(place, field.name, bool(field.key) == (at > 0), "a key's fields need a separator")
         _check(place, field.name, field.default is REQUIRED, "is of the key and has a default")
-    return Kind(number, name, row, place, fields, keys, _getter([f.name for f in fields]))
+    _check_checks(place, fields, checks)
+    choices = tuple((at, f.type.words) for at, f in enumerate(fields) if isinstance(f.type, Choice))
+    return Kind(
+        number=number,
+        name=name,
+        row=row,
+        place=place,
+        fields=fields,
+        keys=keys,
+        checks=checks,
+        _values=_getter([field.name for field in fields]),
+        _choices=choices,
+    )
+
+
+def _check_checks(
+    place: str, fields: Sequence[Field], checks: Mapping[str, Sequence[str] | str]
+) -> None:
+    bounded = {field.name for field in fields if isinstance(field.type, Bounded)}
+    held: set[str] = set()
+    for name, what in checks.items():
+        named = set(re.findall(r"\w+", what)) if isinstance(what, str) else set(what)
+        strange = [] if isinstance(what, str) else [one for one in what if one not in bounded]
+        _check(place, strange[0] if strange else name, not strange, "has no bounds to check")
+        held |= named & bounded
+    missing = sorted(bounded - held)
+    _check(place, missing[0] if missing else "", not missing, "has bounds that no check holds")
 
 
 def _fields(row: type[Any], place: str) -> list[Field]:

@@ -24,4 +24,13 @@ class Option:
     active: bool = True
 
 
-OPTION = declare(Option, ChangeKind.OPTION, "option")
+OPTION = declare(
+    Option,
+    ChangeKind.OPTION,
+    "option",
+    checks={
+        "scope": ("network", "prefix_length"),
+        "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
+        "code": ("code",),
+    },
+)

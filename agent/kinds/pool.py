@@ -23,4 +23,9 @@ class Pool:
         return self.first <= address <= self.last
 
 
-POOL = declare(Pool, ChangeKind.POOL, "pool")
+POOL = declare(
+    Pool,
+    ChangeKind.POOL,
+    "pool",
+    checks={"order": '"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295'},
+)

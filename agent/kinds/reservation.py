@@ -24,4 +24,6 @@ class Reservation:
     active: bool = True
 
 
-RESERVATION = declare(Reservation, ChangeKind.RESERVATION, "reservation")
+RESERVATION = declare(
+    Reservation, ChangeKind.RESERVATION, "reservation", checks={"address": ("address",)}
+)

@@ -78,4 +78,15 @@ class Subnet:
         return (address ^ self.network) >> (32 - self.prefix_length) == 0
 
 
-SUBNET = declare(Subnet, ChangeKind.SUBNET, "subnet")
+SUBNET = declare(
+    Subnet,
+    ChangeKind.SUBNET,
+    "subnet",
+    checks={
+        "prefix": ("network", "prefix_length"),
+        "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
+        "lease": ("lease_s",),
+        "offers": ("claims", "offer_delay_s"),
+        "probe": ("probe",),
+    },
+)

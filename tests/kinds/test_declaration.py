@@ -68,6 +68,7 @@ def make(**annotations: Any) -> type[Any]:
 
 
 ACTIVE = (bool, True)
+A_CHECKED = {"a": ("a",)}
 
 
 def field(type_: Any, says: str = "a value", **more: Any) -> Any:
@@ -113,28 +114,46 @@ WRONG = {
 def test_a_wrong_declaration_is_refused(name: str) -> None:
     fields, problem = WRONG[name]
     with pytest.raises(DeclarationError, match=problem) as caught:
-        declare(make(**fields, active=ACTIVE), 77, "row")
+        declare(make(**fields, active=ACTIVE), 77, "row", {})
     assert str(caught.value).startswith(f"{__file__}: Row.")
 
 
 @pytest.mark.parametrize("last", [{}, {"active": (bool, False)}, {"on": (bool, True)}])
 def test_a_row_can_be_out_of_service(last: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match="the last field must be"):
-        declare(make(a=KEY, **last), 77, "row")
+        declare(make(a=KEY, **last), 77, "row", {})
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 256])
 def test_a_number_that_no_kind_can_have(number: int) -> None:
     with pytest.raises(DeclarationError, match=r"Row\.number: must be 2\.\.255"):
-        declare(make(a=KEY, active=ACTIVE), number, "row")
+        declare(make(a=KEY, active=ACTIVE), number, "row", {})
+
+
+@pytest.mark.parametrize(
+    ("checks", "problem"),
+    [
+        ({}, "a: has bounds that no check holds"),
+        ({"a": ("a", "b")}, "c: has bounds that no check holds"),
+        ({"a": ("a", "b", "c", "text")}, "text: has no bounds to check"),
+        ({"a": ("a", "b", "d")}, "d: has no bounds to check"),
+        ({"a": "a < bb"}, "b: has bounds that no check holds"),
+    ],
+)
+def test_every_bound_is_held_by_the_store(checks: dict[str, Any], problem: str) -> None:
+    b, c = field(Number(1, 0, 9), key="/"), field(Number(1, 0, 9), key="/")
+    row = make(a=KEY, b=b, c=c, text=(field(Text(9)), ""), active=ACTIVE)
+    declare(row, 77, "row", {"a": "a < b", "c": ("c",)})
+    with pytest.raises(DeclarationError, match=rf"Row\.{problem}"):
+        declare(row, 77, "row", checks)
 
 
 def test_two_kinds_that_could_be_taken_for_each_other() -> None:
     row = make(a=KEY, active=ACTIVE)
     with pytest.raises(DeclarationError, match=r"Row\.number: 3 is that of .*pool\.py: Pool"):
-        register(declare(row, 3, "row"))
+        register(declare(row, 3, "row", A_CHECKED))
     with pytest.raises(DeclarationError, match=r"Row\.name: pool is that of .*pool\.py: Pool"):
-        register(declare(row, 77, "pool"))
+        register(declare(row, 77, "pool", A_CHECKED))
     with pytest.raises(DeclarationError, match=r"Pool\.row: .*pool\.py: Pool"):
-        register(declare(Pool, 77, "another"))
+        register(declare(Pool, 77, "another", KINDS[3].checks))
     assert 77 not in KINDS

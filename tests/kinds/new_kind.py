@@ -1,0 +1,117 @@
+"""A kind that the project does not have, and what becomes of it: run as a program.
+
+The kind is declared and registered before anything else is imported, as if it were one more file
+of `agent/kinds`. Then come checks of everything that is derived from a declaration. What fails is
+printed, by the name of the check; `test_new_kind` reads it.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+
+from agent.kinds import register
+from agent.kinds.kind import Field, declare
+from agent.kinds.values import Address, Choice, Number, Octets, Text
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+    DARK_GREEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What stands where: a row with a field of every type."""
+
+    room: Annotated[int, Field(Address(), "the room", key="")]
+    place: Annotated[int, Field(Number(2, 1, 999), "the place in the room", key="#")]
+    label: Annotated[str, Field(Text(12), "what is written on it")] = ""
+    height: Annotated[int, Field(Number(4, 0, 300), "how high it is")] = 7
+    colour: Annotated[Colour, Field(Choice(Colour), "its colour")] = Colour.RED
+    content: Annotated[bytes, Field(Octets(64), "what is on it")] = b""
+    active: bool = True
+
+
+SHELF = declare(
+    Shelf,
+    6,
+    "shelf",
+    checks={"room": ("room", "place"), "height": ("height",), "colour": ("colour",)},
+)
+
+if __name__ == "__main__":
+    register(SHELF)
+    from agent.errors import StoreError
+    from agent.kinds import configuration_key, row_name
+    from agent.model import Change, ConfigRecord, Pool, Version, stream_id
+    from store import Store
+    from store.tables import METADATA
+
+ROOM = 0x0A01_0203
+SHELVES = (
+    Shelf(ROOM, 1),
+    Shelf(ROOM, 999, "überall", 300, Colour.DARK_GREEN, bytes(64), active=False),
+    Shelf(ROOM + 1, 1, "b", 0),
+)
+
+
+def check_key() -> None:
+    assert configuration_key(SHELVES[1]) == (6, "10.1.2.3#999")
+    assert row_name(SHELVES[1]) == "shelf 10.1.2.3#999"
+    assert SHELF.parse_key("10.1.2.3#999") == (ROOM, 999)
+
+
+def check_table() -> None:
+    assert list(METADATA.tables["shelf"].columns.keys()) == [
+        "room", "place", "label", "height", "colour", "content", "active", "deleted",
+        "version_counter", "version_member", "stream", "seq",
+    ]  # fmt: skip
+    assert METADATA.tables["shelf"].primary_key.columns.keys() == ["room", "place"]
+
+
+def check_store() -> None:
+    store = Store.in_memory()
+    own = stream_id(1, 1)
+    with store.write() as tx:
+        tx.save_configuration([(shelf, False) for shelf in reversed(SHELVES)])
+        tx.save_configuration([(Pool(ROOM, ROOM), False), (SHELVES[0], True)])
+    with store.read() as tx:
+        records = tx.configuration(6)
+        assert [record.row for record in records] == list(SHELVES)
+        assert records[1] == ConfigRecord(SHELVES[1], Version(2, 1), False, own, 2)
+        assert records[0] == ConfigRecord(SHELVES[0], Version(5, 1), True, own, 5)
+        assert tx.configuration_record(6, "10.1.2.3#999") == records[1]
+        assert tx.configuration_after(6, (ROOM, 1), 1) == records[1:2]
+        assert tx.changes(own, 4, 9) == [Change(own, 5, 6, "10.1.2.3#1")]
+    store.close()
+
+
+def check_bounds_in_the_store() -> None:
+    store = Store.in_memory()
+    for wrong in (Shelf(ROOM, 0), Shelf(ROOM, 1000), Shelf(-1, 1), Shelf(ROOM, 1, height=301)):
+        with pytest.raises(StoreError, match="ck_shelf_"), store.write() as tx:
+            tx.save_configuration([(wrong, False)])
+    store.close()
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    name.removeprefix("check_"): check
+    for name, check in list(globals().items())
+    if name.startswith("check_")
+}
+
+if __name__ == "__main__":
+    failed = {}
+    for name, check in CHECKS.items():
+        try:
+            check()
+        except Exception:  # noqa: BLE001  every check runs
+            failed[name] = traceback.format_exc()
+    print(json.dumps(failed))
