@@ -53,11 +53,13 @@ class Field:
     """One field of a row. `says`: what it is, for people.
 
     `key`: it is part of the row's key, whose text has this before it ("": it is the first).
+    `beside`: on the wire it is in the upper half of the octet of that choice, itself a choice.
     `name` and `default` come from the row class; a default of `REQUIRED` is none."""
 
     type: Type
     says: str
     key: str | None = None
+    beside: str = ""
     name: str = ""
     default: Any = REQUIRED
 
@@ -80,6 +82,8 @@ class Kind:
     checks: Mapping[str, Sequence[str] | str]
     """Constraints of the store's table by name, in order: the fields whose bounds one holds, or
     what SQL says of several fields together."""
+    problem: Callable[[Any], str]
+    """What is wrong with the fields of a row together, so that no member can hold it; or ""."""
     _values: Callable[[Any], tuple[Any, ...]]
     _choices: tuple[tuple[int, type[enum.IntEnum]], ...]
 
@@ -127,8 +131,16 @@ def _bounded(field: Field) -> Address | Number:
     return field.type
 
 
+def _no_problem(_: object) -> str:
+    return ""
+
+
 def declare(
-    row: type[_Row], number: int, name: str, checks: Mapping[str, Sequence[str] | str]
+    row: type[_Row],
+    number: int,
+    name: str,
+    checks: Mapping[str, Sequence[str] | str],
+    problem: Callable[[_Row], str] = _no_problem,
 ) -> Kind:
     """The kind of the rows of class `row`. Raises DeclarationError."""
     place = f"{inspect.getfile(row)}: {row.__name__}"
@@ -138,14 +150,15 @@ def declare(
     for field in fields:
         _check(place, field.name, bool(field.says), "has no sentence that says what it is")
         if field.default is not REQUIRED:
-            problem = field.type.problem(field.default)
-            _check(place, field.name, not problem, f"the default {problem}")
+            wrong = field.type.problem(field.default)
+            _check(place, field.name, not wrong, f"the default {wrong}")
     _check(place, "key", bool(keys) and fields[: len(keys)] == keys, "its fields come first")
     for at, field in enumerate(keys):
         _check(place, field.name, isinstance(field.type, Address | Number), "is no key's type")
         _check(place, field.name, bool(field.key) == (at > 0), "a key's fields need a separator")
         _check(place, field.name, field.default is REQUIRED, "is of the key and has a default")
     _check_checks(place, fields, checks)
+    _check_octets(place, fields)
     choices = tuple((at, f.type.words) for at, f in enumerate(fields) if isinstance(f.type, Choice))
     return Kind(
         number=number,
@@ -155,7 +168,8 @@ def declare(
         fields=fields,
         keys=keys,
         checks=checks,
-        _values=_getter([field.name for field in fields]),
+        problem=problem,
+        _values=getter([field.name for field in fields]),
         _choices=choices,
     )
 
@@ -174,6 +188,19 @@ def _check_checks(
     _check(place, missing[0] if missing else "", not missing, "has bounds that no check holds")
 
 
+def _check_octets(place: str, fields: Sequence[Field]) -> None:
+    """On the wire a choice may share the octet of a choice before it, both of at most 15 words."""
+    free: set[str] = set()
+    for field in fields:
+        is_half = isinstance(field.type, Choice) and field.type.high <= 15
+        if field.beside:
+            fits = is_half and field.beside in free
+            _check(place, field.name, fits, f"cannot be beside {field.beside!r}")
+            free.remove(field.beside)
+        elif is_half:
+            free.add(field.name)
+
+
 def _fields(row: type[Any], place: str) -> list[Field]:
     hints = get_type_hints(row, include_extras=True)
     *declared, active = dataclasses.fields(row)
@@ -188,7 +215,8 @@ def _fields(row: type[Any], place: str) -> list[Field]:
     return found
 
 
-def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+def getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What makes a tuple of these attributes."""
     if len(names) == 1:
         return lambda row: (getattr(row, names[0]),)
     return attrgetter(*names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
-from agent.kinds.values import Address, Number, Octets
+from agent.kinds.values import Address, Number, Octets, host_bits
 from agent.limits import OPTION_OCTETS_MAX
 
 
@@ -33,4 +33,5 @@ OPTION = declare(
         "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
         "code": ("code",),
     },
+    problem=lambda row: host_bits(row.network, row.prefix_length),
 )

@@ -28,4 +28,5 @@ POOL = declare(
     ChangeKind.POOL,
     "pool",
     checks={"order": '"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295'},
+    problem=lambda row: "last lies before first" if row.first > row.last else "",
 )

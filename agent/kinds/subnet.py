@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
-from agent.kinds.values import Address, Choice, Number, Text
+from agent.kinds.values import Address, Choice, Number, Text, host_bits
 from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
 
 
@@ -58,7 +58,11 @@ class Subnet:
     ] = 0
     probe: Annotated[
         ProbePolicy,
-        Field(Choice(ProbePolicy), "which addresses are tried on the wire before they are given"),
+        Field(
+            Choice(ProbePolicy),
+            "which addresses are tried on the wire before they are given",
+            beside="claims",
+        ),
     ] = ProbePolicy.RECENT
     active: bool = True
 
@@ -89,4 +93,5 @@ SUBNET = declare(
         "offers": ("claims", "offer_delay_s"),
         "probe": ("probe",),
     },
+    problem=lambda row: host_bits(row.network, row.prefix_length),
 )

@@ -40,8 +40,8 @@ class Number:
     high: int
 
     def problem(self, value: Any) -> str:
-        if self.high >= 1 << 8 * self.octets:
-            return f"up to {self.high} needs more than {self.octets} octets"
+        if self.octets not in (1, 2, 4) or self.high >= 1 << 8 * self.octets:
+            return f"up to {self.high} does not go into {self.octets} octets, of 1, 2 or 4"
         return _out_of_bounds(value, self.low, self.high)
 
     def text(self, value: int) -> str:
@@ -83,6 +83,8 @@ class Text:
     def problem(self, value: Any) -> str:
         if not isinstance(value, str) or not value.isprintable():
             return f"{value!r} is no printable text"
+        if self.most > 255:
+            return f"of {self.most} octets has no length of one octet"
         length = len(value.encode())
         return f"has {length} octets, at most {self.most}" if length > self.most else ""
 
@@ -96,6 +98,8 @@ class Octets:
     def problem(self, value: Any) -> str:
         if not isinstance(value, bytes):
             return f"{value!r} is no octets"
+        if self.most > 0xFFFF:
+            return f"of {self.most} octets has no length of two octets"
         return f"has {len(value)} octets, at most {self.most}" if len(value) > self.most else ""
 
 
@@ -108,3 +112,9 @@ def _out_of_bounds(value: Any, low: int, high: int) -> str:
     if type(value) is not int:
         return f"{value!r} is no number"
     return "" if low <= value <= high else f"{value} is not in {low}..{high}"
+
+
+def host_bits(network: int, prefix_length: int) -> str:
+    """What is wrong with a prefix, or ""."""
+    wrong = network & (0xFFFF_FFFF >> prefix_length)
+    return f"host bits of {format_address(network)}/{prefix_length} are set" if wrong else ""

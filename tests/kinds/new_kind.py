@@ -35,6 +35,9 @@ class Shelf:
     label: Annotated[str, Field(Text(12), "what is written on it")] = ""
     height: Annotated[int, Field(Number(4, 0, 300), "how high it is")] = 7
     colour: Annotated[Colour, Field(Choice(Colour), "its colour")] = Colour.RED
+    surface: Annotated[
+        Colour, Field(Choice(Colour), "the colour of its upper side", beside="colour")
+    ] = Colour.RED
     content: Annotated[bytes, Field(Octets(64), "what is on it")] = b""
     active: bool = True
 
@@ -43,21 +46,25 @@ SHELF = declare(
     Shelf,
     6,
     "shelf",
-    checks={"room": ("room", "place"), "height": ("height",), "colour": ("colour",)},
+    checks={"room": ("room", "place"), "height": ("height",), "colour": ("colour", "surface")},
+    problem=lambda row: "unlucky" if row.place == 13 else "",
 )
 
 if __name__ == "__main__":
     register(SHELF)
-    from agent.errors import StoreError
+    from agent.errors import PacketError, StoreError
     from agent.kinds import configuration_key, row_name
     from agent.model import Change, ConfigRecord, Pool, Version, stream_id
+    from agent.sync.records import pack_record, unpack_record
+    from agent.sync.rows import pack_row
     from store import Store
     from store.tables import METADATA
 
+NOW_MS = 1_800_000_000_000
 ROOM = 0x0A01_0203
 SHELVES = (
     Shelf(ROOM, 1),
-    Shelf(ROOM, 999, "überall", 300, Colour.DARK_GREEN, bytes(64), active=False),
+    Shelf(ROOM, 999, "überall", 300, Colour.DARK_GREEN, Colour.DARK_GREEN, bytes(64), active=False),
     Shelf(ROOM + 1, 1, "b", 0),
 )
 
@@ -70,8 +77,8 @@ def check_key() -> None:
 
 def check_table() -> None:
     assert list(METADATA.tables["shelf"].columns.keys()) == [
-        "room", "place", "label", "height", "colour", "content", "active", "deleted",
-        "version_counter", "version_member", "stream", "seq",
+        "room", "place", "label", "height", "colour", "surface", "content", "active",
+        "deleted", "version_counter", "version_member", "stream", "seq",
     ]  # fmt: skip
     assert METADATA.tables["shelf"].primary_key.columns.keys() == ["room", "place"]
 
@@ -99,6 +106,35 @@ def check_bounds_in_the_store() -> None:
         with pytest.raises(StoreError, match="ck_shelf_"), store.write() as tx:
             tx.save_configuration([(wrong, False)])
     store.close()
+
+
+def check_octets() -> None:
+    for shelf in SHELVES:
+        record = ConfigRecord(shelf, Version(3, 2), False, stream_id(1, 1), 4)
+        octets = pack_record(record, NOW_MS)
+        assert unpack_record(octets, NOW_MS) == record
+        for end in range(len(octets)):
+            with pytest.raises(PacketError):
+                unpack_record(octets[:end], NOW_MS)
+    octets = pack_row(SHELVES[1])
+    assert octets == bytes.fromhex("0a010203 03e7 0000012c 12 08 c3bc626572616c6c 0040") + bytes(64)
+
+
+def check_octets_that_are_refused() -> None:
+    for wrong, words in (
+        (Shelf(ROOM, 1000), "shelf: place 1000"),
+        (Shelf(ROOM, 1, height=301), "shelf: height 301"),
+        (Shelf(ROOM, 13, height=1), "shelf: unlucky"),
+    ):
+        record = ConfigRecord(wrong, Version(3, 2), False, stream_id(1, 1), 4)
+        with pytest.raises(PacketError, match=words):
+            unpack_record(pack_record(record, NOW_MS), NOW_MS)
+    octets = bytearray(pack_record(ConfigRecord(SHELVES[0], Version(3, 2), False, 1, 4), NOW_MS))
+    at = len(octets) - 4
+    for value in (0x00, 0x13, 0x20, 0xF1):
+        octets[at] = value
+        with pytest.raises(PacketError, match=r"shelf: (colour|surface)"):
+            unpack_record(bytes(octets), NOW_MS)
 
 
 CHECKS: dict[str, Callable[[], None]] = {

@@ -85,7 +85,13 @@ WRONG = {
     "a truth for a number": ({"a": KEY, "b": (field(Number(1, 0, 5)), True)}, "b: .*no number"),
     "too wide": (
         {"a": KEY, "b": (field(Number(1, 0, 256)), 0)},
-        "b: .*needs more than 1 octets",
+        "b: .*does not go into 1 octets",
+    ),
+    "of three octets": ({"a": KEY, "b": (field(Number(3, 0, 9)), 0)}, "b: .*into 3 octets"),
+    "text without a length": ({"a": KEY, "b": (field(Text(256)), "")}, "b: .*of one octet"),
+    "octets without a length": (
+        {"a": KEY, "b": (field(Octets(65536)), b"")},
+        "b: .*of two octets",
     ),
     "long text": ({"a": KEY, "b": (field(Text(2)), "abc")}, "b: .*3 octets, at most 2"),
     "unprintable text": ({"a": KEY, "b": (field(Text(2)), "\n")}, "b: .*no printable text"),
@@ -146,6 +152,31 @@ def test_every_bound_is_held_by_the_store(checks: dict[str, Any], problem: str) 
     declare(row, 77, "row", {"a": "a < b", "c": ("c",)})
     with pytest.raises(DeclarationError, match=rf"Row\.{problem}"):
         declare(row, 77, "row", checks)
+
+
+Many = enum.IntEnum("Many", list("ABCDEFGHIJKLMNOP"))
+Word = enum.IntEnum("Word", ["YES", "NO"])
+FULL, HALF = Choice(Many), Choice(Word)
+"""The first has more words than half an octet can number."""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"b": field(Number(1, 0, 9)), "c": field(HALF, beside="b")},
+        {"b": field(HALF), "c": field(Number(1, 0, 9), beside="b")},
+        {"b": field(HALF, beside="c"), "c": field(HALF)},
+        {"b": field(HALF, beside="b")},
+        {"b": field(FULL), "c": field(HALF, beside="b")},
+        {"b": field(HALF), "c": field(FULL, beside="b")},
+        {"b": field(HALF), "c": field(HALF, beside="b"), "d": field(HALF, beside="b")},
+    ],
+)
+def test_what_cannot_share_an_octet(fields: dict[str, Any]) -> None:
+    checks = {"all": ("a", *fields)}
+    wrong = [n for n, f in fields.items() if f.__metadata__[0].beside][-1]
+    with pytest.raises(DeclarationError, match=rf"Row\.{wrong}: cannot be beside"):
+        declare(make(a=KEY, **fields, active=ACTIVE), 77, "row", checks)
 
 
 def test_two_kinds_that_could_be_taken_for_each_other() -> None:
