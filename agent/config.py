@@ -17,14 +17,12 @@ from itertools import pairwise
 
 from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
-from agent.kinds import row_name
+from agent.kinds import kind_of, row_name
+from agent.kinds.values import Number, Octets, Text, Type
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
     CLIENT_IDENTIFIER_MIN,
     HARDWARE_ADDRESS_MAX,
-    HOST_NAME_OCTETS_MAX,
-    INTERFACE_OCTETS_MAX,
-    NAME_OCTETS_MAX,
     OFFER_DELAY_MAX_S,
     OPTION_OCTETS_MAX,
 )
@@ -177,20 +175,34 @@ def validate_configuration(
 
 
 def _check_row(row: ConfigRow) -> None:
-    """The rules that a row must keep for itself."""
+    """The rules that a row must keep for itself: those of its kind, then each field's bounds."""
     if isinstance(row, Subnet):
         _check_subnet(row)
     elif isinstance(row, Pool):
-        if row.first > row.last:
-            raise ConfigError(row_name(row), "last", "lies before first", "swap the two addresses")
-        _check_text(row, "name", row.name, NAME_OCTETS_MAX)
-        _check_clients(row, "range", row.first, row.last)
+        _check_pool(row)
     elif isinstance(row, Option):
         _check_option(row)
-    else:
-        _check_text(row, "hostname", row.hostname, HOST_NAME_OCTETS_MAX)
+    elif isinstance(row, Reservation):
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
+    for declared in kind_of(row).fields:
+        _check_field(row, declared.name, declared.type)
+
+
+def _check_field(row: ConfigRow, name: str, type_: Type) -> None:
+    value = getattr(row, name)
+    if isinstance(type_, Text):
+        _check_text(row, name, value, type_.most)
+    elif isinstance(type_, Octets) and len(value) > type_.most:
+        raise ConfigError(row_name(row), name, f"has {len(value)} octets", f"at most {type_.most}")
+    elif isinstance(type_, Number) and not type_.least <= value <= type_.most:
+        raise ConfigError(row_name(row), name, f"is {value}", f"may be {type_.least}..{type_.most}")
+
+
+def _check_pool(row: Pool) -> None:
+    if row.first > row.last:
+        raise ConfigError(row_name(row), "last", "lies before first", "swap the two addresses")
+    _check_clients(row, "range", row.first, row.last)
 
 
 def _check_subnet(row: Subnet) -> None:
@@ -199,8 +211,6 @@ def _check_subnet(row: Subnet) -> None:
     if row.network & ~row.mask & 0xFFFF_FFFF:
         right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
         raise ConfigError(row_name(row), "prefix", "host bits are set", f"did you mean {right}?")
-    _check_text(row, "name", row.name, NAME_OCTETS_MAX)
-    _check_text(row, "interface", row.interface, INTERFACE_OCTETS_MAX)
     if row.lease_s and row.lease_s < LEASE_MIN_S:
         raise ConfigError(
             row_name(row),

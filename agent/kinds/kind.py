@@ -4,12 +4,16 @@ A row class is a frozen dataclass whose fields are annotated with what they are:
 
     @dataclass(frozen=True, slots=True)
     class Pool:
-        first: Annotated[int, Field(Address(), "its lowest address", key="")]
-        last: Annotated[int, Field(Address(), "its highest address", key="-")]
-        name: Annotated[str, Field(Text(NAME_OCTETS_MAX), "what people call it")] = ""
+        first: Annotated[int, Field(Address(), "its lowest address", key="", column="First")]
+        last: Annotated[int, Field(Address(), "its highest address", key="-", column="Last")]
+        name: Annotated[
+            str, Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3)
+        ] = ""
         active: bool = True
 
-    POOL = declare(Pool, 3, "pool", checks={"range": ("first", "last")})
+    POOL = declare(
+        Pool, 3, "pool", table=2, status_arc=8, checks={"range": ("first", "last")}
+    )
 
 Whoever stores, sends or shows rows reads the declaration when the program starts, and goes by it.
 A declaration that is wrong ends the program there and then, naming file and field.
@@ -26,7 +30,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
-from agent.kinds.values import Address, Bounded, Choice, Number, Type
+from agent.kinds.values import Address, Bounded, Choice, Number, Octets, Text, Type
 
 
 class ChangeKind(enum.IntEnum):
@@ -53,12 +57,16 @@ class Field:
     """One field of a row. `says`: what it is, for people.
 
     `key`: it is part of the row's key, whose text has this before it ("": it is the first).
+    `column` is its column in the MIB, without the table's name, and `arc` the column's number; a
+    field of the key is in the index and has no arc.
     `beside`: on the wire it is in the upper half of the octet of that choice, itself a choice.
     `name` and `default` come from the row class; a default of `REQUIRED` is none."""
 
     type: Type
     says: str
     key: str | None = None
+    column: str = ""
+    arc: int = 0
     beside: str = ""
     name: str = ""
     default: Any = REQUIRED
@@ -79,6 +87,10 @@ class Kind:
     place: str
     fields: tuple[Field, ...]
     keys: tuple[Field, ...]
+    table: int
+    """The arc of the MIB's table, below those of the configuration."""
+    status_arc: int
+    """The arc of the table's RowStatus."""
     checks: Mapping[str, Sequence[str] | str]
     """Constraints of the store's table by name, in order: the fields whose bounds one holds, or
     what SQL says of several fields together."""
@@ -139,6 +151,9 @@ def declare(
     row: type[_Row],
     number: int,
     name: str,
+    *,
+    table: int,
+    status_arc: int,
     checks: Mapping[str, Sequence[str] | str],
     problem: Callable[[_Row], str] = _no_problem,
 ) -> Kind:
@@ -157,8 +172,12 @@ def declare(
         _check(place, field.name, isinstance(field.type, Address | Number), "is no key's type")
         _check(place, field.name, bool(field.key) == (at > 0), "a key's fields need a separator")
         _check(place, field.name, field.default is REQUIRED, "is of the key and has a default")
+    for field in fields[len(keys) :]:
+        good = field.default is not REQUIRED or isinstance(field.type, Text | Octets)
+        _check(place, field.name, good, "has no default, and cannot be empty")
     _check_checks(place, fields, checks)
     _check_octets(place, fields)
+    _check_columns(place, fields, status_arc)
     choices = tuple((at, f.type.words) for at, f in enumerate(fields) if isinstance(f.type, Choice))
     return Kind(
         number=number,
@@ -167,6 +186,8 @@ def declare(
         place=place,
         fields=fields,
         keys=keys,
+        table=table,
+        status_arc=status_arc,
         checks=checks,
         problem=problem,
         _values=getter([field.name for field in fields]),
@@ -186,6 +207,23 @@ def _check_checks(
         held |= named & bounded
     missing = sorted(bounded - held)
     _check(place, missing[0] if missing else "", not missing, "has bounds that no check holds")
+
+
+def _check_columns(place: str, fields: Sequence[Field], status_arc: int) -> None:
+    names: set[str] = {"RowStatus"}
+    arcs = {status_arc}
+    in_index = 0
+    for field in fields:
+        good = bool(re.fullmatch("[A-Z][A-Za-z0-9]*", field.column)) and field.column not in names
+        _check(place, field.name, good, f"column {field.column!r} is no name, or taken")
+        names.add(field.column)
+        if field.key is not None:
+            in_index += 1
+            _check(place, field.name, not field.arc, "is in the index and has an arc")
+            continue
+        good = field.arc > in_index and field.arc not in arcs
+        _check(place, field.name, good, f"arc {field.arc} is of the index, or taken")
+        arcs.add(field.arc)
 
 
 def _check_octets(place: str, fields: Sequence[Field]) -> None:
@@ -231,7 +269,7 @@ def check_distinct(kinds: Sequence[Kind]) -> None:
     """Raises DeclarationError if two kinds could be taken for each other."""
     for at, kind in enumerate(kinds):
         for other in kinds[:at]:
-            for what in ("number", "name", "row"):
+            for what in ("number", "name", "row", "table"):
                 mine = getattr(kind, what)
                 _check(kind.place, what, mine != getattr(other, what),
                        f"{mine} is that of {other.place}")  # fmt: skip

@@ -14,9 +14,12 @@ from agent.limits import NAME_OCTETS_MAX
 class Pool:
     """Addresses first..last that the group may give to any client of the enclosing subnet."""
 
-    first: Annotated[int, Field(Address(), "its lowest address", key="")]
-    last: Annotated[int, Field(Address(), "its highest address", key="-")]
-    name: Annotated[str, Field(Text(NAME_OCTETS_MAX), "what people call it")] = ""
+    first: Annotated[int, Field(Address(), "its lowest address", key="", column="First")]
+    last: Annotated[int, Field(Address(), "its highest address", key="-", column="Last")]
+    name: Annotated[
+        str,
+        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3),
+    ] = ""
     active: bool = True
 
     def __contains__(self, address: int) -> bool:
@@ -27,6 +30,8 @@ POOL = declare(
     Pool,
     ChangeKind.POOL,
     "pool",
+    table=2,
+    status_arc=8,
     checks={"order": '"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295'},
     problem=lambda row: "last lies before first" if row.first > row.last else "",
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
 from agent.kinds.values import Address, Choice, Number, Text, host_bits
-from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
+from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
 
 
 class ClaimPolicy(enum.IntEnum):
@@ -33,27 +33,53 @@ class ProbePolicy(enum.IntEnum):
 class Subnet:
     """A network that the group serves."""
 
-    network: Annotated[int, Field(Address(), "its first address", key="")]
-    prefix_length: Annotated[int, Field(Number(1, 0, 32), "how long its prefix is", key="/")]
-    lease_s: Annotated[int, Field(Number(4, 0, 0xFFFF_FFFF), "the lease time; 0: the group's")] = 0
+    network: Annotated[int, Field(Address(), "its first address", key="", column="Address")]
+    prefix_length: Annotated[
+        int,
+        Field(
+            Number(1, 0, 32, set_low=1), "the length of its prefix", key="/", column="PrefixLength"
+        ),
+    ]
+    lease_s: Annotated[
+        int,
+        Field(
+            Number(4, 0, 0xFFFF_FFFF),
+            "the lease time; 0: the group's",
+            column="LeaseTime",
+            arc=5,
+        ),
+    ] = 0
     interface: Annotated[
         str,
         Field(
             Text(INTERFACE_OCTETS_MAX),
             "limits it to clients attached to that interface; empty: to any whose own address "
             "lies in the subnet",
+            column="Interface",
+            arc=4,
         ),
     ] = ""
-    name: Annotated[str, Field(Text(NAME_OCTETS_MAX), "what people call it")] = ""
+    name: Annotated[
+        str,
+        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3),
+    ] = ""
     claims: Annotated[
-        ClaimPolicy, Field(Choice(ClaimPolicy), "whose word is taken for an unrecorded lease")
+        ClaimPolicy,
+        Field(
+            Choice(ClaimPolicy),
+            "whose word is taken for a lease of which no member has a record",
+            column="Claims",
+            arc=10,
+        ),
     ] = ClaimPolicy.ACCEPT
     offer_delay_s: Annotated[
         int,
         Field(
-            Number(4, 0, 0xFFFF_FFFF),
+            Number(4, 0, 0xFFFF_FFFF, set_high=OFFER_DELAY_MAX_S),
             "0: every member offers; otherwise the members share the clients (RFC 3074), and a "
             "client that has tried for so long is offered an address by all",
+            column="OfferDelay",
+            arc=11,
         ),
     ] = 0
     probe: Annotated[
@@ -61,6 +87,8 @@ class Subnet:
         Field(
             Choice(ProbePolicy),
             "which addresses are tried on the wire before they are given",
+            column="Probe",
+            arc=12,
             beside="claims",
         ),
     ] = ProbePolicy.RECENT
@@ -86,6 +114,8 @@ SUBNET = declare(
     Subnet,
     ChangeKind.SUBNET,
     "subnet",
+    table=1,
+    status_arc=9,
     checks={
         "prefix": ("network", "prefix_length"),
         "host_bits": "(network & (4294967295 >> prefix_length)) = 0",

@@ -33,15 +33,28 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An unsigned number of `octets` octets in low..high."""
+    """An unsigned number of `octets` octets in low..high. People may set what is in least..most,
+    which is all of it unless `set_low` or `set_high` says otherwise."""
 
     octets: int
     low: int
     high: int
+    set_low: int | None = None
+    set_high: int | None = None
+
+    @property
+    def least(self) -> int:
+        return self.low if self.set_low is None else self.set_low
+
+    @property
+    def most(self) -> int:
+        return self.high if self.set_high is None else self.set_high
 
     def problem(self, value: Any) -> str:
         if self.octets not in (1, 2, 4) or self.high >= 1 << 8 * self.octets:
             return f"up to {self.high} does not go into {self.octets} octets, of 1, 2 or 4"
+        if not self.low <= self.least <= self.most <= self.high:
+            return f"of {self.least}..{self.most} can be set, of {self.low}..{self.high} kept"
         return _out_of_bounds(value, self.low, self.high)
 
     def text(self, value: int) -> str:

@@ -11,8 +11,8 @@ import enum
 import json
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import pytest
 
@@ -30,15 +30,25 @@ class Colour(enum.IntEnum):
 class Shelf:
     """What stands where: a row with a field of every type."""
 
-    room: Annotated[int, Field(Address(), "the room", key="")]
-    place: Annotated[int, Field(Number(2, 1, 999), "the place in the room", key="#")]
-    label: Annotated[str, Field(Text(12), "what is written on it")] = ""
-    height: Annotated[int, Field(Number(4, 0, 300), "how high it is")] = 7
-    colour: Annotated[Colour, Field(Choice(Colour), "its colour")] = Colour.RED
+    room: Annotated[int, Field(Address(), "the room", key="", column="Room")]
+    place: Annotated[
+        int, Field(Number(2, 1, 999), "the place in the room", key="#", column="Place")
+    ]
+    label: Annotated[str, Field(Text(12), "what is written on it", column="Label", arc=4)] = ""
+    height: Annotated[
+        int, Field(Number(4, 0, 300, set_high=200), "how high it is", column="Height", arc=5)
+    ] = 7
+    colour: Annotated[Colour, Field(Choice(Colour), "its colour", column="Colour", arc=6)] = (
+        Colour.RED
+    )
     surface: Annotated[
-        Colour, Field(Choice(Colour), "the colour of its upper side", beside="colour")
+        Colour,
+        Field(
+            Choice(Colour), "the colour of its upper side", column="Surface", arc=8, beside="colour"
+        ),
     ] = Colour.RED
-    content: Annotated[bytes, Field(Octets(64), "what is on it")] = b""
+    content: Annotated[bytes, Field(Octets(64), "what is on it", column="Content", arc=7)] = b""
+    owner: Annotated[int, Field(Address(), "whose it is", column="Owner", arc=9)] = 0
     active: bool = True
 
 
@@ -46,7 +56,13 @@ SHELF = declare(
     Shelf,
     6,
     "shelf",
-    checks={"room": ("room", "place"), "height": ("height",), "colour": ("colour", "surface")},
+    table=6,
+    status_arc=3,
+    checks={
+        "room": ("room", "place", "owner"),
+        "height": ("height",),
+        "colour": ("colour", "surface"),
+    },
     problem=lambda row: "unlucky" if row.place == 13 else "",
 )
 
@@ -55,6 +71,13 @@ if __name__ == "__main__":
     from agent.errors import PacketError, StoreError
     from agent.kinds import configuration_key, row_name
     from agent.model import Change, ConfigRecord, Pool, Version, stream_id
+    from agent.snmp import ber, columns, editing
+    from agent.snmp.assignment import gather
+    from agent.snmp.ber import Varbind
+    from agent.snmp.lease_tables import providers
+    from agent.snmp.status import ErrorStatus, RequestError
+    from agent.snmp.tables import Scope, column_nodes
+    from agent.snmp.view import Role
     from agent.sync.records import pack_record, unpack_record
     from agent.sync.rows import pack_row
     from store import Store
@@ -64,7 +87,17 @@ NOW_MS = 1_800_000_000_000
 ROOM = 0x0A01_0203
 SHELVES = (
     Shelf(ROOM, 1),
-    Shelf(ROOM, 999, "überall", 300, Colour.DARK_GREEN, Colour.DARK_GREEN, bytes(64), active=False),
+    Shelf(
+        ROOM,
+        999,
+        "überall",
+        300,
+        Colour.DARK_GREEN,
+        Colour.DARK_GREEN,
+        bytes(64),
+        ROOM + 2,
+        active=False,
+    ),
     Shelf(ROOM + 1, 1, "b", 0),
 )
 
@@ -77,7 +110,7 @@ def check_key() -> None:
 
 def check_table() -> None:
     assert list(METADATA.tables["shelf"].columns.keys()) == [
-        "room", "place", "label", "height", "colour", "surface", "content", "active",
+        "room", "place", "label", "height", "colour", "surface", "content", "owner", "active",
         "deleted", "version_counter", "version_member", "stream", "seq",
     ]  # fmt: skip
     assert METADATA.tables["shelf"].primary_key.columns.keys() == ["room", "place"]
@@ -117,7 +150,9 @@ def check_octets() -> None:
             with pytest.raises(PacketError):
                 unpack_record(octets[:end], NOW_MS)
     octets = pack_row(SHELVES[1])
-    assert octets == bytes.fromhex("0a010203 03e7 0000012c 12 08 c3bc626572616c6c 0040") + bytes(64)
+    assert octets == bytes.fromhex(
+        "0a010203 03e7 0000012c 12 0a010205 08 c3bc626572616c6c 0040"
+    ) + bytes(64)
 
 
 def check_octets_that_are_refused() -> None:
@@ -130,11 +165,87 @@ def check_octets_that_are_refused() -> None:
         with pytest.raises(PacketError, match=words):
             unpack_record(pack_record(record, NOW_MS), NOW_MS)
     octets = bytearray(pack_record(ConfigRecord(SHELVES[0], Version(3, 2), False, 1, 4), NOW_MS))
-    at = len(octets) - 4
+    at = len(octets) - 8  # before the owner, and the lengths of label and content
     for value in (0x00, 0x13, 0x20, 0xF1):
         octets[at] = value
         with pytest.raises(PacketError, match=r"shelf: (colour|surface)"):
             unpack_record(bytes(octets), NOW_MS)
+
+
+def check_mib() -> None:
+    table = columns.CONFIGURATION[6]
+    assert table.name == "dhcpSyncShelf"
+    assert table.entry == (*columns.OBJECTS, 4, 6, 1)
+    assert list(table.index) == ["dhcpSyncShelfRoom", "dhcpSyncShelfPlace"]
+    assert {short: column.arc for short, column in table.columns.items()} == {
+        "RowStatus": 3, "Label": 4, "Height": 5, "Colour": 6, "Content": 7, "Surface": 8,
+        "Owner": 9,
+    }  # fmt: skip
+    assert (table["Height"].syntax.low, table["Height"].syntax.high) == (0, 200)
+    assert table["Colour"].syntax.names == {1: "red", 2: "darkGreen"}
+    assert columns.CONFIG_RECORD.index["dhcpSyncConfigRecordKind"].names[6] == "shelf"
+
+
+def check_walk() -> None:
+    """What a manager reads, column by column."""
+    store = Store.in_memory()
+    with store.write() as tx:
+        tx.save_configuration([(shelf, False) for shelf in (*SHELVES, Shelf(ROOM, 5))])
+        tx.save_configuration([(Shelf(ROOM, 5), True)])
+    (provider,) = [one for one in providers() if one.table.name == "dhcpSyncShelf"]
+    nodes = {node.oid[-1]: node for node in column_nodes(provider)}
+    with store.read() as tx:
+        scope = Scope(tx, NOW_MS)
+        read = {arc: list(node.instances_after(scope, (), 9)) for arc, node in nodes.items()}
+    store.close()
+    indexes = [(10, 1, 2, 3, 1), (10, 1, 2, 3, 999), (10, 1, 2, 4, 1)]
+    values = {
+        3: [ber.integer(1), ber.integer(2), ber.integer(1)],
+        4: [ber.octets(b""), ber.octets("überall".encode()), ber.octets(b"b")],
+        5: [ber.unsigned(7), ber.unsigned(300), ber.unsigned(0)],
+        6: [ber.integer(1), ber.integer(2), ber.integer(1)],
+        7: [ber.octets(b""), ber.octets(bytes(64)), ber.octets(b"")],
+        8: [ber.integer(1), ber.integer(2), ber.integer(1)],
+        9: [ber.octets(bytes(4)), ber.octets(bytes((10, 1, 2, 5))), ber.octets(bytes(4))],
+    }
+    assert read == {arc: list(zip(indexes, column, strict=True)) for arc, column in values.items()}
+
+
+def set_by(role: Role, present: list[Shelf], *cells: tuple[str, int, int | bytes]) -> list[Any]:
+    """The changes of a SET of cells of the shelf 10.1.2.3#5."""
+    table = columns.CONFIGURATION[6]
+    index = (10, 1, 2, 3, 5)
+    varbinds = [Varbind((*table[short].oid, *index), tag, value) for short, tag, value in cells]
+    return editing.edit(present, gather(role, varbinds), lambda _first, _last: 0)
+
+
+def check_set() -> None:
+    made = set_by(
+        Role.OPERATOR,
+        [],
+        ("Label", ber.OCTETS, "für".encode()),
+        ("Colour", ber.INTEGER, 2),
+        ("Height", ber.UNSIGNED32, 200),
+        ("Owner", ber.OCTETS, bytes((10, 1, 2, 5))),
+        ("RowStatus", ber.INTEGER, 4),
+    )
+    shelf = Shelf(ROOM, 5, "für", 200, Colour.DARK_GREEN, owner=ROOM + 2)
+    assert made == [(shelf, False)]
+    changed = set_by(Role.OPERATOR, [shelf], ("Content", ber.OCTETS, b"x"))
+    assert changed == [(replace(shelf, content=b"x"), False)]
+    assert set_by(Role.OPERATOR, [shelf], ("RowStatus", ber.INTEGER, 6)) == [(shelf, True)]
+    for short, tag, value, status in (
+        ("Height", ber.UNSIGNED32, 201, ErrorStatus.WRONG_VALUE),
+        ("Colour", ber.INTEGER, 3, ErrorStatus.WRONG_VALUE),
+        ("Label", ber.OCTETS, bytes(13), ErrorStatus.WRONG_LENGTH),
+        ("Owner", ber.OCTETS, bytes(3), ErrorStatus.WRONG_LENGTH),
+    ):
+        with pytest.raises(RequestError) as caught:
+            set_by(Role.OPERATOR, [shelf], (short, tag, value))
+        assert caught.value.status is status
+    for role in (Role.MONITOR, Role.PEER):
+        with pytest.raises(RequestError):
+            set_by(role, [shelf], ("Height", ber.UNSIGNED32, 1))
 
 
 CHECKS: dict[str, Callable[[], None]] = {

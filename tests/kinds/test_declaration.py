@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from agent.kinds import KINDS, configuration_key, kind_of, register, row_name
-from agent.kinds.kind import DeclarationError, Field, declare
+from agent.kinds.kind import DeclarationError, Field, Kind, declare
 from agent.kinds.values import Address, Choice, Number, Octets, Text
 from agent.model import Option, Pool, Reservation, Subnet
 
@@ -56,7 +56,7 @@ class Gap(enum.IntEnum):
     THREE = 3
 
 
-KEY = Annotated[int, Field(Address(), "its address", key="")]
+KEY = Annotated[int, Field(Address(), "its address", key="", column="A")]
 
 
 def make(**annotations: Any) -> type[Any]:
@@ -69,6 +69,10 @@ def make(**annotations: Any) -> type[Any]:
 
 ACTIVE = (bool, True)
 A_CHECKED = {"a": ("a",)}
+
+
+def declare_it(row: type[Any], number: int, name: str, checks: Any, table: int = 99) -> Kind:
+    return declare(row, number, name, table=table, status_arc=9, checks=checks)
 
 
 def field(type_: Any, says: str = "a value", **more: Any) -> Any:
@@ -88,6 +92,14 @@ WRONG = {
         "b: .*does not go into 1 octets",
     ),
     "of three octets": ({"a": KEY, "b": (field(Number(3, 0, 9)), 0)}, "b: .*into 3 octets"),
+    "more set than kept": (
+        {"a": KEY, "b": (field(Number(1, 0, 9, set_high=10)), 0)},
+        "b: .*can be set",
+    ),
+    "none can be set": (
+        {"a": KEY, "b": (field(Number(1, 0, 9, set_low=5, set_high=4)), 0)},
+        "b: .*can be set",
+    ),
     "text without a length": ({"a": KEY, "b": (field(Text(256)), "")}, "b: .*of one octet"),
     "octets without a length": (
         {"a": KEY, "b": (field(Octets(65536)), b"")},
@@ -104,6 +116,7 @@ WRONG = {
         {"a": KEY, "b": (Annotated[int, Field(Text(1), "x"), Field(Text(1), "x")], "")},
         "b: is annotated with no Field, or with two",
     ),
+    "no default and not empty": ({"a": KEY, "b": field(Number(1, 0, 5))}, "b: has no default"),
     "no key": ({"b": (field(Text(9)), "")}, "key: "),
     "a key behind a value": (
         {"a": KEY, "b": field(Text(9)), "c": field(Address(), key="-")},
@@ -120,20 +133,20 @@ WRONG = {
 def test_a_wrong_declaration_is_refused(name: str) -> None:
     fields, problem = WRONG[name]
     with pytest.raises(DeclarationError, match=problem) as caught:
-        declare(make(**fields, active=ACTIVE), 77, "row", {})
+        declare_it(make(**fields, active=ACTIVE), 77, "row", {})
     assert str(caught.value).startswith(f"{__file__}: Row.")
 
 
 @pytest.mark.parametrize("last", [{}, {"active": (bool, False)}, {"on": (bool, True)}])
 def test_a_row_can_be_out_of_service(last: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match="the last field must be"):
-        declare(make(a=KEY, **last), 77, "row", {})
+        declare_it(make(a=KEY, **last), 77, "row", {})
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 256])
 def test_a_number_that_no_kind_can_have(number: int) -> None:
     with pytest.raises(DeclarationError, match=r"Row\.number: must be 2\.\.255"):
-        declare(make(a=KEY, active=ACTIVE), number, "row", {})
+        declare_it(make(a=KEY, active=ACTIVE), number, "row", {})
 
 
 @pytest.mark.parametrize(
@@ -147,17 +160,22 @@ def test_a_number_that_no_kind_can_have(number: int) -> None:
     ],
 )
 def test_every_bound_is_held_by_the_store(checks: dict[str, Any], problem: str) -> None:
-    b, c = field(Number(1, 0, 9), key="/"), field(Number(1, 0, 9), key="/")
-    row = make(a=KEY, b=b, c=c, text=(field(Text(9)), ""), active=ACTIVE)
-    declare(row, 77, "row", {"a": "a < b", "c": ("c",)})
+    b = field(Number(1, 0, 9), key="/", column="B")
+    c = field(Number(1, 0, 9), key="/", column="C")
+    row = make(a=KEY, b=b, c=c, text=field(Text(9), column="Text", arc=4), active=ACTIVE)
+    declare_it(row, 77, "row", {"a": "a < b", "c": ("c",)})
     with pytest.raises(DeclarationError, match=rf"Row\.{problem}"):
-        declare(row, 77, "row", checks)
+        declare_it(row, 77, "row", checks)
 
 
 Many = enum.IntEnum("Many", list("ABCDEFGHIJKLMNOP"))
 Word = enum.IntEnum("Word", ["YES", "NO"])
 FULL, HALF = Choice(Many), Choice(Word)
 """The first has more words than half an octet can number."""
+
+
+def _first(type_: Any) -> Any:
+    return type_.words(1) if isinstance(type_, Choice) else 0
 
 
 @pytest.mark.parametrize(
@@ -175,16 +193,41 @@ FULL, HALF = Choice(Many), Choice(Word)
 def test_what_cannot_share_an_octet(fields: dict[str, Any]) -> None:
     checks = {"all": ("a", *fields)}
     wrong = [n for n, f in fields.items() if f.__metadata__[0].beside][-1]
+    given = {n: (f, _first(f.__metadata__[0].type)) for n, f in fields.items()}
     with pytest.raises(DeclarationError, match=rf"Row\.{wrong}: cannot be beside"):
-        declare(make(a=KEY, **fields, active=ACTIVE), 77, "row", checks)
+        declare_it(make(a=KEY, **given, active=ACTIVE), 77, "row", checks)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"column": "", "arc": 2}, "b: column '' is no name, or taken"),
+        ({"column": "b", "arc": 2}, "b: column 'b' is no name, or taken"),
+        ({"column": "A", "arc": 2}, "b: column 'A' is no name, or taken"),
+        ({"column": "RowStatus", "arc": 2}, "b: column 'RowStatus' is no name, or taken"),
+        ({"column": "B", "arc": 9}, "b: arc 9 is of the index, or taken"),
+        ({"column": "B", "arc": 1}, "b: arc 1 is of the index, or taken"),
+        ({"column": "B", "arc": 3}, "c: arc 3 is of the index, or taken"),
+        ({"column": "C", "arc": 2}, "c: column 'C' is no name, or taken"),
+        ({"column": "B", "arc": 2, "key": "/"}, "b: is in the index and has an arc"),
+    ],
+)
+def test_columns_of_the_mib(columns: dict[str, Any], problem: str) -> None:
+    b = field(Number(1, 0, 9), **columns)
+    c = (field(Text(9), column="C", arc=3), "")
+    b = b if "key" in columns else (b, 0)
+    with pytest.raises(DeclarationError, match=rf"Row\.{problem}"):
+        declare_it(make(a=KEY, b=b, c=c, active=ACTIVE), 77, "row", {"a": ("a", "b")})
 
 
 def test_two_kinds_that_could_be_taken_for_each_other() -> None:
     row = make(a=KEY, active=ACTIVE)
     with pytest.raises(DeclarationError, match=r"Row\.number: 3 is that of .*pool\.py: Pool"):
-        register(declare(row, 3, "row", A_CHECKED))
+        register(declare_it(row, 3, "row", A_CHECKED))
     with pytest.raises(DeclarationError, match=r"Row\.name: pool is that of .*pool\.py: Pool"):
-        register(declare(row, 77, "pool", A_CHECKED))
+        register(declare_it(row, 77, "pool", A_CHECKED))
     with pytest.raises(DeclarationError, match=r"Pool\.row: .*pool\.py: Pool"):
-        register(declare(Pool, 77, "another", KINDS[3].checks))
+        register(declare_it(Pool, 77, "another", KINDS[3].checks))
+    with pytest.raises(DeclarationError, match=r"Row\.table: 2 is that of .*pool\.py: Pool"):
+        register(declare_it(row, 77, "row", A_CHECKED, table=2))
     assert 77 not in KINDS
