@@ -59,6 +59,7 @@ class Field:
     `key`: it is part of the row's key, whose text has this before it ("": it is the first).
     `column` is its column in the MIB, without the table's name, and `arc` the column's number; a
     field of the key is in the index and has no arc.
+    `toml` is its key in the file of `dhcpsync apply`; "": the file says it in a way of its own.
     `beside`: on the wire it is in the upper half of the octet of that choice, itself a choice.
     `name` and `default` come from the row class; a default of `REQUIRED` is none."""
 
@@ -67,6 +68,7 @@ class Field:
     key: str | None = None
     column: str = ""
     arc: int = 0
+    toml: str = ""
     beside: str = ""
     name: str = ""
     default: Any = REQUIRED
@@ -163,6 +165,8 @@ def declare(
     keys = tuple(field for field in fields if field.key is not None)
     _check(place, "number", 1 < number < 256, "must be 2..255; 1 is a binding")
     for field in fields:
+        once = [other.toml for other in fields].count(field.toml) == 1 or not field.toml
+        _check(place, field.name, once, f"the TOML key {field.toml!r} is another field's too")
         _check(place, field.name, bool(field.says), "has no sentence that says what it is")
         if field.default is not REQUIRED:
             wrong = field.type.problem(field.default)

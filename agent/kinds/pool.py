@@ -18,7 +18,7 @@ class Pool:
     last: Annotated[int, Field(Address(), "its highest address", key="-", column="Last")]
     name: Annotated[
         str,
-        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3),
+        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3, toml="name"),
     ] = ""
     active: bool = True
 

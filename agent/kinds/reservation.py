@@ -31,6 +31,7 @@ class Reservation:
             "the name that the client is told",
             column="HostName",
             arc=4,
+            toml="hostname",
         ),
     ] = ""
     active: bool = True

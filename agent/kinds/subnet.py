@@ -43,10 +43,11 @@ class Subnet:
     lease_s: Annotated[
         int,
         Field(
-            Number(4, 0, 0xFFFF_FFFF),
+            Number(4, 0, 0xFFFF_FFFF, unit="s"),
             "the lease time; 0: the group's",
             column="LeaseTime",
             arc=5,
+            toml="lease",
         ),
     ] = 0
     interface: Annotated[
@@ -57,11 +58,12 @@ class Subnet:
             "lies in the subnet",
             column="Interface",
             arc=4,
+            toml="interface",
         ),
     ] = ""
     name: Annotated[
         str,
-        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3),
+        Field(Text(NAME_OCTETS_MAX), "what people call it", column="Name", arc=3, toml="name"),
     ] = ""
     claims: Annotated[
         ClaimPolicy,
@@ -70,16 +72,18 @@ class Subnet:
             "whose word is taken for a lease of which no member has a record",
             column="Claims",
             arc=10,
+            toml="claims",
         ),
     ] = ClaimPolicy.ACCEPT
     offer_delay_s: Annotated[
         int,
         Field(
-            Number(4, 0, 0xFFFF_FFFF, set_high=OFFER_DELAY_MAX_S),
+            Number(4, 0, 0xFFFF_FFFF, set_high=OFFER_DELAY_MAX_S, unit="s"),
             "0: every member offers; otherwise the members share the clients (RFC 3074), and a "
             "client that has tried for so long is offered an address by all",
             column="OfferDelay",
             arc=11,
+            toml="offer-delay",
         ),
     ] = 0
     probe: Annotated[
@@ -89,6 +93,7 @@ class Subnet:
             "which addresses are tried on the wire before they are given",
             column="Probe",
             arc=12,
+            toml="probe",
             beside="claims",
         ),
     ] = ProbePolicy.RECENT

@@ -41,6 +41,7 @@ class Number:
     high: int
     set_low: int | None = None
     set_high: int | None = None
+    unit: str = ""
 
     @property
     def least(self) -> int:
@@ -80,6 +81,11 @@ class Choice:
     @property
     def high(self) -> int:
         return len(self.words)
+
+    @property
+    def spelled(self) -> dict[str, enum.IntEnum]:
+        """The words as people write them."""
+        return {word.name.lower().replace("_", "-"): word for word in self.words}
 
     def problem(self, value: Any) -> str:
         if [int(word) for word in self.words] != list(range(1, len(self.words) + 1)):

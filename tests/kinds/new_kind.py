@@ -30,25 +30,45 @@ class Colour(enum.IntEnum):
 class Shelf:
     """What stands where: a row with a field of every type."""
 
-    room: Annotated[int, Field(Address(), "the room", key="", column="Room")]
+    room: Annotated[int, Field(Address(), "the room", key="", column="Room", toml="room")]
     place: Annotated[
-        int, Field(Number(2, 1, 999), "the place in the room", key="#", column="Place")
+        int,
+        Field(Number(2, 1, 999), "the place in it", key="#", column="Place", toml="place"),
     ]
-    label: Annotated[str, Field(Text(12), "what is written on it", column="Label", arc=4)] = ""
+    label: Annotated[
+        str,
+        Field(Text(12), "what is written on it", column="Label", arc=4, toml="label"),
+    ] = ""
     height: Annotated[
-        int, Field(Number(4, 0, 300, set_high=200), "how high it is", column="Height", arc=5)
+        int,
+        Field(
+            Number(4, 0, 300, set_high=200, unit="cm"),
+            "how high it is",
+            column="Height",
+            arc=5,
+            toml="height",
+        ),
     ] = 7
-    colour: Annotated[Colour, Field(Choice(Colour), "its colour", column="Colour", arc=6)] = (
-        Colour.RED
-    )
+    colour: Annotated[
+        Colour,
+        Field(Choice(Colour), "its colour", column="Colour", arc=6, toml="colour"),
+    ] = Colour.RED
     surface: Annotated[
         Colour,
         Field(
-            Choice(Colour), "the colour of its upper side", column="Surface", arc=8, beside="colour"
+            Choice(Colour),
+            "the colour of its upper side",
+            column="Surface",
+            arc=8,
+            toml="surface",
+            beside="colour",
         ),
     ] = Colour.RED
-    content: Annotated[bytes, Field(Octets(64), "what is on it", column="Content", arc=7)] = b""
-    owner: Annotated[int, Field(Address(), "whose it is", column="Owner", arc=9)] = 0
+    content: Annotated[
+        bytes,
+        Field(Octets(64), "what is on it", column="Content", arc=7, toml="content"),
+    ] = b""
+    owner: Annotated[int, Field(Address(), "whose it is", column="Owner", arc=9, toml="owner")] = 0
     active: bool = True
 
 
@@ -68,13 +88,14 @@ SHELF = declare(
 
 if __name__ == "__main__":
     register(SHELF)
-    from agent.errors import PacketError, StoreError
+    from agent.errors import ConfigError, PacketError, StoreError
     from agent.kinds import configuration_key, row_name
     from agent.model import Change, ConfigRecord, Pool, Version, stream_id
     from agent.snmp import ber, columns, editing
     from agent.snmp.assignment import gather
     from agent.snmp.ber import Varbind
     from agent.snmp.lease_tables import providers
+    from agent.snmp.rows import index_of
     from agent.snmp.status import ErrorStatus, RequestError
     from agent.snmp.tables import Scope, column_nodes
     from agent.snmp.view import Role
@@ -82,9 +103,13 @@ if __name__ == "__main__":
     from agent.sync.rows import pack_row
     from store import Store
     from store.tables import METADATA
+    from tools.apply.file import parse_file
+    from tools.apply.plan import make_plan
+    from tools.apply.remote import Remote
 
 NOW_MS = 1_800_000_000_000
 ROOM = 0x0A01_0203
+DARK = Colour.DARK_GREEN
 SHELVES = (
     Shelf(ROOM, 1),
     Shelf(
@@ -246,6 +271,106 @@ def check_set() -> None:
     for role in (Role.MONITOR, Role.PEER):
         with pytest.raises(RequestError):
             set_by(role, [shelf], ("Height", ber.UNSIGNED32, 1))
+
+
+FILE = """
+[[shelf]]
+room = "10.1.2.3"
+place = 1
+
+[[shelf]]
+room = "10.1.2.3"
+place = 2
+label = "b"
+height = 0
+colour = "dark-green"
+content = "01:ff"
+owner = "10.1.2.5"
+active = false
+"""
+WANTED = [
+    Shelf(ROOM, 1),
+    Shelf(ROOM, 2, "b", 0, DARK, content=b"\x01\xff", owner=ROOM + 2, active=False),
+]
+
+
+def check_file() -> None:
+    assert parse_file("x.toml", FILE) == WANTED
+    table = '[[shelf]]\nroom = "10.1.2.3"\nplace = 2\n'
+    for text, words in (
+        ("[[shelf]]\nplace = 1", "x.toml: shelf 1: room: is missing; .*the room"),
+        (table + 'room2 = "x"', r"shelf 1: room2: is no known key; did you mean room\?"),
+        (table + "height = 301", r"shelf 1: height: is 301; must be 0\.\.300"),
+        (table + "height = 201", r"x.toml: shelf 10\.1\.2\.3#2, height: is 201; may be 0\.\.200"),
+        (table + 'height = "1"', "shelf 1: height: is '1'; must be a whole number"),
+        (table + 'colour = "blue"', "shelf 1: colour: is 'blue'; write one of red, dark-green"),
+        (table + 'content = "x"', "shelf 1: content: is 'x'; write octets"),
+        (table + 'owner = "x"', "shelf 1: owner: 'x' is no IPv4 address"),
+        (table + 'label = "1234567890123"', "label: has 13 octets; at most 12"),
+        (table + table, r"shelf 10\.1\.2\.3#2: is there twice"),
+        ('shelf = ["x"]', r"shelf 1: must be a table; write \[\[shelf\]\]"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            parse_file("x.toml", text)
+
+
+def check_plan() -> None:
+    gone = Shelf(ROOM, 3)
+    plan = make_plan([gone, WANTED[0]], [replace(WANTED[0], surface=DARK, height=30), WANTED[1]])
+    assert [(step.action.value, step.kind, step.key, step.describe()) for step in plan] == [
+        ("delete", "shelf", "10.1.2.3#3", "height 7 cm, colour red, surface red"),
+        ("change", "shelf", "10.1.2.3#1", "height 7 cm -> 30 cm, surface red -> dark-green"),
+        (
+            "create", "shelf", "10.1.2.3#2",
+            "label b, colour dark-green, surface red, content 01:ff, owner 10.1.2.5, "
+            "state not in service",
+        ),
+    ]  # fmt: skip
+
+
+class Manager:
+    """A member's tables of configuration, made by the SETs that it gets."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self.tables: dict[str, dict[Any, Any]] = {}
+
+    def table(self, table: columns.Table) -> Any:
+        return self.tables.get(table.name, {})
+
+    def set(self, cells: Any) -> None:
+        tags = {int: ber.UNSIGNED32, bytes: ber.OCTETS}
+        varbinds = [
+            Varbind(
+                (*one.column.oid, *one.index),
+                ber.INTEGER if one.column.syntax.base is columns.Base.INTEGER
+                else tags.get(type(one.value), ber.UNSIGNED32),
+                one.value,
+            )
+            for one in cells
+        ]  # fmt: skip
+        changes = editing.edit(self.rows, gather(Role.OPERATOR, varbinds), lambda *_: 0)
+        for row, deleted in changes:
+            key = configuration_key(row)
+            self.rows = [one for one in self.rows if configuration_key(one) != key]
+            self.rows += [] if deleted else [row]
+        for row in self.rows:
+            (provider,) = [one for one in providers() if one.table.name == "dhcpSyncShelf"]
+            told = {short: cell(None, row) for short, cell in provider.cells.items()}
+            told = {n: v.encode() if isinstance(v, str) else v for n, v in told.items()}
+            self.tables.setdefault("dhcpSyncShelf", {})[index_of(row)] = told
+
+
+def check_apply() -> None:
+    """From the file by SETs into a member, and read back as the same rows."""
+    manager = Manager()
+    done: list[Any] = []
+    Remote(manager).write(make_plan([], WANTED), done.append)
+    assert len(done) == 2
+    assert sorted(Remote(manager).rows, key=lambda row: row.place) == WANTED
+    changed = [replace(WANTED[0], owner=7), WANTED[1]]
+    Remote(manager).write(make_plan(Remote(manager).rows, changed), done.append)
+    assert sorted(Remote(manager).rows, key=lambda row: row.place) == changed
 
 
 CHECKS: dict[str, Callable[[], None]] = {

@@ -117,6 +117,10 @@ WRONG = {
         "b: is annotated with no Field, or with two",
     ),
     "no default and not empty": ({"a": KEY, "b": field(Number(1, 0, 5))}, "b: has no default"),
+    "two of one TOML key": (
+        {"a": KEY, "b": (field(Text(9), toml="x"), ""), "c": (field(Text(9), toml="x"), "")},
+        "b: the TOML key 'x' is another field's too",
+    ),
     "no key": ({"b": (field(Text(9)), "")}, "key: "),
     "a key behind a value": (
         {"a": KEY, "b": field(Text(9)), "c": field(Address(), key="-")},
