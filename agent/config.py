@@ -18,12 +18,12 @@ from itertools import pairwise
 from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
 from agent.kinds import kind_of, row_name
-from agent.kinds.values import Number, Octets, Text, Type
+from agent.kinds.kind import Field
+from agent.kinds.values import Number, Octets, Text
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
     CLIENT_IDENTIFIER_MIN,
     HARDWARE_ADDRESS_MAX,
-    OFFER_DELAY_MAX_S,
     OPTION_OCTETS_MAX,
 )
 from agent.model import (
@@ -186,17 +186,20 @@ def _check_row(row: ConfigRow) -> None:
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
     for declared in kind_of(row).fields:
-        _check_field(row, declared.name, declared.type)
+        _check_field(row, declared)
 
 
-def _check_field(row: ConfigRow, name: str, type_: Type) -> None:
-    value = getattr(row, name)
+def _check_field(row: ConfigRow, declared: Field) -> None:
+    value, type_ = getattr(row, declared.name), declared.type
+    key = (declared.toml or declared.name).replace("-", " ")
     if isinstance(type_, Text):
-        _check_text(row, name, value, type_.most)
+        _check_text(row, key, value, type_.most)
     elif isinstance(type_, Octets) and len(value) > type_.most:
-        raise ConfigError(row_name(row), name, f"has {len(value)} octets", f"at most {type_.most}")
+        problem = f"has {len(value)} octets"
+        raise ConfigError(row_name(row), key, problem, f"at most {type_.most}")
     elif isinstance(type_, Number) and not type_.least <= value <= type_.most:
-        raise ConfigError(row_name(row), name, f"is {value}", f"may be {type_.least}..{type_.most}")
+        problem, right = f"is {value} {type_.unit}", f"{type_.least}..{type_.most} {type_.unit}"
+        raise ConfigError(row_name(row), key, problem.rstrip(), f"may be {right}".rstrip())
 
 
 def _check_pool(row: Pool) -> None:
@@ -217,13 +220,6 @@ def _check_subnet(row: Subnet) -> None:
             "lease time",
             f"{row.lease_s} s is too short",
             f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
-        )
-    if not 0 <= row.offer_delay_s <= OFFER_DELAY_MAX_S:
-        raise ConfigError(
-            row_name(row),
-            "offer delay",
-            f"is {row.offer_delay_s} s",
-            f"0 (every member offers) .. {OFFER_DELAY_MAX_S} s",
         )
 
 

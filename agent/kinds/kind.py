@@ -168,6 +168,7 @@ def declare(
         once = [other.toml for other in fields].count(field.toml) == 1 or not field.toml
         _check(place, field.name, once, f"the TOML key {field.toml!r} is another field's too")
         _check(place, field.name, bool(field.says), "has no sentence that says what it is")
+        _check(place, field.name, not field.type.flaw, field.type.flaw)
         if field.default is not REQUIRED:
             wrong = field.type.problem(field.default)
             _check(place, field.name, not wrong, f"the default {wrong}")

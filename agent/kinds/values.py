@@ -1,7 +1,8 @@
 """The types of value that a field of a configuration row may have.
 
 A type says what a value is, whatever the medium: its bounds, its text in a key, the octets that it
-takes on the wire. How a store, the MIB or a file writes a type is told once there, for all kinds.
+takes on the wire; `problem` is what is wrong with a value, `flaw` with the type itself. How a
+store, the MIB or a file writes a type is told once there, for all kinds.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Address:
     octets: ClassVar[int] = 4
     low: ClassVar[int] = 0
     high: ClassVar[int] = 0xFFFF_FFFF
+    flaw: ClassVar[str] = ""
 
     def problem(self, value: Any) -> str:
         return _out_of_bounds(value, self.low, self.high)
@@ -51,11 +53,15 @@ class Number:
     def most(self) -> int:
         return self.high if self.set_high is None else self.set_high
 
-    def problem(self, value: Any) -> str:
+    @property
+    def flaw(self) -> str:
         if self.octets not in (1, 2, 4) or self.high >= 1 << 8 * self.octets:
             return f"up to {self.high} does not go into {self.octets} octets, of 1, 2 or 4"
-        if not self.low <= self.least <= self.most <= self.high:
-            return f"of {self.least}..{self.most} can be set, of {self.low}..{self.high} kept"
+        if not 0 <= self.low <= self.least <= self.most <= self.high:
+            return f"{self.least}..{self.most} can be set, {self.low}..{self.high} kept"
+        return ""
+
+    def problem(self, value: Any) -> str:
         return _out_of_bounds(value, self.low, self.high)
 
     def text(self, value: int) -> str:
@@ -87,9 +93,13 @@ class Choice:
         """The words as people write them."""
         return {word.name.lower().replace("_", "-"): word for word in self.words}
 
+    @property
+    def flaw(self) -> str:
+        numbers = [int(word) for word in self.words]
+        good = numbers == list(range(1, len(numbers) + 1)) and len(numbers) < 256
+        return "" if good else f"{self.words.__name__} is not numbered 1, 2, ... up to 255"
+
     def problem(self, value: Any) -> str:
-        if [int(word) for word in self.words] != list(range(1, len(self.words) + 1)):
-            return f"{self.words.__name__} is not numbered 1, 2, ..."
         return "" if isinstance(value, self.words) else f"{value!r} is no {self.words.__name__}"
 
 
@@ -99,11 +109,13 @@ class Text:
 
     most: int
 
+    @property
+    def flaw(self) -> str:
+        return "" if 0 < self.most <= 255 else f"no octet counts {self.most} octets"
+
     def problem(self, value: Any) -> str:
         if not isinstance(value, str) or not value.isprintable():
             return f"{value!r} is no printable text"
-        if self.most > 255:
-            return f"of {self.most} octets has no length of one octet"
         length = len(value.encode())
         return f"has {length} octets, at most {self.most}" if length > self.most else ""
 
@@ -114,11 +126,13 @@ class Octets:
 
     most: int
 
+    @property
+    def flaw(self) -> str:
+        return "" if 0 < self.most <= 0xFFFF else f"no two octets count {self.most} octets"
+
     def problem(self, value: Any) -> str:
         if not isinstance(value, bytes):
             return f"{value!r} is no octets"
-        if self.most > 0xFFFF:
-            return f"of {self.most} octets has no length of two octets"
         return f"has {len(value)} octets, at most {self.most}" if len(value) > self.most else ""
 
 

@@ -89,21 +89,26 @@ WRONG = {
     "a truth for a number": ({"a": KEY, "b": (field(Number(1, 0, 5)), True)}, "b: .*no number"),
     "too wide": (
         {"a": KEY, "b": (field(Number(1, 0, 256)), 0)},
-        "b: .*does not go into 1 octets",
+        "b: up to 256 does not go into 1 octets",
     ),
     "of three octets": ({"a": KEY, "b": (field(Number(3, 0, 9)), 0)}, "b: .*into 3 octets"),
     "more set than kept": (
         {"a": KEY, "b": (field(Number(1, 0, 9, set_high=10)), 0)},
-        "b: .*can be set",
+        "b: .* can be set",
     ),
     "none can be set": (
         {"a": KEY, "b": (field(Number(1, 0, 9, set_low=5, set_high=4)), 0)},
-        "b: .*can be set",
+        "b: .* can be set",
     ),
-    "text without a length": ({"a": KEY, "b": (field(Text(256)), "")}, "b: .*of one octet"),
+    "a key too wide": (
+        {"a": KEY, "b": field(Number(1, 0, 256), key="/")},
+        "b: up to 256 does not go into 1 octets",
+    ),
+    "less than nothing": ({"a": KEY, "b": (field(Number(1, -1, 9)), 0)}, "b: .* can be set"),
+    "text without a length": ({"a": KEY, "b": (field(Text(256)), "")}, "b: no octet counts 256"),
     "octets without a length": (
         {"a": KEY, "b": (field(Octets(65536)), b"")},
-        "b: .*of two octets",
+        "b: no two octets count 65536",
     ),
     "long text": ({"a": KEY, "b": (field(Text(2)), "abc")}, "b: .*3 octets, at most 2"),
     "unprintable text": ({"a": KEY, "b": (field(Text(2)), "\n")}, "b: .*no printable text"),

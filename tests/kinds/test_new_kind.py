@@ -1,4 +1,4 @@
-"""A new kind is one file: all of the rest comes of its declaration (`tests/kinds/new_kind.py`)."""
+"""A new kind is one file: all of the rest comes of its declaration (`tests/kinds/shelf.py`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.kinds import KINDS
-from tests.kinds.new_kind import CHECKS, SHELF
+from tests.kinds.new_kind import CHECKS
+from tests.kinds.shelf import SHELF
 
 ROOT = Path(__file__).parent.parent.parent
 
