@@ -17,14 +17,13 @@ from itertools import pairwise
 
 from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
+from agent.kinds import kind_of, row_name
+from agent.kinds.kind import Field
+from agent.kinds.values import Number, Octets, Text
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
     CLIENT_IDENTIFIER_MIN,
     HARDWARE_ADDRESS_MAX,
-    HOST_NAME_OCTETS_MAX,
-    INTERFACE_OCTETS_MAX,
-    NAME_OCTETS_MAX,
-    OFFER_DELAY_MAX_S,
     OPTION_OCTETS_MAX,
 )
 from agent.model import (
@@ -167,7 +166,7 @@ def validate_configuration(
         count = live_bindings(subnet.first, subnet.last)
         if count and not any(s.first <= subnet.first and subnet.last <= s.last for s in served):
             raise ConfigError(
-                _name(subnet),
+                row_name(subnet),
                 "",
                 f"{count} live binding{'s' if count > 1 else ''} would be orphaned",
                 "take its pools out of use and wait for the leases to end, or release them first",
@@ -175,64 +174,67 @@ def validate_configuration(
     return after
 
 
-def _name(row: ConfigRow) -> str:
-    kind, key = configuration_key(row)
-    return f"{kind.name.lower()} {key}"
-
-
 def _check_row(row: ConfigRow) -> None:
-    """The rules that a row must keep for itself."""
+    """The rules that a row must keep for itself: those of its kind, then each field's bounds."""
     if isinstance(row, Subnet):
         _check_subnet(row)
     elif isinstance(row, Pool):
-        if row.first > row.last:
-            raise ConfigError(_name(row), "last", "lies before first", "swap the two addresses")
-        _check_text(row, "name", row.name, NAME_OCTETS_MAX)
-        _check_clients(row, "range", row.first, row.last)
+        _check_pool(row)
     elif isinstance(row, Option):
         _check_option(row)
-    else:
-        _check_text(row, "hostname", row.hostname, HOST_NAME_OCTETS_MAX)
+    elif isinstance(row, Reservation):
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
+    for declared in kind_of(row).fields:
+        _check_field(row, declared)
+
+
+def _check_field(row: ConfigRow, declared: Field) -> None:
+    value, type_ = getattr(row, declared.name), declared.type
+    key = (declared.toml or declared.name).replace("-", " ")
+    if isinstance(type_, Text):
+        _check_text(row, key, value, type_.most)
+    elif isinstance(type_, Octets) and len(value) > type_.most:
+        problem = f"has {len(value)} octets"
+        raise ConfigError(row_name(row), key, problem, f"at most {type_.most}")
+    elif isinstance(type_, Number) and not type_.least <= value <= type_.most:
+        problem, right = f"is {value} {type_.unit}", f"{type_.least}..{type_.most} {type_.unit}"
+        raise ConfigError(row_name(row), key, problem.rstrip(), f"may be {right}".rstrip())
+
+
+def _check_pool(row: Pool) -> None:
+    if row.first > row.last:
+        raise ConfigError(row_name(row), "last", "lies before first", "swap the two addresses")
+    _check_clients(row, "range", row.first, row.last)
 
 
 def _check_subnet(row: Subnet) -> None:
     if not 1 <= row.prefix_length <= 32:
-        raise ConfigError(_name(row), "prefix length", "must be 1..32")
+        raise ConfigError(row_name(row), "prefix length", "must be 1..32")
     if row.network & ~row.mask & 0xFFFF_FFFF:
         right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
-        raise ConfigError(_name(row), "prefix", "host bits are set", f"did you mean {right}?")
-    _check_text(row, "name", row.name, NAME_OCTETS_MAX)
-    _check_text(row, "interface", row.interface, INTERFACE_OCTETS_MAX)
+        raise ConfigError(row_name(row), "prefix", "host bits are set", f"did you mean {right}?")
     if row.lease_s and row.lease_s < LEASE_MIN_S:
         raise ConfigError(
-            _name(row),
+            row_name(row),
             "lease time",
             f"{row.lease_s} s is too short",
             f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
-        )
-    if not 0 <= row.offer_delay_s <= OFFER_DELAY_MAX_S:
-        raise ConfigError(
-            _name(row),
-            "offer delay",
-            f"is {row.offer_delay_s} s",
-            f"0 (every member offers) .. {OFFER_DELAY_MAX_S} s",
         )
 
 
 def _check_option(row: Option) -> None:
     if not 1 <= row.code <= 254:
-        raise ConfigError(_name(row), "code", f"{row.code} is no option code", "use 1..254")
+        raise ConfigError(row_name(row), "code", f"{row.code} is no option code", "use 1..254")
     if not row.data:
-        raise ConfigError(_name(row), "value", "is empty", "give a value, or delete the row")
+        raise ConfigError(row_name(row), "value", "is empty", "give a value, or delete the row")
     if len(row.data) > OPTION_OCTETS_MAX:
         raise ConfigError(
-            _name(row), "value", f"has {len(row.data)} octets", f"at most {OPTION_OCTETS_MAX}"
+            row_name(row), "value", f"has {len(row.data)} octets", f"at most {OPTION_OCTETS_MAX}"
         )
     if row.code in _SERVER_OPTIONS:
         raise ConfigError(
-            _name(row),
+            row_name(row),
             "code",
             f"option {row.code} is set by the server itself",
             _SERVER_OPTIONS[row.code],
@@ -240,15 +242,15 @@ def _check_option(row: Option) -> None:
     try:
         check_octets(row.code, row.data)
     except ConfigError as error:
-        raise ConfigError(_name(row), "value", error.problem, error.remedy) from None
+        raise ConfigError(row_name(row), "value", error.problem, error.remedy) from None
 
 
 def _check_text(row: ConfigRow, key: str, text: str, octets_max: int) -> None:
     if not text.isprintable():
-        raise ConfigError(_name(row), key, f"{text!r} is not printable")
+        raise ConfigError(row_name(row), key, f"{text!r} is not printable")
     if len(text.encode()) > octets_max:
         raise ConfigError(
-            _name(row), key, f"has {len(text.encode())} octets", f"at most {octets_max}"
+            row_name(row), key, f"has {len(text.encode())} octets", f"at most {octets_max}"
         )
 
 
@@ -260,7 +262,7 @@ def _check_clients(row: ConfigRow, key: str, first: int, last: int) -> None:
     for low, high in _NO_CLIENTS:
         if first <= high and low <= last:
             raise ConfigError(
-                _name(row),
+                row_name(row),
                 key,
                 f"holds addresses of {format_address(low)}-{format_address(high)}",
                 "no host of a network can have one of those",
@@ -271,19 +273,19 @@ def _check_client(row: Reservation) -> None:
     key = row.client_key
     if not key:
         raise ConfigError(
-            _name(row), "client", "is missing", "give a hardware address or a client identifier"
+            row_name(row), "client", "is missing", "give a hardware address or a client identifier"
         )
     if key[0] == 1:
         if not CLIENT_IDENTIFIER_MIN <= len(key) - 1 <= CLIENT_IDENTIFIER_MAX:
             raise ConfigError(
-                _name(row),
+                row_name(row),
                 "client identifier",
                 f"has {len(key) - 1} octets",
                 f"{CLIENT_IDENTIFIER_MIN}..{CLIENT_IDENTIFIER_MAX} (RFC 2132 9.14)",
             )
     elif key[0] != 0 or not 1 <= len(key) - 2 <= HARDWARE_ADDRESS_MAX:
         raise ConfigError(
-            _name(row),
+            row_name(row),
             "client identifier",
             "names no client",
             "octet 1 and an identifier, or octet 0, a hardware type and an address",
@@ -314,7 +316,7 @@ def _check_subnets(subnets: Sequence[Subnet]) -> None:
     for one, other in pairwise(subnets):
         if other.first <= one.last:
             raise ConfigError(
-                _name(other), "", f"overlaps {_name(one)}", "subnets must not share addresses"
+                row_name(other), "", f"overlaps {row_name(one)}", "subnets must not share addresses"
             )
 
 
@@ -323,25 +325,25 @@ def _check_pools(pools: Sequence[Pool], subnets: Sequence[Subnet]) -> None:
         home = next((s for s in subnets if pool.first in s), None)
         if home is None or pool.last > home.last:
             raise ConfigError(
-                _name(pool),
+                row_name(pool),
                 "",
-                f"does not lie inside {_name(home)}" if home else "lies in no subnet",
+                f"does not lie inside {row_name(home)}" if home else "lies in no subnet",
                 "a pool lies wholly inside one subnet"
                 if home
                 else "create its subnet first, or in the same SET",
             )
         if home.prefix_length < 31 and (pool.first == home.first or pool.last == home.last):
             raise ConfigError(
-                _name(pool),
+                row_name(pool),
                 "",
-                f"holds the network or broadcast address of {_name(home)}",
+                f"holds the network or broadcast address of {row_name(home)}",
                 f"use {format_address(max(pool.first, home.first + 1))}"
                 f"-{format_address(min(pool.last, home.last - 1))}",
             )
     for one, other in pairwise(pools):
         if other.first <= one.last:
             raise ConfigError(
-                _name(other), "", f"overlaps {_name(one)}", "pools must not share addresses"
+                row_name(other), "", f"overlaps {row_name(one)}", "pools must not share addresses"
             )
 
 
@@ -350,20 +352,20 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
     for row in reservations:
         home = next((s for s in subnets if row.address in s), None)
         if home is None:
-            raise ConfigError(_name(row), "", "lies in no subnet", "create its subnet first")
+            raise ConfigError(row_name(row), "", "lies in no subnet", "create its subnet first")
         if home.prefix_length < 31 and row.address in (home.first, home.last):
             raise ConfigError(
-                _name(row),
+                row_name(row),
                 "",
-                f"is the network or broadcast address of {_name(home)}",
+                f"is the network or broadcast address of {row_name(home)}",
                 f"use one of {format_address(home.first + 1)}-{format_address(home.last - 1)}",
             )
         twin = seen.setdefault((row.client_key, home), row)
         if twin is not row:
             raise ConfigError(
-                _name(row),
+                row_name(row),
                 "client",
-                f"has {_name(twin)} in {_name(home)} already",
+                f"has {row_name(twin)} in {row_name(home)} already",
                 "a client has one reservation in a subnet",
             )
 
@@ -377,7 +379,7 @@ def _check_options(
     for option in options:
         if (option.network, option.prefix_length) not in scopes:
             raise ConfigError(
-                _name(option),
+                row_name(option),
                 "scope",
                 "names nothing that is configured",
                 "use 0.0.0.0/0 (global), a subnet's prefix, or a reserved address with /32",

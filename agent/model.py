@@ -17,6 +17,19 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.addresses import format_address as format_address
+from agent.addresses import is_host_address as is_host_address
+from agent.addresses import parse_address as parse_address
+from agent.kinds import ConfigRow as ConfigRow
+from agent.kinds import configuration_key as configuration_key
+from agent.kinds.kind import ChangeKind as ChangeKind
+from agent.kinds.option import Option as Option
+from agent.kinds.pool import Pool as Pool
+from agent.kinds.reservation import Reservation as Reservation
+from agent.kinds.subnet import ClaimPolicy as ClaimPolicy
+from agent.kinds.subnet import ProbePolicy as ProbePolicy
+from agent.kinds.subnet import Subnet as Subnet
+
 MemberId = int
 StreamId = int
 
@@ -200,22 +213,13 @@ class Enquiry(NamedTuple):
     epoch: int = 0
 
 
-class ChangeKind(enum.IntEnum):
-    """What a row of the change log is about."""
-
-    BINDING = 1
-    SUBNET = 2
-    POOL = 3
-    OPTION = 4
-    RESERVATION = 5
-
-
 class Change(NamedTuple):
-    """A row of the change log: `key` is the address of a binding, or a configuration row's key."""
+    """A row of the change log: `kind` is a `ChangeKind` or the number of another kind, `key` the
+    address of a binding or a configuration row's key."""
 
     stream: StreamId
     seq: int
-    kind: ChangeKind
+    kind: int
     key: int | str
 
 
@@ -246,97 +250,6 @@ class Version:
 
     def __lt__(self, other: Version) -> bool:
         return (self.counter, self.member) < (other.counter, other.member)
-
-
-class ClaimPolicy(enum.IntEnum):
-    """Whose word is taken for a lease of which no member has a record (draft 6.5): everybody's,
-    only a client's that some member has had a record of, or nobody's."""
-
-    ACCEPT = 1
-    KNOWN_ONLY = 2
-    DENY = 3
-
-
-class ProbePolicy(enum.IntEnum):
-    """Which addresses are tried on the wire before a client gets them: those that another client
-    may be using still, all of them (another server may have given them), or none."""
-
-    RECENT = 1
-    ALWAYS = 2
-    NEVER = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    """A network that the group serves. `lease_s`: 0 means the group's lease time.
-
-    `interface` limits the subnet to directly attached clients of that interface ("" = any whose
-    own address lies in the subnet). `offer_delay_s`: 0 means that every member offers; otherwise
-    the members share the clients (RFC 3074), and a client that has tried for so long is offered an
-    address by all. `probe`: which addresses are tried on the wire before they are given."""
-
-    network: int
-    prefix_length: int
-    lease_s: int = 0
-    interface: str = ""
-    name: str = ""
-    claims: ClaimPolicy = ClaimPolicy.ACCEPT
-    offer_delay_s: int = 0
-    probe: ProbePolicy = ProbePolicy.RECENT
-    active: bool = True
-
-    @property
-    def first(self) -> int:
-        return self.network
-
-    @property
-    def last(self) -> int:
-        return self.network | (0xFFFF_FFFF >> self.prefix_length)
-
-    @property
-    def mask(self) -> int:
-        return 0xFFFF_FFFF ^ (0xFFFF_FFFF >> self.prefix_length)
-
-    def __contains__(self, address: int) -> bool:
-        return (address ^ self.network) >> (32 - self.prefix_length) == 0
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Addresses first..last that the group may give to any client of the enclosing subnet."""
-
-    first: int
-    last: int
-    name: str = ""
-    active: bool = True
-
-    def __contains__(self, address: int) -> bool:
-        return self.first <= address <= self.last
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A DHCP option by scope: 0.0.0.0/0 is global, a subnet's prefix that subnet, an
-    address/32 the reservation of that address. The longest prefix wins."""
-
-    network: int
-    prefix_length: int
-    code: int
-    data: bytes
-    active: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """`address` is kept for one client, named by `client_key` as in `Binding`."""
-
-    address: int
-    client_key: bytes
-    hostname: str = ""
-    active: bool = True
-
-
-ConfigRow = Subnet | Pool | Option | Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -544,35 +457,3 @@ class LostStore:
     member: MemberId
     incarnation: int
     at: int
-
-
-def format_address(address: int) -> str:
-    """Dotted decimal."""
-    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
-
-
-def parse_address(text: str) -> int:
-    """Dotted decimal to int; ValueError names the text."""
-    parts = text.strip().split(".")
-    if len(parts) != 4 or not all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
-        raise ValueError(f"{text!r} is no IPv4 address, expected a.b.c.d")
-    a, b, c, d = (int(p) for p in parts)
-    return a << 24 | b << 16 | c << 8 | d
-
-
-def is_host_address(address: int) -> bool:
-    """Whether a host can have the address at all, loopback included: not 0.0.0.0/8 (RFC 1122
-    3.2.1.3), multicast, or what is reserved above it (RFC 1112 4)."""
-    return 0 < address >> 24 < 224
-
-
-def configuration_key(row: ConfigRow) -> tuple[ChangeKind, str]:
-    """The natural key of a configuration row, as the change log and the store name it."""
-    if isinstance(row, Subnet):
-        return ChangeKind.SUBNET, f"{format_address(row.network)}/{row.prefix_length}"
-    if isinstance(row, Pool):
-        return ChangeKind.POOL, f"{format_address(row.first)}-{format_address(row.last)}"
-    if isinstance(row, Option):
-        scope = f"{format_address(row.network)}/{row.prefix_length}"
-        return ChangeKind.OPTION, f"{scope}:{row.code}"
-    return ChangeKind.RESERVATION, format_address(row.address)

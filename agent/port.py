@@ -16,7 +16,6 @@ from agent.model import (
     Ballot,
     Binding,
     Change,
-    ChangeKind,
     ConfigRecord,
     ConfigRow,
     Enquiry,
@@ -135,11 +134,11 @@ class StoreTransaction(Protocol):
         ...
 
     # --- configuration
-    def configuration(self, kind: ChangeKind) -> list[ConfigRecord]:
+    def configuration(self, kind: int) -> list[ConfigRecord]:
         """Every record of a kind in key order, deleted ones included."""
         ...
 
-    def configuration_record(self, kind: ChangeKind, key: str) -> ConfigRecord | None: ...
+    def configuration_record(self, kind: int, key: str) -> ConfigRecord | None: ...
     def save_configuration(self, rows: Sequence[tuple[ConfigRow, bool]]) -> None:
         """Write this member's own changes as (row, deleted): next version, next stream number."""
         ...

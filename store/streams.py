@@ -88,7 +88,7 @@ _TRIM = compile_statement(
 
 def _change(row: Row) -> Change:
     stream, seq, kind, address, key = row
-    return Change(stream, seq, ChangeKind(kind), key if address is None else address)
+    return Change(stream, seq, kind, key if address is None else address)
 
 
 class StreamRows(Session):
@@ -125,7 +125,7 @@ class StreamRows(Session):
         """Log changes of other members' streams; one that is logged already stays as it is."""
         rows = [
             (stream, seq, +kind, key, None)
-            if kind is ChangeKind.BINDING
+            if kind == ChangeKind.BINDING
             else (stream, seq, +kind, None, key)
             for stream, seq, kind, key in changes
         ]
@@ -147,14 +147,14 @@ class StreamRows(Session):
             self.change(_TRIM, (stream, through))
             self.change(_SET_APPLIED, (head.applied, through, stream))
 
-    def take_numbers(self, kind: ChangeKind, keys: Sequence[int | str]) -> tuple[StreamId, int]:
+    def take_numbers(self, kind: int, keys: Sequence[int | str]) -> tuple[StreamId, int]:
         """Log own changes of rows with these keys; the first of them got the number returned, in
         the stream returned, the others follow."""
         member, incarnation, applied = self.rows(_OWN_STREAM)[0]
         stream = stream_id(member, incarnation)
         first = applied + 1
         number = +kind
-        if kind is ChangeKind.BINDING:
+        if kind == ChangeKind.BINDING:
             rows = [(stream, seq, number, key, None) for seq, key in enumerate(keys, first)]
         else:
             rows = [(stream, seq, number, None, key) for seq, key in enumerate(keys, first)]  # type: ignore[misc]

@@ -1,9 +1,9 @@
 """The tables of a member's store, as SQLAlchemy Core knows them.
 
-Replicated rows (`binding`, `subnet`, `pool`, `option`, `reservation`) carry the (stream, seq) of
-their latest change, and `change` lists every change of every stream, so that "what you lack" is a
-range scan. `address_range` is this member's own view; `local`, `snmp_user`, `counter` and `audit`
-never leave the member.
+Replicated rows (`binding`, and the configuration: a table for each of `agent.kinds.KINDS`) carry
+the (stream, seq) of their latest change, and `change` lists every change of every stream, so that
+"what you lack" is a range scan. `address_range` is this member's own view; `local`, `snmp_user`,
+`counter` and `audit` never leave the member.
 
 A rule is a constraint here where it can be one, but only where no merge from a peer could break
 it: a violation means a bug of ours, never a state of the cluster. So no row refers to another by
@@ -15,7 +15,7 @@ Migrations in `store/migrations` make these tables; a test holds the two against
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -27,11 +27,14 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
+    column,
 )
+from sqlalchemy import Text as SqlText
 from sqlalchemy.types import TypeEngine
 
-from agent.model import ChangeKind
+from agent.kinds import KINDS
+from agent.kinds.kind import Field, Kind
+from agent.kinds.values import Bounded, Octets, Text
 
 METADATA = MetaData(
     naming_convention={
@@ -55,7 +58,7 @@ def _integer(name: str, *, key: bool = False) -> Column[int]:
 
 
 def _text(name: str, *, key: bool = False, nullable: bool = False) -> Column[str]:
-    return Column(name, Text(), primary_key=key, nullable=nullable)
+    return Column(name, SqlText(), primary_key=key, nullable=nullable)
 
 
 def _octets(name: str, *, nullable: bool = False) -> Column[bytes]:
@@ -137,7 +140,7 @@ CHANGE = _table(
     ],
     rowid=False,
     number="stream > 0 AND seq > 0",
-    kind="kind BETWEEN 1 AND 5",
+    kind=f"kind BETWEEN 1 AND {max(KINDS)}",
     subject='(kind = 1) = (address IS NOT NULL) AND (kind > 1) = ("key" IS NOT NULL)',
 )
 
@@ -148,13 +151,35 @@ STREAM = _table(
 )
 
 
-def _versioned(name: str, columns: Sequence[Column[Any]], **rules: str) -> Table:
-    """A replicated configuration table: its natural key and values, then what versions it."""
+def _column(field: Field) -> Column[Any]:
+    if isinstance(field.type, Text):
+        return _text(field.name)
+    if isinstance(field.type, Octets):
+        return _octets(field.name)
+    return _integer(field.name, key=field.key is not None)
+
+
+def _bounds(field: Field) -> str:
+    """SQL that holds the bounds of a field."""
+    assert isinstance(field.type, Bounded)  # a declaration is refused otherwise
+    held = column(field.name).between(field.type.low, field.type.high)
+    return str(held.compile(compile_kwargs={"literal_binds": True}))
+
+
+def _configuration(kind: Kind) -> Table:
+    """The table of a kind: its natural key and values, then what versions a row."""
+    columns = [_column(field) for field in kind.fields]
+    rules = {
+        name: what
+        if isinstance(what, str)
+        else " AND ".join(_bounds(field) for field in kind.fields if field.name in what)
+        for name, what in kind.checks.items()
+    }
     tail = map(
         _integer, ("active", "deleted", "version_counter", "version_member", "stream", "seq")
     )
     return _table(
-        name,
+        kind.name,
         [*columns, *tail],
         rowid=False,
         **rules,
@@ -164,56 +189,10 @@ def _versioned(name: str, columns: Sequence[Column[Any]], **rules: str) -> Table
     )
 
 
-SUBNET = _versioned(
-    "subnet",
-    [
-        _integer("network", key=True),
-        _integer("prefix_length", key=True),
-        _integer("lease_s"),
-        _text("interface"),
-        _text("name"),
-        _integer("claims"),
-        _integer("offer_delay_s"),
-        _integer("probe"),
-    ],
-    prefix=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
-    host_bits="(network & (4294967295 >> prefix_length)) = 0",
-    lease="lease_s BETWEEN 0 AND 4294967295",
-    offers="claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
-    probe="probe BETWEEN 1 AND 3",
-)
-
-POOL = _versioned(
-    "pool",
-    [_integer("first", key=True), _integer("last", key=True), _text("name")],
-    order='"first" >= 0 AND "first" <= "last" AND "last" <= 4294967295',
-)
-
-OPTION = _versioned(
-    "option",
-    [
-        _integer("network", key=True),
-        _integer("prefix_length", key=True),
-        _integer("code", key=True),
-        _octets("data"),
-    ],
-    scope=f"network {_ADDRESS} AND prefix_length BETWEEN 0 AND 32",
-    host_bits="(network & (4294967295 >> prefix_length)) = 0",
-    code="code BETWEEN 1 AND 254",
-)
-
-RESERVATION = _versioned(
-    "reservation",
-    [_integer("address", key=True), _octets("client_key"), _text("hostname")],
-    address=f"address {_ADDRESS}",
-)
-
-CONFIGURATION = {
-    ChangeKind.SUBNET: SUBNET,
-    ChangeKind.POOL: POOL,
-    ChangeKind.OPTION: OPTION,
-    ChangeKind.RESERVATION: RESERVATION,
+CONFIGURATION: Mapping[int, Table] = {
+    number: _configuration(kind) for number, kind in KINDS.items()
 }
+"""By the number of the kind (`agent.kinds`); columns in the order of its fields."""
 
 SERVER_GROUP = _table(
     "server_group",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VALUES = {"agent.model", "agent.errors", "agent.limits", "agent.port"}
+VALUES = {"agent.model", "agent.addresses", "agent.kinds", "agent.errors", "agent.limits",
+          "agent.port"}  # fmt: skip
 IMPURE = {"socket", "asyncio", "sqlalchemy", "pysnmp", "time", "random", "os", "subprocess",
           "threading", "alembic", "select", "secrets", "sqlite3", "pyasn1"}  # fmt: skip
 SNMP_RULES = ("ber", "oid", "view", "columns", "message", "usm", "keys", "statistics", "budget",
@@ -16,7 +17,11 @@ SNMP_RULES = ("ber", "oid", "view", "columns", "message", "usm", "keys", "statis
 PURE = [
     *sorted(ROOT.glob("agent/dhcp/*.py")),
     *sorted(ROOT.glob("agent/sync/*.py")),
-    *(ROOT / "agent" / f"{name}.py" for name in ("config", "model", "errors", "limits", "port")),
+    *sorted(ROOT.glob("agent/kinds/*.py")),
+    *(
+        ROOT / "agent" / f"{name}.py"
+        for name in ("addresses", "config", "model", "errors", "limits", "port")
+    ),
     *(ROOT / "agent" / "snmp" / f"{name}.py" for name in SNMP_RULES),
 ]
 SHELLS = [*sorted(ROOT.glob("agent/net/*.py")), *sorted(ROOT.glob("agent/snmp/*.py")),

@@ -46,9 +46,9 @@ from agent.dhcp.rules import HANDLERS
 from agent.dhcp.steadiness import Steadiness
 from agent.dhcp.unrecorded import CLAIM_ASKED, found_in_use
 from agent.errors import PacketError, StoreError
+from agent.kinds import KINDS
 from agent.model import (
     AddressState,
-    ChangeKind,
     Enquiry,
     Group,
     Local,
@@ -59,13 +59,6 @@ from agent.model import (
     format_address,
 )
 from agent.port import Store, StoreTransaction
-
-_CONFIGURATION_KINDS = (
-    ChangeKind.SUBNET,
-    ChangeKind.POOL,
-    ChangeKind.OPTION,
-    ChangeKind.RESERVATION,
-)
 
 _COUNTED_MESSAGES = {
     MessageType.DISCOVER: "discovers",
@@ -475,7 +468,7 @@ class DhcpServer:
 
     def _derive(self, tx: StoreTransaction, local: Local, group: Group) -> _Derived:
         configuration = Configuration.from_records(
-            record for kind in _CONFIGURATION_KINDS for record in tx.configuration(kind)
+            record for kind in KINDS for record in tx.configuration(kind)
         )
         kept = self._own_addresses | {
             m.address for m in group.members if m.state is not MemberState.REMOVED

@@ -297,9 +297,9 @@ def _changes(scope: Scope, first: Oid, limit: int) -> list[Row]:
     ]
 
 
-def _records(scope: Scope, changes: list[Change]) -> dict[tuple[ChangeKind, int | str], Record]:
+def _records(scope: Scope, changes: list[Change]) -> dict[tuple[int, int | str], Record]:
     """The current rows that `changes` are about."""
-    found: dict[tuple[ChangeKind, int | str], Record] = {}
+    found: dict[tuple[int, int | str], Record] = {}
     addresses = {change.key for change in changes if isinstance(change.key, int)}
     bindings = scope.tx.bindings_by_address(addresses) if addresses else {}
     for address, binding in bindings.items():

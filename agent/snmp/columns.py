@@ -1,6 +1,7 @@
 """Every object of DHCP-SYNC-MIB that the code serves or asks for: name, arc, syntax, access, index.
 
-The one place where objects have numbers. The text for people and for other tools is
+The one place where objects have numbers, beside `agent.kinds`, whose tables are made of the
+declarations of configuration rows. The text for people and for other tools is
 `mibs/DHCP-SYNC-MIB.txt`; a test holds the two against each other, object by object.
 Index columns are not accessible and have no entry of their own; a table's first accessible
 column therefore has the arc after them.
@@ -12,14 +13,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.limits import (
-    CLIENT_IDENTIFIER_MAX,
-    HARDWARE_ADDRESS_MAX,
-    HOST_NAME_OCTETS_MAX,
-    INTERFACE_OCTETS_MAX,
-    NAME_OCTETS_MAX,
-    OPTION_OCTETS_MAX,
-)
+from agent.kinds import KINDS
+from agent.kinds.kind import ChangeKind, DeclarationError, Kind
+from agent.kinds.values import Address, Choice, Number, Text, Type
+from agent.limits import HARDWARE_ADDRESS_MAX
 from agent.snmp.oid import SUB_IDENTIFIER_MAX, Oid
 
 ENTERPRISE: Oid = (1, 3, 6, 1, 4, 1, 32473)
@@ -78,9 +75,9 @@ class Syntax:
     names: Mapping[int, str] = field(default_factory=dict)
 
 
-def _enumeration(words: str, start: int = 1) -> Syntax:
-    names = dict(enumerate(words.split(), start))
-    return Syntax(Base.INTEGER, start, max(names), names=names)
+def _enumeration(words: str) -> Syntax:
+    names = dict(enumerate(words.split(), 1))
+    return Syntax(Base.INTEGER, 1, max(names), names=names)
 
 
 def _octets(low: int, high: int) -> Syntax:
@@ -190,6 +187,16 @@ def _scalars(arcs: Oid, *entries: tuple[str, Syntax]) -> dict[str, Scalar]:
 def _table(
     name: str, arcs: Oid, index: dict[str, Syntax], *columns: tuple[str, Syntax, Access]
 ) -> Table:
+    """Columns have the arcs after those of the index."""
+    return _table_of(name, arcs, index, dict(enumerate(columns, len(index) + 1)))
+
+
+def _table_of(
+    name: str,
+    arcs: Oid,
+    index: dict[str, Syntax],
+    columns: Mapping[int, tuple[str, Syntax, Access]],
+) -> Table:
     entry = (*OBJECTS, *arcs, 1)
     limits: list[int] = []
     for syntax in index.values():
@@ -203,7 +210,7 @@ def _table(
         {f"{name}{short}": syntax for short, syntax in index.items()},
         {
             short: Column(f"{name}{short}", (*entry, arc), syntax, access)
-            for arc, (short, syntax, access) in enumerate(columns, len(index) + 1)
+            for arc, (short, syntax, access) in columns.items()
         },
         tuple(limits),
     )
@@ -312,58 +319,72 @@ PROPOSAL = _table(
     ("RowStatus", _ROW_STATUS, RC),
 )
 
-SUBNET = _table(
-    "dhcpSyncSubnet",
-    (4, 1),
-    {"Address": _ADDRESS, "PrefixLength": _unsigned(1, 32)},
-    ("Name", _text(0, NAME_OCTETS_MAX), RC),
-    ("Interface", _text(0, INTERFACE_OCTETS_MAX), RC),
-    ("LeaseTime", _UNSIGNED, RC),
-    ("Size", _GAUGE, RO),
-    ("InUse", _GAUGE, RO),
-    ("Free", _GAUGE, RO),
-    ("RowStatus", _ROW_STATUS, RC),
-    ("Claims", _enumeration("accept knownOnly deny"), RC),
-    ("OfferDelay", _unsigned(0, 3600), RC),
-    ("Probe", _enumeration("recent always never"), RC),
-)
 
-POOL = _table(
-    "dhcpSyncPool",
-    (4, 2),
-    {"First": _ADDRESS, "Last": _ADDRESS},
-    ("Name", _text(0, NAME_OCTETS_MAX), RC),
-    ("Size", _GAUGE, RO),
-    ("InUse", _GAUGE, RO),
-    ("Free", _GAUGE, RO),
-    ("Unavailable", _GAUGE, RO),
-    ("RowStatus", _ROW_STATUS, RC),
-)
+def _camel(words: str) -> str:
+    first, *rest = words.lower().split("_")
+    return first + "".join(map(str.title, rest))
 
-OPTION = _table(
-    "dhcpSyncOption",
-    (4, 3),
-    {"Network": _ADDRESS, "PrefixLength": _unsigned(0, 32), "Code": _unsigned(1, 254)},
-    ("Name", _text(0, 255), RO),
-    ("Value", _octets(0, OPTION_OCTETS_MAX), RC),
-    ("Text", _text(0, 4096), RC),
-    ("RowStatus", _ROW_STATUS, RC),
-)
 
-RESERVATION = _table(
-    "dhcpSyncReservation",
-    (4, 4),
-    {"Address": _ADDRESS},
-    ("ClientKey", _octets(0, 1 + CLIENT_IDENTIFIER_MAX), RC),
-    ("HardwareAddress", _physical(0, HARDWARE_ADDRESS_MAX), RC),
-    ("HostName", _text(0, HOST_NAME_OCTETS_MAX), RC),
-    ("RowStatus", _ROW_STATUS, RC),
+def _syntax(type_: Type) -> Syntax:
+    if isinstance(type_, Address):
+        return _ADDRESS
+    if isinstance(type_, Number):
+        return _unsigned(type_.least, type_.most)
+    if isinstance(type_, Choice):
+        return _enumeration(" ".join(_camel(word.name) for word in type_.words))
+    return _text(0, type_.most) if isinstance(type_, Text) else _octets(0, type_.most)
+
+
+def _configuration(kind: Kind) -> Table:
+    """The table of a kind: its fields, RowStatus, and what is shown beside them (`_BESIDE`)."""
+    name = f"dhcpSync{''.join(map(str.title, kind.name.split('_')))}"
+    values = kind.fields[len(kind.keys) :]
+    cells = {field.arc: (field.column, _syntax(field.type), RC) for field in values}
+    beside = {**_BESIDE.get(kind.number, {}), kind.status_arc: ("RowStatus", _ROW_STATUS, RC)}
+    if twice := cells.keys() & beside.keys():
+        raise DeclarationError(f"{kind.place}: arcs {sorted(twice)} of {name} are taken")
+    index = {field.column: _syntax(field.type) for field in kind.keys}
+    return _table_of(name, (4, kind.table), index, dict(sorted((cells | beside).items())))
+
+
+_BESIDE: Mapping[int, Mapping[int, tuple[str, Syntax, Access]]] = {
+    ChangeKind.SUBNET: {
+        6: ("Size", _GAUGE, RO),
+        7: ("InUse", _GAUGE, RO),
+        8: ("Free", _GAUGE, RO),
+    },
+    ChangeKind.POOL: {
+        4: ("Size", _GAUGE, RO),
+        5: ("InUse", _GAUGE, RO),
+        6: ("Free", _GAUGE, RO),
+        7: ("Unavailable", _GAUGE, RO),
+    },
+    ChangeKind.OPTION: {4: ("Name", _text(0, 255), RO), 6: ("Text", _text(0, 4096), RC)},
+    ChangeKind.RESERVATION: {3: ("HardwareAddress", _physical(0, HARDWARE_ADDRESS_MAX), RC)},
+}
+"""By kind and arc: columns that are no fields but are counted, or say a field in another way."""
+
+CONFIGURATION: Mapping[int, Table] = {
+    number: _configuration(kind) for number, kind in KINDS.items()
+}
+"""By the number of the kind (`agent.kinds`)."""
+
+SUBNET = CONFIGURATION[ChangeKind.SUBNET]
+POOL = CONFIGURATION[ChangeKind.POOL]
+OPTION = CONFIGURATION[ChangeKind.OPTION]
+RESERVATION = CONFIGURATION[ChangeKind.RESERVATION]
+
+_KIND = Syntax(
+    Base.INTEGER,
+    min(KINDS),
+    max(KINDS),
+    names={number: _camel(kind.name) for number, kind in KINDS.items()},
 )
 
 CONFIG_RECORD = _table(
     "dhcpSyncConfigRecord",
     (4, 5),
-    {"Kind": _enumeration("subnet pool option reservation", start=2), "Number": _UNSIGNED},
+    {"Kind": _KIND, "Number": _UNSIGNED},
     ("Packed", _PACKED, RO),
 )
 
@@ -478,10 +499,7 @@ TABLES: tuple[Table, ...] = (
     MEMBER,
     PROPOSAL,
     PENDING,
-    SUBNET,
-    POOL,
-    OPTION,
-    RESERVATION,
+    *CONFIGURATION.values(),
     CONFIG_RECORD,
     BINDING,
     ADDRESS,

@@ -7,57 +7,31 @@ names the variable binding at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent.config import validate_configuration
 from agent.dhcp.options import parse_text
 from agent.errors import ConfigError
+from agent.kinds import KINDS, kind_of, row_name
 from agent.model import (
-    ChangeKind,
-    ClaimPolicy,
     ConfigRow,
     Option,
-    Pool,
-    ProbePolicy,
     Reservation,
-    Subnet,
     configuration_key,
 )
 from agent.snmp import columns
 from agent.snmp.assignment import RowAssignment
 from agent.snmp.lease_tables import ETHERNET_KEY
-from agent.snmp.oid import index_address
+from agent.snmp.rows import empty_row, value_of
 from agent.snmp.rowstatus import RowState, Step, step_of
 from agent.snmp.status import ErrorStatus, RequestError, status_of
 
-KINDS = (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION)
 ETHERNET_OCTETS = 6
 
 
-def _subnet(row: RowAssignment) -> Subnet:
-    return Subnet(index_address(row.index[:4]), row.index[4])
-
-
-def _pool(row: RowAssignment) -> Pool:
-    return Pool(index_address(row.index[:4]), index_address(row.index[4:]))
-
-
-def _option(row: RowAssignment) -> Option:
-    return Option(index_address(row.index[:4]), row.index[4], row.index[5], b"")
-
-
-def _reservation(row: RowAssignment) -> Reservation:
-    return Reservation(index_address(row.index), b"")
-
-
-_EMPTY: Mapping[str, Callable[[RowAssignment], ConfigRow]] = {
-    columns.SUBNET.name: _subnet,
-    columns.POOL.name: _pool,
-    columns.OPTION.name: _option,
-    columns.RESERVATION.name: _reservation,
-}
-TABLES = frozenset(_EMPTY)
+_KINDS = {columns.CONFIGURATION[number].name: kind for number, kind in KINDS.items()}
+TABLES = frozenset(_KINDS)
 """Names of the tables that this file edits."""
 
 
@@ -71,9 +45,9 @@ def edit(
     changes: list[tuple[ConfigRow, bool]] = []
     numbers: dict[str, int] = {}
     for assignment in assignments:
-        empty = _EMPTY[assignment.table.name](assignment)
+        empty = empty_row(_KINDS[assignment.table.name], assignment.index)
         key = configuration_key(empty)
-        numbers[f"{key[0].name.lower()} {key[1]}"] = assignment.number
+        numbers[row_name(empty)] = assignment.number
         old = rows.get(key)
         at = assignment.status_number or assignment.number
         step = step_of(_state(old), assignment.status, at)
@@ -106,25 +80,17 @@ def _active(step: Step, old: ConfigRow | None) -> bool:
 
 
 def _with_values(row: ConfigRow, assignment: RowAssignment) -> ConfigRow:
-    if isinstance(row, Subnet):
-        return replace(
-            row,
-            name=assignment.text("Name", row.name),
-            interface=assignment.text("Interface", row.interface),
-            lease_s=assignment.integer("LeaseTime", row.lease_s),
-            claims=ClaimPolicy(assignment.integer("Claims", row.claims)),
-            offer_delay_s=assignment.integer("OfferDelay", row.offer_delay_s),
-            probe=ProbePolicy(assignment.integer("Probe", row.probe)),
-        )
-    if isinstance(row, Pool):
-        return replace(row, name=assignment.text("Name", row.name))
+    kind = kind_of(row)
+    told = {
+        field.name: value_of(field, assignment.values[field.column].value)
+        for field in kind.fields
+        if field.column in assignment.values
+    }
     if isinstance(row, Option):
-        return replace(row, data=_option_data(row, assignment))
-    return replace(
-        row,
-        client_key=_client_key(row, assignment),
-        hostname=assignment.text("HostName", row.hostname),
-    )
+        told["data"] = _option_data(row, assignment)
+    elif isinstance(row, Reservation):
+        told["client_key"] = _client_key(row, assignment)
+    return replace(row, **told)
 
 
 def _option_data(row: Option, assignment: RowAssignment) -> bytes:

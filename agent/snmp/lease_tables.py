@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.dhcp.options import format_text, option_type
+from agent.kinds import KINDS
+from agent.kinds.kind import Field, Kind
 from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE
 from agent.model import (
     NEVER,
@@ -19,16 +21,15 @@ from agent.model import (
     BindingState,
     ChangeKind,
     ConfigRow,
-    Option,
     Pool,
-    Reservation,
     Subnet,
     stream_incarnation,
     stream_member,
 )
 from agent.snmp import columns
-from agent.snmp.columns import RowStatus, Table
+from agent.snmp.columns import RowStatus
 from agent.snmp.oid import Oid, address_index, index_address
+from agent.snmp.rows import cell, index_of, key_values
 from agent.snmp.tables import (
     NEVER_DATE,
     Cell,
@@ -218,93 +219,68 @@ def _row_status(_: Scope, row: ConfigRow) -> int:
     return RowStatus.ACTIVE if row.active else RowStatus.NOT_IN_SERVICE
 
 
-SUBNET_CELLS: Mapping[str, Cell] = {
-    "Name": lambda _, row: row.name,
-    "Interface": lambda _, row: row.interface,
-    "LeaseTime": lambda _, row: row.lease_s,
-    "Size": _subnet_size,
-    "InUse": _subnet_usage(lambda used: used.in_use),
-    "Free": _subnet_usage(lambda used: used.free),
-    "RowStatus": _row_status,
-    "Claims": lambda _, row: row.claims,
-    "OfferDelay": lambda _, row: row.offer_delay_s,
-    "Probe": lambda _, row: row.probe,
-}
-POOL_CELLS: Mapping[str, Cell] = {
-    "Name": lambda _, row: row.name,
-    "Size": lambda _, row: row.last - row.first + 1,
-    "InUse": lambda scope, row: usage(scope, row.first, row.last).in_use,
-    "Free": lambda scope, row: usage(scope, row.first, row.last).free,
-    "Unavailable": lambda scope, row: usage(scope, row.first, row.last).unavailable,
-    "RowStatus": _row_status,
-}
-OPTION_CELLS: Mapping[str, Cell] = {
-    "Name": lambda _, row: option_type(row.code).name,
-    "Value": lambda _, row: row.data,
-    "Text": lambda _, row: format_text(row.code, row.data),
-    "RowStatus": _row_status,
-}
-
-
 def hardware_address_of(client_key: bytes) -> bytes:
     """The Ethernet address that a client key is made of, or nothing."""
     is_ethernet = client_key.startswith(ETHERNET_KEY) and len(client_key) == 8
     return client_key[2:] if is_ethernet else b""
 
 
-RESERVATION_CELLS: Mapping[str, Cell] = {
-    "ClientKey": lambda _, row: row.client_key,
-    "HardwareAddress": lambda _, row: hardware_address_of(row.client_key),
-    "HostName": lambda _, row: row.hostname,
-    "RowStatus": _row_status,
+_BESIDE: Mapping[int, Mapping[str, Cell]] = {
+    ChangeKind.SUBNET: {
+        "Size": _subnet_size,
+        "InUse": _subnet_usage(lambda used: used.in_use),
+        "Free": _subnet_usage(lambda used: used.free),
+    },
+    ChangeKind.POOL: {
+        "Size": lambda _, row: row.last - row.first + 1,
+        "InUse": lambda scope, row: usage(scope, row.first, row.last).in_use,
+        "Free": lambda scope, row: usage(scope, row.first, row.last).free,
+        "Unavailable": lambda scope, row: usage(scope, row.first, row.last).unavailable,
+    },
+    ChangeKind.OPTION: {
+        "Name": lambda _, row: option_type(row.code).name,
+        "Text": lambda _, row: format_text(row.code, row.data),
+    },
+    ChangeKind.RESERVATION: {
+        "HardwareAddress": lambda _, row: hardware_address_of(row.client_key),
+    },
 }
+"""The cells of the columns that are no fields of a row."""
 
 
-def subnet_index(row: Subnet) -> Oid:
-    return (*address_index(row.network), row.prefix_length)
+def _field_cell(field: Field) -> Cell:
+    return lambda _, row: cell(field, row)
 
 
-def pool_index(row: Pool) -> Oid:
-    return (*address_index(row.first), *address_index(row.last))
-
-
-def option_index(row: Option) -> Oid:
-    return (*address_index(row.network), row.prefix_length, row.code)
-
-
-def reservation_index(row: Reservation) -> Oid:
-    return address_index(row.address)
-
-
-def _configuration(
-    table: Table,
-    cells: Mapping[str, Cell],
-    kind: ChangeKind,
-    index: Callable[[Any], Oid],
-    key: Callable[[Oid], tuple[int, ...]],
-) -> QueryProvider:
-    """A configuration table. `key` gives the store's key columns of an index."""
+def _configuration(kind: Kind) -> QueryProvider:
+    """The table of a kind."""
+    values = kind.fields[len(kind.keys) :]
+    cells = {field.column: _field_cell(field) for field in values}
 
     def query(scope: Scope, first: Oid, limit: int) -> Sequence[Row]:
-        columns_of_first = key(first)
+        columns_of_first = key_values(kind, first)
         after = (*columns_of_first[:-1], columns_of_first[-1] - 1)
         found: list[Row] = []
         while len(found) < limit:
-            records = scope.tx.configuration_after(kind, after, limit)
-            found += [(index(r.row), r.row) for r in records if not r.deleted]
+            records = scope.tx.configuration_after(kind.number, after, limit)
+            found += [(index_of(r.row), r.row) for r in records if not r.deleted]
             if len(records) < limit:
                 break
-            after = key(index(records[-1].row))
+            after = key_values(kind, index_of(records[-1].row))
         return found[:limit]
 
-    return QueryProvider(table, cells, query)
+    return QueryProvider(
+        columns.CONFIGURATION[kind.number],
+        {**cells, **_BESIDE.get(kind.number, {}), "RowStatus": _row_status},
+        query,
+    )
 
 
 def _config_records(scope: Scope) -> list[Row]:
     rows: list[Row] = []
-    for kind in (ChangeKind.SUBNET, ChangeKind.POOL, ChangeKind.OPTION, ChangeKind.RESERVATION):
+    for kind in KINDS:
         records = scope.tx.configuration(kind)
-        rows += [((int(kind), at), record) for at, record in enumerate(records, 1)]
+        rows += [((kind, at), record) for at, record in enumerate(records, 1)]
     return rows
 
 
@@ -325,34 +301,7 @@ def providers() -> list[Provider]:
         ),
         QueryProvider(columns.ADDRESS, ADDRESS_CELLS, _address_ranges),
         QueryProvider(columns.CONFLICT, CONFLICT_CELLS, _conflicts),
-        _configuration(
-            columns.SUBNET,
-            SUBNET_CELLS,
-            ChangeKind.SUBNET,
-            subnet_index,
-            lambda index: (index_address(index[:4]), index[4]),
-        ),
-        _configuration(
-            columns.POOL,
-            POOL_CELLS,
-            ChangeKind.POOL,
-            pool_index,
-            lambda index: (index_address(index[:4]), index_address(index[4:])),
-        ),
-        _configuration(
-            columns.OPTION,
-            OPTION_CELLS,
-            ChangeKind.OPTION,
-            option_index,
-            lambda index: (index_address(index[:4]), index[4], index[5]),
-        ),
-        _configuration(
-            columns.RESERVATION,
-            RESERVATION_CELLS,
-            ChangeKind.RESERVATION,
-            reservation_index,
-            lambda index: (index_address(index),),
-        ),
+        *map(_configuration, KINDS.values()),
         ListProvider(
             columns.CONFIG_RECORD,
             {"Packed": lambda scope, record: pack_record(record, scope.now_ms)},

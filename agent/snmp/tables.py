@@ -20,7 +20,6 @@ from agent.model import (
     NEVER,
     AddressRange,
     Binding,
-    ChangeKind,
     ConfigRecord,
     Group,
     Local,
@@ -80,7 +79,7 @@ class ReadingTransaction(StoreTransaction, Protocol):
     def conflicts(self, first: int, limit: int) -> list[Binding]: ...
     def address_ranges_after(self, first: int, limit: int) -> list[AddressRange]: ...
     def configuration_after(
-        self, kind: ChangeKind, after: tuple[int, ...], limit: int
+        self, kind: int, after: tuple[int, ...], limit: int
     ) -> list[ConfigRecord]: ...
     def audit_after(self, seq: int, limit: int) -> Sequence[Audited]: ...
     def count_audited(self, user: str, action: str) -> int: ...

@@ -17,17 +17,14 @@ from agent.snmp.columns import (
     BINDING_UPDATE,
     CHANGE,
     CONFIG_RECORD,
+    CONFIGURATION,
     CONFLICT,
     GROUP,
     HELLO,
     MEMBER,
     OBJECTS,
-    OPTION,
     POLL,
-    POOL,
     PROPOSAL,
-    RESERVATION,
-    SUBNET,
     TRANSFER,
 )
 from agent.snmp.oid import Oid
@@ -79,7 +76,7 @@ _PEERS_ONLY = tuple(
     )
 )
 _AUDIT = AUDIT.entry[:-1]
-_CONFIGURATION = tuple(table.entry[:-1] for table in (SUBNET, POOL, OPTION, RESERVATION))
+_CONFIGURATION = tuple(table.entry[:-1] for table in CONFIGURATION.values())
 
 
 def _included(*subtrees: Oid) -> dict[Oid, bool]:

@@ -21,6 +21,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from agent.errors import PacketError, PeerError, StoreError
+from agent.kinds import KINDS
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
 from agent.model import MemberId, Said, Service
 from agent.snmp import columns, editing, message, orders
@@ -172,7 +173,7 @@ class Writer:
                 changes = editing.edit(
                     [
                         record.row
-                        for kind in editing.KINDS
+                        for kind in KINDS
                         for record in tx.configuration(kind)
                         if not record.deleted
                     ],

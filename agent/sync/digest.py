@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from agent.kinds import KINDS
 from agent.model import StreamHead, StreamId, configuration_key
 from agent.port import StoreTransaction
 from agent.sync.merge import content
 from agent.sync.situation import Situation, vector_of
-from agent.sync.stream import ADDRESS_MAX, CONFIGURATION_KINDS
+from agent.sync.stream import ADDRESS_MAX
 
 _SLICE_MS = 100
 _IDLE_MS = 60_000
@@ -59,7 +60,7 @@ class Digest:
         if len(rows) == settings.digest_rows and rows[-1].address < ADDRESS_MAX:
             self._cursor = rows[-1].address + 1
             return now_ms + _SLICE_MS
-        for kind in CONFIGURATION_KINDS:
+        for kind in KINDS:
             for record in tx.configuration(kind):
                 key = configuration_key(record.row)
                 self._add(repr((key, record.version, record.deleted)))

@@ -17,26 +17,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.errors import PacketError
+from agent.kinds import kind_of
 from agent.limits import UPDATE_RECORDS_MAX
 from agent.model import (
     NEVER,
     Binding,
     BindingState,
-    ChangeKind,
-    ClaimPolicy,
     ConfigRecord,
-    ConfigRow,
-    Option,
-    Pool,
-    ProbePolicy,
-    Reservation,
-    Subnet,
     Transaction,
     Version,
 )
 from agent.sync import messages as m
 from agent.sync.conflict import unpack_parties
-from agent.sync.octets import OPENING, U16, U32, VERSION, Reader, decode_text, text
+from agent.sync.octets import OPENING, U16, VERSION, Reader, decode_text
+from agent.sync.rows import pack_row, unpack_row
 
 _BINDING_KIND: Final = 1
 _CONFIGURATION_KIND: Final = 2
@@ -56,8 +50,6 @@ _HAS_ID: Final = 0x10
 _BINDING_FLAGS: Final = _STATE_BITS | _KEY_FROM_ID | _KEY_FROM_HARDWARE | _HAS_ID
 
 _STATES: Final[tuple[BindingState | None, ...]] = (None, *BindingState)
-_CLAIM_POLICIES: Final = frozenset(ClaimPolicy)
-_PROBE_POLICIES: Final = frozenset(ProbePolicy)
 _TRANSACTIONS: Final[tuple[Transaction, ...]] = tuple(Transaction)
 
 
@@ -217,35 +209,17 @@ def _client_key(
 
 
 def _pack_configuration(record: ConfigRecord) -> bytes:
-    row = record.row
-    flags = (1 if record.deleted else 0) | (2 if row.active else 0)
-    version = record.version
-    if isinstance(row, Subnet):
-        kind = ChangeKind.SUBNET
-        body = struct.pack("!IBI", row.network, row.prefix_length, row.lease_s)
-        body += struct.pack("!BI", row.claims | (row.probe - 1) << 4, row.offer_delay_s)
-        body += text(row.interface) + text(row.name)
-    elif isinstance(row, Pool):
-        kind = ChangeKind.POOL
-        body = struct.pack("!II", row.first, row.last) + text(row.name)
-    elif isinstance(row, Option):
-        kind = ChangeKind.OPTION
-        body = struct.pack("!IBBH", row.network, row.prefix_length, row.code, len(row.data))
-        body += row.data
-    else:
-        kind = ChangeKind.RESERVATION
-        body = struct.pack("!IH", row.address, len(row.client_key)) + row.client_key
-        body += text(row.hostname)
+    flags = (1 if record.deleted else 0) | (2 if record.row.active else 0)
     opening = _CONFIGURATION.pack(
         _CONFIGURATION_KIND,
-        kind,
+        kind_of(record.row).number,
         flags,
-        version.counter,
-        version.member,
+        record.version.counter,
+        record.version.member,
         record.stream,
         record.seq,
     )
-    return opening + body
+    return opening + pack_row(record.row)
 
 
 def _unpack_configuration(reader: Reader) -> ConfigRecord:
@@ -254,45 +228,8 @@ def _unpack_configuration(reader: Reader) -> ConfigRecord:
         raise PacketError(
             "configuration", f"flags {flags:#x}, {counter}, {member}, {stream}, {seq}"
         )
-    row = _unpack_configuration_row(reader, kind, bool(flags & 2))
+    row = unpack_row(reader, kind, bool(flags & 2))
     return ConfigRecord(row, Version(counter, member), bool(flags & 1), stream, seq)
-
-
-def _unpack_configuration_row(reader: Reader, kind: int, active: bool) -> ConfigRow:
-    number = reader.number
-    if kind == ChangeKind.SUBNET:
-        network, length = _prefix(reader)
-        lease_s, policies, offer_delay_s = number(U32), reader.octet(), number(U32)
-        claims, probe = policies & 15, (policies >> 4) + 1
-        if claims not in _CLAIM_POLICIES or probe not in _PROBE_POLICIES:
-            raise PacketError("configuration", f"claim and probe policies {policies:#x}")
-        interface, name = reader.text(), reader.text()
-        return Subnet(
-            network, length, lease_s, interface, name, ClaimPolicy(claims), offer_delay_s,
-            ProbePolicy(probe), active,
-        )  # fmt: skip
-    if kind == ChangeKind.POOL:
-        first, last = number(U32), number(U32)
-        if first > last:
-            raise PacketError("configuration", f"pool {first}..{last} is not in order")
-        return Pool(first, last, reader.text(), active)
-    if kind == ChangeKind.OPTION:
-        network, length = _prefix(reader)
-        code = reader.octet()
-        if code in (0, 255):
-            raise PacketError("configuration", f"option {code} is padding or the end")
-        return Option(network, length, code, reader.octets(number(U16)), active)
-    if kind == ChangeKind.RESERVATION:
-        address, client_key = number(U32), reader.octets(number(U16))
-        return Reservation(address, client_key, reader.text(), active)
-    raise PacketError("kind", f"configuration of kind {kind}")
-
-
-def _prefix(reader: Reader) -> tuple[int, int]:
-    network, length = reader.number(U32), reader.octet()
-    if length > 32 or network & (0xFFFF_FFFF >> length):
-        raise PacketError("configuration", f"prefix {network:#x}/{length}")
-    return network, length
 
 
 def pack_one(record: m.Record, now_s: int) -> bytes:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.errors import PeerError
+from agent.kinds import KINDS
 from agent.limits import (
     BLOCK_ADDRESSES,
     CHANGE_LOG_MAX,
@@ -51,12 +52,6 @@ from agent.sync.merge import Choice, Outcome, merge, merge_configuration
 from agent.sync.situation import Situation, vector_of
 
 ADDRESS_MAX = 0xFFFF_FFFF
-CONFIGURATION_KINDS = (
-    ChangeKind.SUBNET,
-    ChangeKind.POOL,
-    ChangeKind.OPTION,
-    ChangeKind.RESERVATION,
-)
 
 
 def head_of(tx: StoreTransaction, stream: StreamId) -> StreamHead:
@@ -116,7 +111,7 @@ def serve_blocks(tx: StoreTransaction, pull: m.BlockPull) -> m.BlockPage:
 
 def serve_streams(tx: StoreTransaction) -> m.StreamAnswer:
     heads = tx.streams()
-    configuration = [record for kind in CONFIGURATION_KINDS for record in tx.configuration(kind)]
+    configuration = [record for kind in KINDS for record in tx.configuration(kind)]
     log_from = {stream: head.log_from for stream, head in heads.items()}
     return m.StreamAnswer(vector_of(heads), log_from, tuple(configuration))
 

@@ -28,49 +28,53 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from agent.config import validate_configuration
 from agent.dhcp.options import OPTION_TYPES, option_type, parse_octets, parse_text
 from agent.errors import ConfigError
+from agent.kinds import KINDS, row_name
+from agent.kinds.kind import REQUIRED, Kind
+from agent.kinds.option import OPTION
+from agent.kinds.pool import POOL
+from agent.kinds.reservation import RESERVATION
+from agent.kinds.subnet import SUBNET
+from agent.kinds.values import Address, Choice, Number, Octets, Text, Type
 from agent.model import (
-    ClaimPolicy,
     ConfigRow,
     Option,
     Pool,
-    ProbePolicy,
     Reservation,
     Subnet,
-    configuration_key,
     format_address,
     parse_address,
 )
 
 _OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
 _ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
-_TOP = {"subnet": list, "options": dict}
-_SUBNET = {
-    "prefix": str,
-    "lease": int,
-    "claims": str,
-    "offer-delay": int,
-    "probe": str,
-    "name": str,
-    "interface": str,
-    "active": bool,
-    "pools": list,
-    "options": dict,
-    "reservation": list,
-}
-_POOL = {"range": str, "name": str, "active": bool}
-_RESERVATION = {
+_PYTHON: dict[type[Type], type] = {
+    Address: str, Octets: str, Text: str, Choice: str, Number: int
+}  # fmt: skip
+"""What TOML must have for a value of the type."""
+
+
+def _keys(kind: Kind) -> dict[str, type]:
+    """What a table of the kind may say, beside what the file says in a way of its own."""
+    return {f.toml: _PYTHON[type(f.type)] for f in kind.fields if f.toml} | {"active": bool}
+
+
+_SUBNET = _keys(SUBNET) | {"prefix": str, "pools": list, "options": dict, "reservation": list}
+_POOL = _keys(POOL) | {"range": str}
+_RESERVATION = _keys(RESERVATION) | {
     "address": str,
     "hardware-address": str,
     "client-id": str,
-    "hostname": str,
-    "active": bool,
     "options": dict,
 }
+_OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
+_TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
+"""Kinds that are a list of tables each, whose keys are those of the declaration."""
+_TOP = {"subnet": list, "options": dict} | dict.fromkeys(_TABLES, list)
 _WORDS = {
     str: "a text in quotes",
     int: "a whole number",
@@ -100,10 +104,10 @@ def parse_file(name: str, text: str) -> list[ConfigRow]:
 def _without_twins(rows: Sequence[ConfigRow]) -> list[tuple[ConfigRow, bool]]:
     seen = set()
     for row in rows:
-        kind, key = configuration_key(row)
-        if (kind, key) in seen:
-            raise ConfigError(f"{kind.name.lower()} {key}", "", "is there twice", "keep one")
-        seen.add((kind, key))
+        name = row_name(row)
+        if name in seen:
+            raise ConfigError(name, "", "is there twice", "keep one")
+        seen.add(name)
     return [(row, False) for row in rows]
 
 
@@ -115,6 +119,20 @@ def _rows(name: str, tables: dict[str, Any]) -> Iterator[ConfigRow]:
         if not isinstance(table, dict):
             raise ConfigError(name, place, "must be a table", "write [[subnet]]")
         yield from _subnet(name, place, table)
+    for key, kind in _TABLES.items():
+        for number, table in enumerate(tables.get(key, []), 1):
+            yield _table(name, f"{key} {number}", table, kind)
+
+
+def _table(name: str, place: str, table: Any, kind: Kind) -> Any:
+    """A row of a kind that is told as it is declared."""
+    if not isinstance(table, dict):
+        raise ConfigError(name, place, "must be a table", f"write [[{place.split()[0]}]]")
+    _check(name, place, table, _keys(kind))
+    for field in kind.fields:
+        if field.default is REQUIRED:
+            _require(name, place, table, field.toml, f"..., {field.says}")
+    return kind.row(**_values(name, place, table, kind))
 
 
 def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]:
@@ -122,17 +140,7 @@ def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]
     prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
     place = f"subnet {prefix}"
     network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
-    yield Subnet(
-        network,
-        prefix_length,
-        lease_s=_lease(name, place, table.get("lease", 0)),
-        interface=table.get("interface", ""),
-        name=table.get("name", ""),
-        claims=_policy(name, place, table, "claims", ClaimPolicy.ACCEPT),
-        offer_delay_s=table.get("offer-delay", 0),
-        probe=_policy(name, place, table, "probe", ProbePolicy.RECENT),
-        active=table.get("active", True),
-    )
+    yield Subnet(network, prefix_length, **_values(name, place, table, SUBNET))
     for number, pool in enumerate(table.get("pools", []), 1):
         yield _pool(name, f"{place}: pools, item {number}", pool)
     yield from _options(name, f"{place}: options", table.get("options", {}), network, prefix_length)
@@ -156,8 +164,7 @@ def _pool(name: str, place: str, pool: Any) -> Pool:
     return Pool(
         _address(name, place, first),
         _address(name, place, last),
-        pool.get("name", ""),
-        pool.get("active", True),
+        **_values(name, place, pool, POOL),
     )
 
 
@@ -167,12 +174,8 @@ def _reservation(name: str, place: str, table: dict[str, Any]) -> Iterator[Confi
         name, f"{place}: address", _require(name, place, table, "address", '"198.18.1.1"')
     )
     place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
-    yield Reservation(
-        address,
-        _client_key(name, place, table),
-        table.get("hostname", ""),
-        table.get("active", True),
-    )
+    client_key = _client_key(name, place, table)
+    yield Reservation(address, client_key, **_values(name, place, table, RESERVATION))
     yield from _options(name, f"{place}: options", table.get("options", {}), address, 32)
 
 
@@ -241,25 +244,33 @@ def _require(name: str, place: str, table: dict[str, Any], key: str, example: st
     return str(table[key])
 
 
-_Policy = TypeVar("_Policy", ClaimPolicy, ProbePolicy)
+def _values(name: str, place: str, table: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """The declared fields that the table gives a value to, and whether it is in service."""
+    told = {
+        field.name: _value(name, f"{place}: {field.toml}", field.type, table[field.toml])
+        for field in kind.fields
+        if field.toml in table
+    }
+    return told | {"active": table.get("active", True)}
 
 
-def _policy(name: str, place: str, table: dict[str, Any], key: str, default: _Policy) -> _Policy:
-    words = {policy.name.lower().replace("_", "-"): policy for policy in type(default)}
-    word = table.get(key)
-    if word is None:
-        return default
-    if word not in words:
-        raise ConfigError(
-            name, f"{place}: {key}", f"is {word!r}", f"write one of {', '.join(words)}"
-        )
-    return words[word]
-
-
-def _lease(name: str, place: str, lease_s: int) -> int:
-    if not 0 <= lease_s <= 0xFFFF_FFFF:
-        raise ConfigError(name, f"{place}: lease", f"is {lease_s}", "must be 0..4294967295 seconds")
-    return lease_s
+def _value(name: str, place: str, type_: Type, value: Any) -> Any:
+    if isinstance(type_, Address):
+        return _address(name, place, value)
+    if isinstance(type_, Octets):
+        if value and not _OCTETS.match(value):
+            raise ConfigError(name, place, f"is {value!r}", 'write octets such as "01:ff"')
+        return parse_octets(value) if value else b""
+    if isinstance(type_, Choice):
+        if value not in type_.spelled:
+            words = ", ".join(type_.spelled)
+            raise ConfigError(name, place, f"is {value!r}", f"write one of {words}")
+        return type_.spelled[value]
+    if isinstance(type_, Number) and not type_.low <= value <= type_.high:
+        unit = " seconds" if type_.unit == "s" else ""
+        right = f"must be {type_.low}..{type_.high}{unit}"
+        raise ConfigError(name, place, f"is {value}", right)
+    return value
 
 
 def _prefix(name: str, place: str, text: str) -> tuple[int, int]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from agent.dhcp.options import format_text, option_type
-from agent.model import ConfigRow, Option, Pool, Subnet, configuration_key
+from agent.kinds import kind_of
+from agent.kinds.values import Address, Choice, Number, Type
+from agent.model import ConfigRow, Option, Reservation, configuration_key
 
 
 class Action(enum.Enum):
@@ -29,12 +32,12 @@ class Step:
 
     @property
     def kind(self) -> str:
-        return configuration_key(self.row)[0].name.lower()
+        return kind_of(self.row).name
 
     @property
     def key(self) -> str:
         """The row's natural key; an option's code with its name."""
-        key = configuration_key(self.row)[1]
+        key = kind_of(self.row).key_of(self.row)
         if isinstance(self.row, Option):
             return f"{key} ({option_type(self.row.code).name})"
         return key
@@ -53,22 +56,28 @@ class Step:
 
 
 def _values(row: ConfigRow) -> dict[str, str]:
-    state = {"state": "" if row.active else "not in service"}
-    if isinstance(row, Subnet):
-        lease = f"{row.lease_s} s" if row.lease_s else ""
-        return {
-            "name": row.name,
-            "lease": lease,
-            "interface": row.interface,
-            "claims": row.claims.name.lower().replace("_", "-"),
-            "offer delay": f"{row.offer_delay_s} s" if row.offer_delay_s else "",
-            "probe": row.probe.name.lower(),
-        } | state
-    if isinstance(row, Pool):
-        return {"name": row.name} | state
+    said = {
+        field.toml.replace("-", " "): _words(field.type, getattr(row, field.name))
+        for field in kind_of(row).fields
+        if field.toml and field.key is None
+    }
     if isinstance(row, Option):
-        return {"value": format_text(row.code, row.data)} | state
-    return {"client": _client(row.client_key), "hostname": row.hostname} | state
+        said["value"] = format_text(row.code, row.data)
+    elif isinstance(row, Reservation):
+        said = {"client": _client(row.client_key)} | said
+    return said | {"state": "" if row.active else "not in service"}
+
+
+def _words(type_: Type, value: Any) -> str:
+    if isinstance(type_, Choice):
+        return next(word for word, one in type_.spelled.items() if one is value)
+    if not value:
+        return ""
+    if isinstance(type_, Address):
+        return type_.text(value)
+    if isinstance(type_, Number):
+        return f"{value} {type_.unit}".rstrip()
+    return value.hex(":") if isinstance(value, bytes) else str(value)
 
 
 def _client(key: bytes) -> str:
@@ -96,11 +105,10 @@ def make_plan(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list
     ]
 
 
-def _order(step: Step) -> tuple[int, str]:
+def _order(step: Step) -> tuple[bool, int, str]:
     """Subnets, pools, reservations, then options, which may belong to a reservation."""
-    kind, key = configuration_key(step.row)
-    rank = {"SUBNET": 0, "POOL": 1, "RESERVATION": 2, "OPTION": 3}[kind.name]
-    return rank, key
+    kind = kind_of(step.row)
+    return isinstance(step.row, Option), kind.number, kind.key_of(step.row)
 
 
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:

@@ -7,12 +7,17 @@ a pool can be replaced by a larger one without a moment in which there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from agent.config import validate_configuration
 from agent.errors import ConfigError
-from agent.model import ClaimPolicy, ConfigRow, Option, Pool, ProbePolicy, Reservation, Subnet
-from agent.snmp.columns import OPTION, POOL, RESERVATION, SUBNET, RowStatus, Table
-from agent.snmp.oid import Oid, address_index, index_address
+from agent.kinds import KINDS, kind_of
+from agent.kinds.kind import Field, Kind
+from agent.kinds.values import Text
+from agent.model import ChangeKind, ConfigRow, Subnet
+from agent.snmp.columns import CONFIGURATION, RowStatus
+from agent.snmp.oid import Oid
+from agent.snmp.rows import cell, empty_row, index_of, value_of
 from tools.apply.plan import Action, Step, changes
 from tools.errors import ManagerError, ToolError
 from tools.manager import Assignment, Row, Session, Value
@@ -27,15 +32,15 @@ class Remote:
 
     def __init__(self, manager: Session) -> None:
         self._manager = manager
-        subnets = manager.table(SUBNET)
+        tables = {number: manager.table(table) for number, table in CONFIGURATION.items()}
         self.rows: list[ConfigRow] = [
-            *(_subnet(index, row) for index, row in subnets.items()),
-            *(_pool(index, row) for index, row in manager.table(POOL).items()),
-            *(_option(index, row) for index, row in manager.table(OPTION).items()),
-            *(_reservation(index, row) for index, row in manager.table(RESERVATION).items()),
+            _row(KINDS[number], index, cells)
+            for number, table in tables.items()
+            for index, cells in table.items()
         ]
+        subnets = tables[ChangeKind.SUBNET]
         self._in_use = {
-            (row.first, row.last): _number(subnets[_index(row)], "InUse")
+            (row.first, row.last): _number(subnets[index_of(row)], "InUse")
             for row in self.rows
             if isinstance(row, Subnet)
         }
@@ -81,7 +86,7 @@ def _batches(plan: Sequence[Step]) -> Iterator[list[Step]]:
 
 def assignments(step: Step) -> list[Assignment]:
     """The variable bindings of one step (RowStatus by RFC 2579 2)."""
-    table, index = _table(step.row), _index(step.row)
+    table, index = CONFIGURATION[kind_of(step.row).number], index_of(step.row)
     if step.action is Action.DELETE:
         return [Assignment(table["RowStatus"], index, RowStatus.DESTROY)]
     cells = _cells(step.row)
@@ -97,70 +102,30 @@ def assignments(step: Step) -> list[Assignment]:
     return [Assignment(table[name], index, value) for name, value in cells.items()]
 
 
-def _table(row: ConfigRow) -> Table:
-    if isinstance(row, Subnet):
-        return SUBNET
-    if isinstance(row, Pool):
-        return POOL
-    return OPTION if isinstance(row, Option) else RESERVATION
-
-
-def _index(row: ConfigRow) -> Oid:
-    if isinstance(row, Subnet):
-        return (*address_index(row.network), row.prefix_length)
-    if isinstance(row, Pool):
-        return (*address_index(row.first), *address_index(row.last))
-    if isinstance(row, Option):
-        return (*address_index(row.network), row.prefix_length, row.code)
-    return address_index(row.address)
-
-
 def _cells(row: ConfigRow) -> dict[str, Value]:
-    if isinstance(row, Subnet):
-        return {
-            "Name": row.name.encode(),
-            "Interface": row.interface.encode(),
-            "LeaseTime": row.lease_s,
-            "Claims": row.claims,
-            "OfferDelay": row.offer_delay_s,
-            "Probe": row.probe,
-        }
-    if isinstance(row, Pool):
-        return {"Name": row.name.encode()}
-    if isinstance(row, Option):
-        return {"Value": row.data}
-    return {"ClientKey": row.client_key, "HostName": row.hostname.encode()}
+    kind = kind_of(row)
+    told = {field.column: cell(field, row) for field in kind.fields[len(kind.keys) :]}
+    return {
+        column: value.encode() if isinstance(value, str) else value
+        for column, value in told.items()
+    }
 
 
-def _subnet(index: Oid, row: Row) -> Subnet:
-    return Subnet(
-        index_address(index[:4]),
-        index[4],
-        lease_s=_number(row, "LeaseTime"),
-        interface=_text(row, "Interface"),
-        name=_text(row, "Name"),
-        claims=ClaimPolicy(_number(row, "Claims")),
-        offer_delay_s=_number(row, "OfferDelay"),
-        probe=ProbePolicy(_number(row, "Probe")),
-        active=_is_active(row),
-    )
+def _row(kind: Kind, index: Oid, cells: Row) -> ConfigRow:
+    """What a member does not tell is as in an empty row."""
+    told = {
+        field.name: value_of(field, _text(cells[field.column], field))
+        for field in kind.fields
+        if field.column in cells
+    }
+    row: ConfigRow = replace(empty_row(kind, index), **told, active=_is_active(cells))
+    return row
 
 
-def _pool(index: Oid, row: Row) -> Pool:
-    return Pool(
-        index_address(index[:4]), index_address(index[4:8]), _text(row, "Name"), _is_active(row)
-    )
-
-
-def _option(index: Oid, row: Row) -> Option:
-    data = _octets(row, "Value")
-    return Option(index_address(index[:4]), index[4], index[5], data, _is_active(row))
-
-
-def _reservation(index: Oid, row: Row) -> Reservation:
-    return Reservation(
-        index_address(index), _octets(row, "ClientKey"), _text(row, "HostName"), _is_active(row)
-    )
+def _text(value: Value, field: Field) -> Value | str:
+    if isinstance(field.type, Text) and isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value
 
 
 def _is_active(row: Row) -> bool:
@@ -170,15 +135,6 @@ def _is_active(row: Row) -> bool:
 def _number(row: Row, name: str) -> int:
     value = row.get(name, 0)
     return value if isinstance(value, int) else 0
-
-
-def _octets(row: Row, name: str) -> bytes:
-    value = row.get(name, b"")
-    return value if isinstance(value, bytes) else b""
-
-
-def _text(row: Row, name: str) -> str:
-    return _octets(row, name).decode("utf-8", "replace")
 
 
 def explain(error: ConfigError, path: str) -> ConfigError:
