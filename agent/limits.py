@@ -83,7 +83,7 @@ COMMIT_SLOW_MS = 2_000
 one commit may already be ahead of theirs."""
 
 STORE_ALARM_MS = 10_000
-"""A store that fails and commits in turns (a disk with room for small writes) is told of so often."""
+"""So often a store that fails and commits in turns is told of (a disk with room for a little)."""
 
 STORE_TRIAL_MS = 2_000
 """So often the agent tries whether its store commits: within 3 s, a Hello more, the group knows."""
