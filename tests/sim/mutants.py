@@ -70,10 +70,6 @@ CROWDED_LOSSES = replace(
     LOSSES, pool_size=16, clients=24, stay_leases=2, away_leases=1,
     faults=("rollback", "wipe", "alone", "halves"),
 )  # fmt: skip
-APART = replace(
-    CHURN, lease_s=60, mul_s=20, seconds=500, pool_size=20, stay_leases=2,
-    faults=("halves", "alone", "one-way", "crash"),
-)  # fmt: skip
 LIARS = replace(
     CROWDED, lease_s=60, seconds=600, pool_size=24, clients=10, dishonest=6, stay_leases=30,
     faults=("halves", "alone", "cut"),
@@ -248,7 +244,8 @@ _add(
 
 _add(
     "a_nak_for_what_is_not_known", 6,
-    "A client whose address is not known here is refused by a NAK instead of silence.", APART,
+    "A client whose address is not known here is refused by a NAK instead of silence.",
+    "one-loses-its-store-after-the-other",
     Edit(
         request._extend,
         ("return Answer(None, right)", "return Answer(MessageType.NAK, right)"),
