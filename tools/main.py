@@ -107,8 +107,13 @@ def init(
     credentials: CredentialsFile = None,
     group: Annotated[str, typer.Option(help="Name of the group to found.")] = "dhcpsync",
     mul: Annotated[
-        int, typer.Option(metavar="S", help="Longest lease before peers know of it, in seconds.")
-    ] = 3600,
+        int | None,
+        typer.Option(
+            metavar="S",
+            help="Longest lease before peers know of it, in seconds; 3600, or the lease time where"
+            " that is less.",
+        ),
+    ] = None,
     lease: Annotated[
         int, typer.Option(metavar="S", help="Lease time of the group, in seconds.")
     ] = 86_400,
@@ -124,7 +129,14 @@ def init(
     ] = "",
 ) -> None:
     """Make a member's folder: member.toml, store.db, and credentials.env where none is given."""
-    from tools.init import Founding, NewMember, make_member, parse_engine_id
+    from tools.init import (
+        FIRST_MUL_S,
+        Founding,
+        NewMember,
+        check_mul,
+        make_member,
+        parse_engine_id,
+    )
 
     known = parse_engine_id(engine_id) if engine_id else None
     if join and credentials is None and not known:
@@ -134,7 +146,10 @@ def init(
             "without --credentials would make users that the group does not know",
             "give --credentials FILE, the credentials.env of a member of the group",
         )
-    founding = None if join or known else Founding(group, mul, lease)
+    mul_s = min(FIRST_MUL_S, lease) if mul is None else mul
+    founding = None if join or known else Founding(group, mul_s, lease)
+    if founding is not None:
+        check_mul(mul_s, lease)
     new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()), role.role)
     for line in make_member(folder, new, founding, credentials, engine_id=known):
         typer.echo(line)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from agent.member_file import LEVELS
+from store import open_store
 from tools.arguments import LogLevel
 
 ROOT = Path(__file__).parents[2]
@@ -139,4 +141,18 @@ def test_nobody_answers_is_1_with_the_address(tmp_path: Path) -> None:
     dhcpsync("init", str(tmp_path / "m1"), "--id", "1", "--address", "127.0.0.1", "--port", "9")
     done = dhcpsync("member", "join", str(tmp_path / "m1"), "--contact", "127.0.0.1:19")
     assert done.returncode == 1
-    assert done.stderr == "dhcpsync: 127.0.0.1:19: no answer\n"
+    assert done.stderr == (
+        "dhcpsync: m1 does not answer at 127.0.0.1:9, so it has not been taken into the group:"
+        " start it (`dhcpsync serve`), and ask again: 127.0.0.1:9: no answer\n"
+    )
+
+
+def test_a_new_group_of_short_leases_has_a_mul_no_longer(tmp_path: Path) -> None:
+    done = dhcpsync(
+        "init", str(tmp_path / "m1"), "--id", "1", "--address", "198.18.0.1", "--lease", "600"
+    )
+    assert done.returncode == 0, done.stderr
+    with closing(open_store(tmp_path / "m1" / "store.db")) as store, store.read() as tx:
+        group = tx.group()
+    assert group is not None
+    assert (group.mul_s, group.lease_s) == (600, 600)
