@@ -177,6 +177,24 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
     return MemberFile(new.number, new.name, address, new.port, new.interfaces, role=new.role)
 
 
+def found(group: str, mul_s: int | None, lease_s: int) -> Founding:
+    """The founding that an operator asks for. ConfigError as in `check_mul`."""
+    founding = Founding(group, min(FIRST_MUL_S, lease_s) if mul_s is None else mul_s, lease_s)
+    check_mul(founding.mul_s, founding.lease_s)
+    return founding
+
+
+def check_join(joins: bool, credentials: Path | None) -> None:
+    """ConfigError where a member that is to join makes users of its own."""
+    if joins and credentials is None:
+        raise ConfigError(
+            "--join",
+            "",
+            "without --credentials would make users that the group does not know",
+            "give --credentials FILE, the credentials.env of a member of the group",
+        )
+
+
 def check_mul(mul_s: int, lease_s: int) -> None:
     """ConfigError for a MUL that limits nothing, or leaves a client no time to renew: an operator's
     slip. A lab may want one all the same."""

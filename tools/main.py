@@ -129,27 +129,11 @@ def init(
     ] = "",
 ) -> None:
     """Make a member's folder: member.toml, store.db, and credentials.env where none is given."""
-    from tools.init import (
-        FIRST_MUL_S,
-        Founding,
-        NewMember,
-        check_mul,
-        make_member,
-        parse_engine_id,
-    )
+    from tools.init import NewMember, check_join, found, make_member, parse_engine_id
 
     known = parse_engine_id(engine_id) if engine_id else None
-    if join and credentials is None and not known:
-        raise ConfigError(
-            "--join",
-            "",
-            "without --credentials would make users that the group does not know",
-            "give --credentials FILE, the credentials.env of a member of the group",
-        )
-    mul_s = min(FIRST_MUL_S, lease) if mul is None else mul
-    founding = None if join or known else Founding(group, mul_s, lease)
-    if founding is not None:
-        check_mul(mul_s, lease)
+    check_join(join and not known, credentials)
+    founding = None if join or known else found(group, mul, lease)
     new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()), role.role)
     for line in make_member(folder, new, founding, credentials, engine_id=known):
         typer.echo(line)

@@ -67,7 +67,7 @@ def acknowledged_expiry(
     pushed = head is not None and head.acknowledged >= row.seq
     recorded = row.potential_expires_at if pushed else row.acknowledged_at
     if terms.unseen_s and row.transaction_at <= terms.unseen_at and recorded < NEVER:
-        recorded -= terms.unseen_s
+        recorded = max(0, recorded - terms.unseen_s)
     return recorded
 
 

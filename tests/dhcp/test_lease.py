@@ -122,6 +122,8 @@ def test_what_was_recorded_before_the_clock_stood_still_ends_earlier_for_the_oth
     assert acknowledged_expiry(one, reached, stood) == one.potential_expires_at - 100
     later = one._replace(transaction_at=one.transaction_at + 1)
     assert acknowledged_expiry(later, reached, stood) == one.potential_expires_at
+    unknown = one._replace(seq=10, acknowledged_at=0)
+    assert acknowledged_expiry(unknown, reached, stood) == 0, "an instant that a store can hold"
 
 
 def test_nobody_is_alone_who_may_have_been_declared_dead() -> None:
