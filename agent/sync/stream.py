@@ -170,8 +170,10 @@ def _came_late(situation: Situation, outcome: Outcome) -> bool:
         return True
     if author == situation.me:
         return stream_incarnation(stream) < situation.incarnation
-    peer = situation.peers.get(author)
-    return peer is None or stream_incarnation(stream) < peer.incarnation
+    peer, lost = situation.peers.get(author), situation.lost.get(author)
+    if peer is None or (lost is not None and stream_incarnation(stream) <= lost.incarnation):
+        return True  # nor may it have been heard since this process began
+    return stream_incarnation(stream) < peer.incarnation
 
 
 def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:

@@ -16,8 +16,11 @@ from agent.model import (
     AddressState,
     Ballot,
     BallotNumber,
+    Change,
+    ChangeKind,
     Group,
     Local,
+    LostStore,
     MemberState,
     Service,
     StoreMark,
@@ -566,3 +569,25 @@ def test_an_owner_gives_back_what_a_copy_has_leased_meanwhile() -> None:
     assert not any(one.first <= owned.first <= one.last for one in mine)
     lan.run(10_000)
     assert not lan.ranges(2, AddressState.POLLING), "all have forgotten their promises"
+
+
+def test_what_a_former_store_made_is_told_by_a_third_member_before_its_author_is_heard() -> None:
+    """2 has started anew and hears nothing of 1, whose store it knows to be lost; 3 has its row."""
+    lan = make_lan(3, pool_size=60)
+    owned = lan.ranges(2, AddressState.BINDABLE)[0]
+    with lan.stores[3].write() as tx:  # before 1 lost that store
+        stream = stream_id(1, 1)
+        seq = tx.streams()[stream].applied + 1
+        row = make_binding(owned.first, lan.now_s, epoch=owned.epoch)
+        tx.put_bindings([row._replace(stream=stream, seq=seq)])
+        tx.log_changes([Change(stream, seq, ChangeKind.BINDING, owned.first)])
+        tx.advance_stream(stream, seq)
+    with lan.stores[2].write() as tx:
+        tx.replace_address_ranges([owned], [replace(owned, epoch=owned.epoch + 1)])
+        tx.put_lost_store(LostStore(1, 1, lan.now_s))
+    lan.cut(1)
+    lan.restart(2)
+    lan.run(30_000, until=lambda: bool(lan.rows(2)))
+    assert lan.rows(2)
+    mine = lan.ranges(2, AddressState.BINDABLE)
+    assert not any(one.first <= owned.first <= one.last for one in mine)
