@@ -65,15 +65,15 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class ClockMark:
     """The member's clock and the wall clock at one moment of the boot `boot_id`, and the clocks of
-    the peers minus the member's, by member. `boot_ms`: the boot-time clock then; `unseen_s`: as in
-    `Local`."""
+    the peers minus the member's, by member. `boot_ms`: the boot-time clock then, 0 where an
+    earlier release has noted none; `unseen_s`: as in `Local`."""
 
     boot_id: str
     clock_ms: int
     wall_ms: int
     offsets: dict[str, int]
-    boot_ms: int
-    unseen_s: int
+    boot_ms: int = 0
+    unseen_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class Standing:
         """For a store that has none of this boot: the machine has rebooted, or the store is a copy
         that was made before."""
         mark = self.clock_mark()
-        if mark is not None and mark.boot_id == boot_id():
+        if mark is not None and mark.boot_id == boot_id() and mark.boot_ms:
             return ClockAnchor(mark.boot_id, mark.clock_ms - mark.boot_ms)
         return measure_anchor(mark.clock_ms if mark else 0)
 

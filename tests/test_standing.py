@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 
@@ -445,3 +446,18 @@ def test_a_copy_of_an_earlier_boot_goes_on_with_the_clock_of_this_one(folder: Pa
         assert mark is not None
         file.note_clock(replace(mark, boot_ms=mark.boot_ms - 90_000))
         assert 90_000 <= BootClock(file.measure_anchor())() - NOW * 1000 < 100_000
+
+
+def test_the_clocks_that_an_earlier_release_noted_are_read(folder: Path) -> None:
+    """It noted neither the boot-time clock nor how long the clock has stood still."""
+    clock_of_a_boot(folder, NOW * 1000, 0, boot_id())
+    with closing(Standing(folder)) as file:
+        mark = file.clock_mark()
+        assert mark is not None
+        former = {"boot_id", "clock_ms", "wall_ms", "offsets"}
+        text = json.dumps({key: value for key, value in asdict(mark).items() if key in former})
+        with (folder / FILE_NAME).open("r+b") as raw:
+            raw.seek(4096)
+            raw.write(text.encode().ljust(4096))
+        assert file.clock_mark() == replace(mark, boot_ms=0, unseen_s=0)
+        assert 0 <= BootClock(file.measure_anchor())() - NOW * 1000 < 10_000
