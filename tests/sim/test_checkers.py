@@ -447,6 +447,49 @@ def test_a_quarantine_ends_when_a_living_member_has_served_its_client() -> None:
     commit(evidence, 1, moves=[([], [owned(1, 5)])])
 
 
+def test_one_that_is_out_keeps_no_quarantine_for_another() -> None:
+    evidence = make_evidence()
+    second, third = make_group(2, 1, 2, 3), make_group(3, 1, 2, 3)
+    out = [replace(member, state=MemberState.REMOVED) for member in second.members]
+    commit(evidence, 2, merged=[lease(1, transaction_server=3, expires_at=NOW_S - 9)])
+    second = replace(second, members=(second.members[0], out[1], second.members[2]))
+    commit(evidence, 2, groups=[second])
+    commit(evidence, 2, groups=[replace(third, members=(third.members[0], out[1], out[2]))])
+    commit(evidence, 1, moves=[([], [owned(1, 5)])])
+    assert not evidence.groups.quarantine
+
+
+def test_a_quarantine_begins_with_the_end_that_its_author_wrote() -> None:
+    """Who stood still for an hour takes what is long over for an hour in the future."""
+    evidence = make_evidence()
+    row = lease(1, transaction_server=3, expires_at=NOW_S - 3600)
+    row = row._replace(potential_expires_at=NOW_S - 3600)
+    commit(evidence, 3, bindings=[row])
+    commit(evidence, 1, merged=[row])
+    evidence.shadows[1].offset_ms = lambda: -3_600_000
+    removed = make_group(2, 1, 2, 3)
+    gone = replace(removed.members[2], state=MemberState.REMOVED)
+    commit(evidence, 1, groups=[replace(removed, members=(*removed.members[:2], gone))])
+    ((until_ms, _),) = evidence.groups.quarantine.values()
+    assert until_ms <= (NOW_S + removed.mul_s) * 1000
+
+
+def test_ranges_are_judged_as_the_transaction_leaves_them() -> None:
+    """Two records of a former store end the ownership of neighbours, one after the other."""
+    evidence = make_evidence()
+    whole = replace(owned(1, 5), last=ADDRESS + 2)
+    commit(evidence, 1, moves=[([], [whole])])
+    declined = {"state": BindingState.UNAVAILABLE, "transaction": Transaction.DECLINE}
+    rows = [
+        lease(1, **declined, transaction_at=NOW_S - 90)._replace(address=ADDRESS + i)
+        for i in (0, 1)
+    ]
+    rest = replace(whole, first=ADDRESS + 1), replace(whole, first=ADDRESS + 2)
+    moves = [([whole], [rest[0]]), ([rest[0]], [rest[1]])]
+    commit(evidence, 1, merged=rows, moves=moves)
+    assert evidence.shadows[1].owned == [(ADDRESS + 2, ADDRESS + 2, whole.epoch)]
+
+
 def test_what_was_declined_under_the_same_epoch_is_no_stock_however_its_range_is_laid() -> None:
     evidence = make_evidence()
     commit(evidence, 1, moves=[([], [owned(1, 1)])])

@@ -254,8 +254,7 @@ class Evidence(Words):
                     f"stream {stream}"
                 )
             shadow.applied[stream] = applied
-        for removed, added in journal.moves:
-            self._move(shadow, removed, added)
+        self._move(shadow, journal.moves)
         if began:
             self._check_what_it_owns(shadow)
 
@@ -295,15 +294,25 @@ class Evidence(Words):
         )
 
     def _move(
-        self, shadow: Shadow, removed: Sequence[AddressRange], added: Sequence[AddressRange]
+        self,
+        shadow: Shadow,
+        moves: Iterable[tuple[Sequence[AddressRange], Sequence[AddressRange]]],
     ) -> None:
-        for gone in removed:
-            if shadow.ranges.get(gone.first) == gone:
-                del shadow.ranges[gone.first]
-        for new in added:
-            shadow.ranges[new.first] = new
-        self._forget_unused(shadow, removed)
-        self._take_ownership(shadow, added)
+        """Judges what stands when the transaction ends: a range that a later move of the same one
+        divides again was never on the disk."""
+        left: list[AddressRange] = []
+        come: list[AddressRange] = []
+        for removed, added in moves:
+            for gone in removed:
+                if shadow.ranges.get(gone.first) == gone:
+                    del shadow.ranges[gone.first]
+            for new in added:
+                shadow.ranges[new.first] = new
+            left += removed
+            come += added
+        if come or left:
+            self._forget_unused(shadow, left)
+            self._take_ownership(shadow, [n for n in come if shadow.ranges.get(n.first) == n])
 
     # --- rows (I6, I7, I8)
 
@@ -317,6 +326,7 @@ class Evidence(Words):
         else:
             shadow.declined_ms.pop(row.address, None)
         if own:
+            self.groups.note_end(shadow, row)
             self.groups.end_quarantine(shadow, row)
             self._follow_grant(shadow, row)
 

@@ -20,6 +20,10 @@ ROUNDING_MS = 2_000
 """Instants are kept in whole seconds and travel as such."""
 
 
+def _change(row: Binding) -> tuple[int, int, int, int]:
+    return row.address, row.epoch, row.grant, row.transaction_server
+
+
 class Sight(Protocol):
     """What the judge of the membership shares with the others."""
 
@@ -43,6 +47,9 @@ class GroupEvidence:
         """Until when an address of a removed member must rest, and whose it was."""
         self.rests_for: dict[int, bytes] = {}
         """The client that may have it there."""
+        self._ends_ms: dict[tuple[int, int, int, int], int] = {}
+        """When the potential expiry of each change came, by the clock of its author as it was: the
+        one of a member that has stood still since tells another instant of what it recorded."""
         self.gone: set[int] = set()
         """Who is out by what some member's disk says, and did not hand over before."""
         self.unaware: set[int] = set()
@@ -226,8 +233,10 @@ class GroupEvidence:
 
     def _begin_quarantine(self, shadow: Shadow, former: Group | None, group: Group) -> None:
         """A member is removed: whatever it was the last to bind, in any state, rests until what
-        this member has recorded of it is over, and MUL longer."""
-        if former is None:
+        this member has recorded of it is over, and MUL longer. One that is out itself, and hears of
+        it when it is asked, binds nobody: no poll waits for it."""
+        own = group.member(shadow.number)
+        if former is None or own is None or not own.is_current:
             return
         for member in former.members:
             after = group.member(member.member)
@@ -240,12 +249,18 @@ class GroupEvidence:
                     self._rest(shadow, row, former.mul_s, address)
 
     def _rest(self, shadow: Shadow, row: Binding, mul_s: int, address: int) -> None:
-        recorded = shadow.true_ms(row.potential_expires_at)
+        recorded = self._ends_ms.get(_change(row))
+        if recorded is None:
+            recorded = shadow.true_ms(row.potential_expires_at)
         until = max(self._sight.now_ms(), recorded) + mul_s * 1000 - ROUNDING_MS
         known = self.quarantine.get(address, (0, 0))
         if (until, row.transaction_server) > known:
             self.quarantine[address] = until, row.transaction_server
             self.rests_for[address] = row.client_key
+
+    def note_end(self, shadow: Shadow, row: Binding) -> None:
+        """A change of the member's own is on its disk."""
+        self._ends_ms[_change(row)] = shadow.true_ms(row.potential_expires_at)
 
     def end_quarantine(self, shadow: Shadow, row: Binding) -> None:
         """A member that lives has seen the client since, and given it a lease that it knows: what
