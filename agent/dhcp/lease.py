@@ -66,8 +66,16 @@ def acknowledged_expiry(
     head = streams.get(row.stream)
     pushed = head is not None and head.acknowledged >= row.seq
     recorded = row.potential_expires_at if pushed else row.acknowledged_at
-    if terms.unseen_s and row.transaction_at <= terms.unseen_at and recorded < NEVER:
-        recorded = max(0, recorded - terms.unseen_s)
+    return recorded_before(row, recorded, terms)
+
+
+def recorded_before(row: Binding, recorded: int, clock: Terms | Local) -> int:
+    """What `recorded`, an instant that others have recorded of the row, is by the clock as it is.
+
+    Every row that is written later, or told to others, and goes on from this one has this instant,
+    since its own time is after the one at which the clock stood still."""
+    if clock.unseen_s and row.transaction_at <= clock.unseen_at and recorded < NEVER:
+        return max(0, recorded - clock.unseen_s)
     return recorded
 
 

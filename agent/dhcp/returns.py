@@ -82,9 +82,11 @@ def _given_back(c: Context, row: Binding, transaction: Transaction) -> Binding:
     """The row keeps epoch and grant, which names what is released, and its expiries: a merge takes
     the maximum anyway. What the others had acknowledged tells whether the release is settled
     (`Binding.is_settled`): then only its hold-down keeps the address from others."""
-    acknowledged_at = row.potential_expires_at
-    if not c.terms.alone and not _is_acknowledged(c, row):
-        acknowledged_at = min(row.acknowledged_at, row.potential_expires_at - 1)
+    acknowledged_at = acknowledged_expiry(row, c.streams(), c.terms)
+    if c.terms.alone:
+        acknowledged_at = row.potential_expires_at
+    elif not _is_acknowledged(c, row):
+        acknowledged_at = min(acknowledged_at, row.potential_expires_at - 1)
     return row._replace(
         state=BindingState.RELEASED,
         acknowledged_at=acknowledged_at,

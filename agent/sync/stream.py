@@ -17,8 +17,9 @@ everywhere travels in the row instead (`acknowledged_at`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from agent.dhcp.lease import recorded_before
 from agent.errors import PeerError
 from agent.kinds import KINDS
 from agent.limits import (
@@ -36,6 +37,7 @@ from agent.model import (
     Change,
     ChangeKind,
     ConfigRecord,
+    Local,
     MemberId,
     StreamHead,
     StreamId,
@@ -68,6 +70,7 @@ def current_rows(tx: StoreTransaction, changes: Sequence[Change]) -> tuple[m.Rec
     bindings = tx.bindings_by_address(
         [change.key for change in ordered if isinstance(change.key, int)]
     )
+    bindings = {row.address: row for row in _told(tx, bindings.values())}
     rows: list[m.Record] = []
     for change in ordered:
         row: m.Record | None
@@ -78,6 +81,17 @@ def current_rows(tx: StoreTransaction, changes: Sequence[Change]) -> tuple[m.Rec
         if row is not None:
             rows.append(row)
     return tuple(rows)
+
+
+def _told(tx: StoreTransaction, rows: Iterable[Binding]) -> Iterable[Binding]:
+    """An instant travels as seconds from now, so it must be right by the clock as it is."""
+    clock = tx.local()
+    return [_by_clock(row, clock) for row in rows] if clock.unseen_s else rows
+
+
+def _by_clock(row: Binding, clock: Local) -> Binding:
+    known = recorded_before(row, row.acknowledged_at, clock)
+    return row if known == row.acknowledged_at else row._replace(acknowledged_at=known)
 
 
 def serve_changes(tx: StoreTransaction, pull: m.ChangePull) -> m.ChangePage:
@@ -100,13 +114,14 @@ def serve_blocks(tx: StoreTransaction, pull: m.BlockPull) -> m.BlockPage:
         return m.BlockPage(pull.after_block, (), True)
     rows = tx.bindings_in_range(first, ADDRESS_MAX, limit)
     if len(rows) < limit:
-        return m.BlockPage(ADDRESS_MAX // BLOCK_ADDRESSES, tuple(rows), True)
+        return m.BlockPage(ADDRESS_MAX // BLOCK_ADDRESSES, tuple(_told(tx, rows)), True)
     last_block = rows[-1].address // BLOCK_ADDRESSES
     if rows[-1].address % BLOCK_ADDRESSES != BLOCK_ADDRESSES - 1:
         last_block -= 1
         while rows and rows[-1].address // BLOCK_ADDRESSES > last_block:
             rows.pop()
-    return m.BlockPage(last_block, tuple(rows), last_block == ADDRESS_MAX // BLOCK_ADDRESSES)
+    complete = last_block == ADDRESS_MAX // BLOCK_ADDRESSES
+    return m.BlockPage(last_block, tuple(_told(tx, rows)), complete)
 
 
 def serve_streams(tx: StoreTransaction) -> m.StreamAnswer:
@@ -132,14 +147,15 @@ def apply_records(
     records = _plausible(situation, records)
     bindings = [record for record in records if isinstance(record, Binding)]
     local = tx.bindings_by_address([row.address for row in bindings]) if bindings else {}
+    clock = tx.local()
     taken: dict[int, Binding] = {}
     mixed: dict[int, Binding] = {}
     for remote in bindings:
         mine = local.get(remote.address)
-        outcome = merge(mine, remote)
+        outcome = merge(_by_clock(mine, clock) if mine else None, remote)
         if outcome.choice is Choice.KEEP:
             continue
-        row = _with_acknowledged(mine, outcome.row, own) if mine else outcome.row
+        row = _with_acknowledged(mine, outcome.row, own, clock) if mine else outcome.row
         local[row.address] = row
         if _came_late(situation, outcome):
             situation.came_to_light.append(row.address)
@@ -203,13 +219,14 @@ def _plausible(situation: Situation, records: Sequence[m.Record]) -> Sequence[m.
     return good
 
 
-def _with_acknowledged(mine: Binding, row: Binding, own: StreamHead) -> Binding:
+def _with_acknowledged(mine: Binding, row: Binding, own: StreamHead, clock: Local) -> Binding:
     """Keep what I know to be recorded everywhere: my own row's potential expiry, if PUSHED."""
     if (mine.client_key, mine.epoch) != (row.client_key, row.epoch):
         return row
     known = mine.acknowledged_at
     if mine.stream == own.stream and mine.seq <= own.acknowledged:
         known = max(known, mine.potential_expires_at)
+    known = recorded_before(mine, known, clock)
     return row if known <= row.acknowledged_at else row._replace(acknowledged_at=known)
 
 

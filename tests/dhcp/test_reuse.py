@@ -422,3 +422,18 @@ def test_a_relays_own_address_is_not_given_to_its_clients() -> None:
     world.silent(naming(client, "rebind", FAR_RELAY), "named_address")
     assert world.one(naming(client, "discover", FAR_RELAY)).address == FAR_RELAY + 1
     world.silent(Client(2, relay=FAR_RELAY).discover(), "no_free_address")
+
+
+def test_what_is_given_back_after_a_clock_stood_still_was_recorded_for_less_long() -> None:
+    world = World(members=(1, 2))
+    address = world.bind(Client(1))
+    row = world.known(address)
+    with world.store.write() as tx:
+        tx.set_acknowledged({row.stream: row.seq})
+        tx.set_unseen(world.now, 100)
+    world.wait(1)
+    world.say(Client(1).release(address))
+    released = world.known(address)
+    assert released.state is BindingState.RELEASED
+    assert released.acknowledged_at == row.potential_expires_at - 100
+    assert not released.is_settled

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import PeerError
-from agent.model import Change, ChangeKind, format_address, stream_id
+from agent.model import Binding, Change, ChangeKind, format_address, stream_id
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.hello import AlignState, LinkState
-from agent.sync.stream import logged_changes
+from agent.sync.stream import apply_records, head_of, logged_changes, serve_blocks
 from tests.sync.lan import POOL_FIRST, Lan, make_binding, make_group
 
 
@@ -210,6 +210,50 @@ def test_what_the_author_knows_to_be_recorded_travels_with_the_row() -> None:
     lan.save(1, [row])
     lan.run(1_000)
     assert lan.rows(2)[0].acknowledged_at == lan.now_s - 1 + 300
+
+
+def stand_still(lan: Lan, member: int, seconds: int) -> None:
+    """As a start notes it that found the machine down for so long."""
+    with lan.stores[member].write() as tx:
+        tx.set_unseen(lan.now_s, seconds)
+
+
+def test_what_was_recorded_before_a_clock_stood_still_travels_as_it_is_for_the_others() -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    row = make_binding(POOL_FIRST, lan.now_s, acknowledged_at=lan.now_s + 300)
+    stand_still(lan, 1, 100)
+    lan.save(1, [row])
+    lan.run(1_000)
+    assert lan.rows(2)[0].acknowledged_at == lan.now_s - 1 + 200
+    with lan.stores[1].read() as tx:
+        pull = m.BlockPull(lan.nodes[2]._situation.header(), -1, 100)
+        (told,) = serve_blocks(tx, pull).records
+    assert isinstance(told, Binding)
+    assert told.acknowledged_at == row.acknowledged_at - 100
+
+
+@pytest.mark.parametrize("pushed", [False, True])
+def test_a_row_that_goes_on_from_before_a_clock_stood_still_has_the_instant_as_it_is(
+    pushed: bool,
+) -> None:
+    lan = make_lan(2)
+    lan.run(3_000)
+    known_s = lan.now_s + 900
+    row = make_binding(POOL_FIRST, lan.now_s, acknowledged_at=0 if pushed else known_s)
+    lan.passes = lambda *_: pushed
+    lan.save(1, [row])
+    lan.run(2_000)
+    stand_still(lan, 1, 100)
+    later = row._replace(
+        grant=2, transaction_at=lan.now_s + 1, acknowledged_at=0, stream=stream_id(2, 1), seq=9
+    )
+    with lan.stores[1].write() as tx:
+        situation = lan.nodes[1]._situation
+        apply_records(tx, situation, [later], head_of(tx, situation.own_stream))
+        (taken,) = tx.bindings_by_address([POOL_FIRST]).values()
+    assert taken.grant == 2
+    assert taken.acknowledged_at == known_s - 100
 
 
 def test_a_row_of_a_peer_is_never_acknowledged_here() -> None:
