@@ -137,8 +137,7 @@ class Cluster:
             self._changed = False
             try:
                 await self._call(lambda node, tx: node.handle_timer(tx, self._clock()))
-            except StoreError as error:
-                log.error("the store does not commit, the cluster waits: %s", error)
+            except StoreError:
                 await asyncio.sleep(STORE_RETRY_S)
             except PeerError as error:
                 log.error("the cluster does not go on, and begins anew from its store: %s", error)
@@ -176,12 +175,16 @@ class Cluster:
                 if trial:
                     tx.add_counters({"store_trials": 1})
         except BaseException as error:
-            self.store_fails = self.store_fails or isinstance(error, StoreError)
+            if isinstance(error, StoreError) and not self.store_fails:
+                self.store_fails = True
+                log.error("the store does not commit, the cluster waits: %s", error)
             if not (may_refuse and isinstance(error, PeerError)):
                 self._node = self._make_node()
                 self._due_ms = 0
             raise
         if trial:
+            if self.store_fails:
+                log.warning("the store commits again, the cluster goes on")
             self._tried_ms, self.store_fails = now_ms, False
         self._members = {m.member: m for m in group.members} if group else {}
         self.peers = self._node.peer_status()

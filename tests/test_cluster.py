@@ -171,7 +171,7 @@ def test_a_refusal_keeps_the_node(make_store: MakeStore) -> None:
 
 
 def test_a_member_whose_store_does_not_commit_is_silent_to_its_peers_and_comes_back(
-    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where it has nothing to write, as on a full disk that commits empty transactions."""
     monkeypatch.setattr(cluster_module, "STORE_RETRY_S", 0.05)
@@ -209,6 +209,10 @@ def test_a_member_whose_store_does_not_commit_is_silent_to_its_peers_and_comes_b
             await asyncio.gather(*running, return_exceptions=True)
 
     asyncio.run(fail())
+    said = [one.message for one in caplog.records if "commit" in one.message]
+    assert len(said) == 2, "when it begins and when it is over, not at each of some twenty trials"
+    assert said[0].startswith("the store does not commit")
+    assert said[1] == "the store commits again, the cluster goes on"
 
 
 class Refusing(Node):
