@@ -6,7 +6,9 @@ The tests build on each other's lab but not on each other's results.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -31,7 +33,9 @@ from tools.manager import Row
 
 MEMBERS = ["m1", "m2", "m3"]
 PULLED = 24_000
-JOIN_S = 30
+JOIN_RATE = 200
+LOAD_MAX_S = 300
+"""A load that lasts until it is told to end (SIGINT) is given so long."""
 
 
 def perfdhcp(lab: Lab, *arguments: str) -> subprocess.Popen[str]:
@@ -167,8 +171,10 @@ def test_a_binding_given_while_a_link_was_cut_arrives_by_the_third_member(lab: L
 
 
 def test_a_fourth_member_pulls_every_binding_while_clients_are_served(lab: Lab) -> None:
-    """So many bindings that the pull lasts for a while, all of it within perfdhcp's run."""
+    """So many bindings that the pull lasts for a while; perfdhcp runs until m4 serves, however long
+    that takes on a machine that does other things too."""
     need("perfdhcp")
+    wait_until(lambda: free_of_m1(lab) >= PULLED, 60, lambda: f"{free_of_m1(lab)} free")
     lab.run("lab", "kill", "m1")
     free = free_addresses(lab.root / "m1")
     assert seed_bindings(lab.root / "m1", free[:PULLED], 1, 600) == PULLED
@@ -178,24 +184,25 @@ def test_a_fourth_member_pulls_every_binding_while_clients_are_served(lab: Lab) 
     with lab.address("c1"), Capture("c1") as capture:
         before = count(lab, "m2")
         clients = ("-R", "100000", "-b", "mac=00:0e:01:02:03:04")
-        load = perfdhcp(lab, "-r", "200", "-p", str(JOIN_S), *clients)
+        began = time.monotonic()
+        load = perfdhcp(lab, "-r", str(JOIN_RATE), "-p", str(LOAD_MAX_S), *clients)
         wait_until(lambda: count(lab, "m2") > before + 100, 10)
         joining = lab.start("lab", "join", "m4")
         seen = watch_pull(lab, PULLED)
-        assert load.poll() is None, "the load ended before the pull did: raise JOIN_S"
         words, _ = joining.communicate(timeout=60)
         assert joining.returncode == 0, words
-        report = report_of(load, JOIN_S)
-    for kinds in ((DISCOVER, OFFER), (REQUEST, ACK)):
+        assert load.poll() is None, "the load ended before the join did"
+        load.send_signal(signal.SIGINT)
+        seconds = time.monotonic() - began
+        report = report_of(load, seconds)
+    # Interrupted, perfdhcp does not wait for the answers that are under way: the wire has them.
+    for sent, *kinds in ((report.offers.sent, DISCOVER, OFFER), (report.acks.sent, REQUEST, ACK)):
         exchanges = Exchanges(capture, *kinds)
+        assert len(exchanges.asked) == sent
         assert exchanges.unanswered == [], told(lab, capture, exchanges.unanswered[0])
         slowest = exchanges.slowest()
         print(f"longest wait {exchanges.wait_s(slowest):.3f} s: {told(lab, capture, slowest)}")
-    assert (report.offers.sent, report.acks.sent) == (
-        report.offers.received,
-        report.acks.received,
-    )
-    assert report.acks.sent >= 190 * JOIN_S
+    assert report.acks.sent >= 0.9 * JOIN_RATE * seconds
     print(f"m4 had, while it pulled under load: {seen}")
     table = lab.wait_equal([*MEMBERS, "m4"], 60)
     assert len(table) >= PULLED + report.acks.sent
@@ -227,6 +234,12 @@ def count(lab: Lab, member: str, *options: str) -> int:
     instance = format_oid(SERVER["dhcpSyncServerBindings"].instance)
     asked = lab.snmp("snmpget", "monitor", member, *options, "-Oqv", instance, check=False)
     return int(asked.stdout) if asked.returncode == 0 and asked.stdout.strip().isdigit() else 0
+
+
+def free_of_m1(lab: Lab) -> int:
+    status = json.loads(lab.run("lab", "status", "--json").stdout)["group"]
+    assert status["asked_name"] == "m1"
+    return sum(int(pool["free"]) for pool in status["pools"])
 
 
 def watch_pull(lab: Lab, enough: int) -> list[int]:
