@@ -330,7 +330,10 @@ class Group:
     decision: int = 0
 
     def member(self, member: MemberId) -> Member | None:
-        return next((m for m in self.members if m.member == member), None)
+        for one in self.members:
+            if one.member == member:
+                return one
+        return None
 
     @property
     def current(self) -> tuple[Member, ...]:

@@ -30,6 +30,7 @@ from agent.errors import StoreError
 from agent.secrecy import withdraw_rights
 from store.lock import WriterLock
 from store.schema import REVISIONS, check_revision, migrate, store_revision
+from store.session import Kept
 from store.sqlite import DRIVER_ERRORS, file_engine, memory_engine, store_error
 from store.tables import METADATA
 from store.transaction import Transaction
@@ -57,6 +58,8 @@ class Store:
         """Connections that no transaction uses, each with its cursor: to give one back to the pool
         and take it again costs as much as three statements."""
         self._busy = False
+        self._kept: Kept = {}
+        """Of a store in memory, which nobody else writes to: what was read since the last write."""
 
     # --- in memory
 
@@ -83,6 +86,7 @@ class Store:
         crashes where a statement prepared before a deserialization is run after it."""
         assert self._memory is not None
         assert not self._busy
+        self._kept.clear()
         for _, cursor in self._idle:
             cursor.close()
         self._idle.clear()
@@ -226,17 +230,23 @@ class _Block:
         self._writing = writing
 
     def __enter__(self) -> Transaction:
-        self._held = self._store._begin(writing=self._writing)
-        begun = self._store.transaction_type
-        self._transaction = begun(self._held[1], self._store._place, writing=self._writing)
+        store = self._store
+        self._held = store._begin(writing=self._writing)
+        kept = store._kept if store._memory is not None else {}
+        begun = store.transaction_type
+        self._transaction = begun(self._held[1], store._place, kept, writing=self._writing)
         return self._transaction
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
-        transaction = self._transaction
+        store, transaction, good = self._store, self._transaction, kind is None
         transaction.end()
-        self._store._end(
-            self._held, good=kind is None, failed=transaction.failed, writing=self._writing
-        )
+        committed = False
+        try:
+            store._end(self._held, good=good, failed=transaction.failed, writing=self._writing)
+            committed = good
+        finally:
+            if not committed:
+                store._kept.clear()  # it may be of what is not written after all
 
 
 def open_store(path: Path | str) -> Store:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, func, literal_column, select
 
 from agent.model import Enquiry
-from store.session import Row
+from store.session import Row, read_once
 from store.sqlite import compile_statement, compile_upsert, limited
 from store.streams import StreamRows
 from store.tables import ENQUIRY
@@ -44,6 +44,7 @@ class EnquiryRows(StreamRows):
         rows = self.rows(_ONE, (address,))
         return _enquiry(rows[0]) if rows else None
 
+    @read_once
     def open_enquiries(self, limit: int) -> list[Enquiry]:
         return [_enquiry(row) for row in self.rows(_OPEN, (limit,))]
 

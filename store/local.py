@@ -270,6 +270,7 @@ class LocalRow(StreamRows):
         self.change(_SET_BOOTS, (boots,))
         return boots
 
+    @read_once
     def clock_anchor(self) -> ClockAnchor | None:
         boot_id, offset_ms = self.rows(_ANCHOR)[0]
         return None if boot_id is None else ClockAnchor(boot_id, offset_ms)

@@ -10,39 +10,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from sqlite3 import Cursor
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from store.sqlite import DRIVER_ERRORS, store_error
 
 Row = tuple[Any, ...]
+Kept = dict[Any, Any]
+"""What verbs have read, by their names and arguments."""
 _S = TypeVar("_S", bound="Session")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
-def read_once(verb: Callable[[_S], _T]) -> Callable[[_S], _T]:
-    """A verb that reads a small table whole. Several parts ask for it in one transaction, in which
-    it stays as it is until something is written."""
+def read_once(verb: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_S, _P], _T]:
+    """A verb that reads a small table. Several parts ask for it in one transaction, in which it
+    stays as it is until something is written. Nobody may change what it gives."""
     name = verb.__name__
 
     @wraps(verb)
-    def remembered(self: _S) -> _T:
-        found = self._read
-        if name not in found:
-            found[name] = verb(self)
-        result: _T = found[name]
+    def remembered(self: _S, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        assert not kwargs
+        found, key = self._kept, (name, *args) if args else name
+        if key not in found:
+            found[key] = verb(self, *args, **kwargs)
+        result: _T = found[key]
         return result
 
     return remembered
 
 
 class Session:
-    """Runs compiled statements. `place` names the store in errors."""
+    """Runs compiled statements. `place` names the store in errors; `kept` is what a transaction
+    before it read, where nothing can have changed since."""
 
-    def __init__(self, cursor: Cursor, place: str, *, writing: bool) -> None:
+    def __init__(self, cursor: Cursor, place: str, kept: Kept, *, writing: bool) -> None:
         self._cursor: Cursor | None = cursor
         self._place = place
         self._writing = writing
-        self._read: dict[str, Any] = {}
+        self._kept = kept
         self.failed = False
 
     def end(self) -> None:
@@ -91,5 +96,5 @@ class Session:
         cursor = self._cursor
         assert cursor is not None, "this transaction is over"
         assert self._writing, "a read transaction cannot write; use Store.write()"
-        self._read.clear()
+        self._kept.clear()
         return cursor

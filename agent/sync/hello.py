@@ -172,4 +172,7 @@ class Peer:
 
 def covers(mine: dict[StreamId, int], theirs: dict[StreamId, int]) -> bool:
     """Whether everything that `theirs` claims is claimed by `mine` too."""
-    return all(mine.get(stream, 0) >= seq for stream, seq in theirs.items())
+    for stream, seq in theirs.items():  # noqa: SIM110 - a generator costs as much again
+        if mine.get(stream, 0) < seq:
+            return False
+    return True

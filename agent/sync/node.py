@@ -354,8 +354,9 @@ class Node:
         own = heads.get(situation.own_stream)
         self._own_applied = own.applied if own else 0
         self._applied = vector_of(heads)
+        dead_ms = situation.dead_ms
         for peer in situation.peers.values():
-            peer.judge(now_ms, situation.dead_ms)
+            peer.judge(now_ms, dead_ms)
             peer.compare(self._applied)
         self._note_silent_members(tx, now_ms)
         due = [

@@ -96,13 +96,12 @@ class Pull:
     ) -> dict[StreamId, list[tuple[int, MemberId]]]:
         """By stream, who is ahead of me and how far."""
         lacking: dict[StreamId, list[tuple[int, MemberId]]] = {}
-        own = self._situation.own_stream
+        own, mine = self._situation.own_stream, vector_of(heads)
         for peer in self._situation.peers.values():
-            if not peer.reachable:
+            if not peer.reachable or peer.vector == mine:
                 continue
             for stream, seq in peer.vector.items():
-                head = heads.get(stream)
-                if stream != own and seq > (head.applied if head else 0):
+                if seq > mine.get(stream, 0) and stream != own:
                     lacking.setdefault(stream, []).append((seq, peer.member))
         return lacking
 

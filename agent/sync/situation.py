@@ -87,7 +87,10 @@ class Situation:
         self.took_group_ms = 0
         self.lost: dict[MemberId, LostStore] = {}
         self.remembered: dict[MemberId, StoreMark] = {}
+        self.is_current = False
+        """Whether I take part in my group."""
         self.peers: dict[MemberId, Peer] = {}
+        self._slower = 1
         self.answered: set[MemberId] = set()
         """Members that are out of the group, or that I cannot hear, and have shown me theirs since
         I took the present one."""
@@ -127,7 +130,10 @@ class Situation:
         self.answered = set()
         self.caught_up = False
         self.group_hash = membership_hash(group) if group else b""
+        own = group.member(self.me) if group else None
+        self.is_current = own is not None and own.is_current
         self.peers = {member.member: Peer(member.member) for member in self.others()}
+        self._slower = max(1, -(-len(self.peers) // self.settings.hello_peers))
 
     def others(self) -> list[Member]:
         """The other current members of the group; none for a member that is out of it."""
@@ -153,12 +159,6 @@ class Situation:
     @property
     def generation(self) -> int:
         return self.group.generation if self.group else 0
-
-    @property
-    def is_current(self) -> bool:
-        """Whether I take part in my group."""
-        own = self.group.member(self.me) if self.group else None
-        return own is not None and own.is_current
 
     @property
     def owns_nothing(self) -> bool:
@@ -225,10 +225,6 @@ class Situation:
     def dead_ms(self) -> int:
         """How long a member may be silent before it counts as out of reach."""
         return self.settings.dead_ms * self._slower
-
-    @property
-    def _slower(self) -> int:
-        return max(1, -(-len(self.peers) // self.settings.hello_peers))
 
     def header(self) -> Header:
         return Header(self.me, self.incarnation, self.generation, self.group_hash)

@@ -310,10 +310,14 @@ class SimulatedMember:
         try:
             with self.disk.write() as tx:
                 result = act(tx)
+                noted = self._clock_note is not NO_CLOCK_NOTE
+                anchor = tx.clock_anchor() if noted else None
         except StoreError:
             self._make_node()
             self._plan_timer(self._world.now_ms + STORE_RETRY_S * 1000)
             raise
+        if anchor is not None:
+            self._follow(anchor)  # a clock that stood still moves on by what the peers confirm
         self._committed()
         return result
 
@@ -330,8 +334,6 @@ class SimulatedMember:
 
     def _committed(self) -> None:
         """After every commit of the node: send what it decided, and plan its next timer."""
-        if self._clock_note is not NO_CLOCK_NOTE:
-            self._follow_anchor()
         self._node.take_alarms()
         self._judge.committed(self)
         requests = self._node.take_requests()
@@ -343,13 +345,6 @@ class SimulatedMember:
         if ppm and wait > 1000:
             wait -= wait * ppm // 1_000_000
         self._plan_timer(self._world.now_ms + max(wait, 1))
-
-    def _follow_anchor(self) -> None:
-        """A clock that stood still moves on by what the peers confirm."""
-        with self.disk.read() as tx:
-            anchor = tx.clock_anchor()
-        if anchor is not None:
-            self._follow(anchor)
 
     def _follow(self, anchor: ClockAnchor) -> None:
         if anchor.offset_ms != self._anchor_ms:
