@@ -330,10 +330,7 @@ class Group:
     decision: int = 0
 
     def member(self, member: MemberId) -> Member | None:
-        for one in self.members:
-            if one.member == member:
-                return one
-        return None
+        return next((m for m in self.members if m.member == member), None)
 
     @property
     def current(self) -> tuple[Member, ...]:

@@ -99,7 +99,6 @@ LONG_FILES = {
     "tools/simulator/run.py": 610,
     "tests/dhcp/test_rules.py": 1140,
     "tests/sim/mutants.py": 630,
-    "tests/sim/test_checkers.py": 720,
     "tests/store/test_contract.py": 650,
     "tests/sync/test_recover.py": 660,
     "tests/sync/test_removal.py": 1190,

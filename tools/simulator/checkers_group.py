@@ -14,7 +14,14 @@ from collections.abc import Callable, Container, Iterator
 from typing import Protocol
 
 from agent.model import Binding, BindingState, Group
-from tools.simulator.shadows import GONE, Exposed, Shadow, ViolationError
+from tools.simulator.shadows import (
+    GONE,
+    Exposed,
+    Shadow,
+    ViolationError,
+    drift_ms,
+    drift_of_ms,
+)
 
 ROUNDING_MS = 2_000
 """Instants are kept in whole seconds and travel as such."""
@@ -251,8 +258,9 @@ class GroupEvidence:
     def _rest(self, shadow: Shadow, row: Binding, mul_s: int, address: int) -> None:
         recorded = self._ends_ms.get(_change(row))
         if recorded is None:
-            recorded = shadow.true_ms(row.potential_expires_at)
-        until = max(self._sight.now_ms(), recorded) + mul_s * 1000 - ROUNDING_MS
+            recorded = shadow.potential_end_ms(row)
+        ends_ms = max(self._sight.now_ms(), recorded - drift_of_ms(row))
+        until = ends_ms + mul_s * 1000 - drift_ms(mul_s) - ROUNDING_MS
         known = self.quarantine.get(address, (0, 0))
         if (until, row.transaction_server) > known:
             self.quarantine[address] = until, row.transaction_server
@@ -260,7 +268,7 @@ class GroupEvidence:
 
     def note_end(self, shadow: Shadow, row: Binding) -> None:
         """A change of the member's own is on its disk."""
-        self._ends_ms[_change(row)] = shadow.true_ms(row.potential_expires_at)
+        self._ends_ms[_change(row)] = shadow.potential_end_ms(row)
 
     def end_quarantine(self, shadow: Shadow, row: Binding) -> None:
         """A member that lives has seen the client since, and given it a lease that it knows: what

@@ -20,11 +20,17 @@ from agent.model import (
 )
 from tools.simulator.checkers_group import ROUNDING_MS
 from tools.simulator.disk import Journal
-from tools.simulator.shadows import GONE, Exposed, Holding, Shadow, ViolationError
+from tools.simulator.shadows import (
+    GONE,
+    Exposed,
+    Holding,
+    Shadow,
+    ViolationError,
+    drift_ms,
+    drift_of_ms,
+)
 
 DECLINED_MS = 86_400_000
-DRIFT_DIVISOR = 400
-"""Two clocks that each drift by 0.1 %, with some room: a part of the time that they measured."""
 ITEMS_MAX = 2_000
 """Items in one container: with at most a few hundred addresses and clients, more is a leak."""
 MESSAGES_BASE = 64
@@ -149,11 +155,11 @@ class Words:
                 self.judged["exposed I4"] += 1
                 continue
             row = other.rows.get(address)
-            recorded.append(other.true_ms(row.potential_expires_at) if row else 0)
+            recorded.append(other.potential_end_ms(row) + drift_of_ms(row) if row else 0)
         if not recorded or group is None:
             return
         self.judged["I4"] += 1
-        slack_ms = self._slack_ms(2 * lease_s + group.mul_s)
+        slack_ms = self._slack_ms(lease_s + group.mul_s)
         bound = max(self.now_ms(), min(recorded)) + group.mul_s * 1000 + slack_ms
         if end_ms > bound:
             raise ViolationError(
@@ -195,7 +201,7 @@ class Words:
 
     @staticmethod
     def _slack_ms(measured_s: int) -> int:
-        return ROUNDING_MS + measured_s * 1000 // DRIFT_DIVISOR
+        return ROUNDING_MS + drift_ms(measured_s)
 
     @staticmethod
     def _lacks_what_it_had(shadow: Shadow) -> bool:

@@ -16,10 +16,22 @@ from agent.model import (
 )
 
 GONE = (MemberState.REMOVED, MemberState.DOWN)
+DRIFT_DIVISOR = 400
+"""Two clocks that each drift by 0.1 %, with some room: a part of the time that they measured."""
 
 
 class ViolationError(AssertionError):
     """An invariant is broken; the text names it, the instant and the parties."""
+
+
+def drift_ms(measured_s: int) -> int:
+    """How far two members' clocks may have come apart while they measured a time."""
+    return measured_s * 1000 // DRIFT_DIVISOR
+
+
+def drift_of_ms(row: Binding) -> int:
+    """How far the others' records of a potential lease may end from its author's."""
+    return drift_ms(row.potential_expires_at - row.transaction_at)
 
 
 @dataclass(slots=True)
@@ -60,6 +72,9 @@ class Shadow:
 
     def true_ms(self, instant_s: int) -> int:
         return instant_s * 1000 - self.offset_ms()
+
+    def potential_end_ms(self, row: Binding) -> int:
+        return self.true_ms(row.potential_expires_at)
 
     def owns(self, address: int) -> int | None:
         """The epoch under which the member may give the address to anybody now, if it may."""
