@@ -501,6 +501,12 @@ _add(
     "What was recorded before a clock stood still is counted by that clock.",
     "removed-and-booted-cut-off", Exchange(start, "_note_unseen", lambda *_: None),
 )  # fmt: skip
+_add(
+    "a_clock_that_stood_still_counts_in_what_is_taken", 11,
+    "What was recorded before a clock stood still is carried on as it was in a peer's row.",
+    "booted-unconfirmed-and-takes-a-peers-row",
+    Exchange(stream, "recorded_before", lambda _row, recorded, _clock: recorded),
+)  # fmt: skip
 
 # --- 12. A store that is a copy
 

@@ -38,18 +38,20 @@ def cut(at_s: int, lasts_s: int, *members: int) -> Fault:
 
 def world(
     members: int, seconds: int, *faults: Fault, first_s: int = 2,
-    then: Sequence[tuple[int, int]] = (), **parameters: Any,
+    then: Sequence[tuple[int, int]] = (), away: Sequence[tuple[int, int]] = (), **parameters: Any,
 ) -> Plan:  # fmt: skip
-    """Six clients that come and stay, `then` so many more at such a time; a quiet network, and
-    nobody who is let in again."""
+    """Six clients that come and stay, but for the times that they are `away` with their leases, and
+    `then` so many more at such a time; a quiet network, and nobody who is let in again."""
     p = Parameters(members, seconds, 6, 900, 300, 48, hello_ms=20_000, readmits=0)
     p = replace(p, **parameters)
     begins = [first_s + 3 * n for n in range(p.clients)]
     begins += [at_s + n for number, at_s in then for n in range(number)]
-    clients = [
-        ClientPlan(n, True, [Session(begin * S_MS, FOR_GOOD_S * S_MS, 0, False)])
-        for n, begin in enumerate(begins)
-    ]
+    clients = []
+    for n, begin in enumerate(begins):
+        comes = [begin * S_MS, *(back_s * S_MS + 100 * n for _, back_s in away)]
+        goes = [*(leaves_s * S_MS for leaves_s, _ in away), FOR_GOOD_S * S_MS]
+        stays = [Session(*stay, 0, False) for stay in zip(comes, goes, strict=True)]
+        clients.append(ClientPlan(n, True, stays))
     p = replace(p, clients=len(clients))
     return Plan(1, p, {}, [0] * members, clients, list(faults))
 
@@ -197,6 +199,14 @@ VARIANTS: dict[str, Callable[[], Plan]] = {
         fault("rollback", 100, 900, member=1, seen=True, reboot=True),
         fault("rollback", 100, 890, member=2, seen=True),
         first_s=105, clients=5, pool_size=8, then=[(3, 1400)],
+    ),
+    "booted-unconfirmed-and-takes-a-peers-row": lambda: world(
+        3, 2600,
+        fault("crash", 200, 700, member=2, point="now", reboot=True),
+        cut(195, 765, 2, 1, 3),
+        fault("crash", 600, 1400, member=3, point="now"),
+        fault("crash", 1000, 1000, member=1, point="now"),
+        away=[(290, 901), (903, 1100)], hello_ms=1000,
     ),
 }  # fmt: skip
 
