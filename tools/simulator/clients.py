@@ -138,6 +138,8 @@ class Client:
         self.link = 0
         self.waiting_since_ms = -1
         """Since when it has been asking for any address at all; -1: it is not."""
+        self.waited_ms = -1
+        """How long it asked for its first address; -1: it has not had one."""
         self.chosen = 0
         """The server whose offer it has taken last."""
         self._world = world
@@ -262,6 +264,8 @@ class Client:
 
     def _bind(self, message: Message) -> None:
         start_ms = self._requested_at_ms
+        if self.waited_ms < 0:
+            self.waited_ms = self._world.now_ms - self.waiting_since_ms
         self.waiting_since_ms = -1
         is_new = self.lease is None or self.lease.address != message.your_address
         if self.lease is not None and is_new:
