@@ -483,3 +483,6 @@ changes of a month. A record from further ahead is a mistake of its sender."""
 OFFER_DELAY_MAX_S = 3_600
 """Longest service delay of RFC 3074: `secs` counts 18 hours, and no client
 waits so long."""
+
+CONFIGURATION_READS_MAX = 6
+"""Whole readings for one dump: who changes the configuration so often is waited for by a person."""

@@ -28,6 +28,8 @@ Role = Annotated[
     ),
 ]
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
 
 class ProcessName(enum.Enum):
     """The processes of a member."""

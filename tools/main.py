@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
-from agent.limits import MEMBERS_MAX
-from tools.arguments import LogLevel, PolicyName, ProcessName, Role, RoleName
+from tools.arguments import Json, LogLevel, PolicyName, ProcessName, Role, RoleName
+from tools.bench.commands import bench
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
 
@@ -35,17 +35,11 @@ member = typer.Typer(help="The members of a group.", no_args_is_help=True, rich_
 imports = typer.Typer(
     help="Static bindings from other servers' files.", no_args_is_help=True, rich_markup_mode=None
 )
-bench = typer.Typer(
-    help="How fast it is on this machine (root, Linux).",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(lab, name="lab")
 app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CredentialsFile = Annotated[
     Path | None,
     typer.Option(
@@ -411,6 +405,21 @@ def apply(
     apply_file(file, place, only_plan=plan, as_json=json)
 
 
+@app.command()
+def dump(
+    context: typer.Context,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+    json: Json = False,
+) -> None:
+    """Print the group's configuration as the file that `apply` takes."""
+    from tools.apply.command import dump_file
+    from tools.place import find_place
+
+    dump_file(find_place(context.obj, folder, address, credentials, "monitor"), as_json=json)
+
+
 @imports.command("bootptab")
 def import_bootptab(
     context: typer.Context,
@@ -429,49 +438,6 @@ def import_bootptab(
 
     place = find_place(context.obj, folder, address, credentials, "operator")
     run(file, place, only_plan=plan, as_json=json)
-
-
-@bench.command("dhcp")
-def bench_dhcp(
-    seconds: Annotated[int, typer.Option(metavar="S", help="Length of one step.")] = 5,
-    rounds: Annotated[int, typer.Option(metavar="N", help="Searches; the median counts.")] = 3,
-    against: Annotated[
-        str, typer.Option("--with", metavar="LIST", help="Also: kea,dhcpd (none for neither).")
-    ] = "kea,dhcpd",
-    bindings: Annotated[
-        int, typer.Option(metavar="N", help="Leases in dhcpsync's store before the first step.")
-    ] = 0,
-    json: Json = False,
-) -> None:
-    """Rate of 4-way exchanges at <= 2.5 % drops, beside Kea and ISC dhcpd where installed."""
-    from tools.bench.dhcp import run_bench
-
-    names = [name for name in against.split(",") if name and name != "none"]
-    run_bench(seconds, rounds, names, bindings, json)
-
-
-@bench.command("cold")
-def bench_cold(
-    members: Annotated[
-        int, typer.Option(min=2, max=MEMBERS_MAX, metavar="N", help="How many start together.")
-    ] = MEMBERS_MAX,
-    json: Json = False,
-) -> None:
-    """How long a group that starts cold takes to divide a /16 (in a lab of its own)."""
-    from tools.bench.cold import run_bench
-
-    run_bench(members, json)
-
-
-@bench.command("align")
-def bench_align(
-    bindings: Annotated[int, typer.Option(metavar="N", help="How many to pull.")] = 100_000,
-    json: Json = False,
-) -> None:
-    """Bindings a second that a new member pulls by GETBULK (authPriv), committed."""
-    from tools.bench.align import run_bench
-
-    run_bench(bindings, json)
 
 
 _OWN_OPTIONS = {

@@ -27,7 +27,6 @@ if __name__ == "__main__":
     from agent.snmp.assignment import gather
     from agent.snmp.ber import Varbind
     from agent.snmp.lease_tables import providers
-    from agent.snmp.rows import index_of
     from agent.snmp.status import ErrorStatus, RequestError
     from agent.snmp.tables import Scope, column_nodes
     from agent.snmp.view import Role
@@ -37,6 +36,8 @@ if __name__ == "__main__":
     from store import Store
     from store.tables import METADATA
     from tests.sync.lan import Lan, make_group
+    from tests.tools.tables import Tables
+    from tools.apply.dump import dump_rows
     from tools.apply.file import parse_file
     from tools.apply.plan import make_plan
     from tools.apply.remote import Remote
@@ -294,42 +295,9 @@ def check_plan() -> None:
     ]  # fmt: skip
 
 
-class Manager:
-    """A member's tables of configuration, made by the SETs that it gets."""
-
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-        self.tables: dict[str, dict[Any, Any]] = {}
-
-    def table(self, table: columns.Table) -> Any:
-        return self.tables.get(table.name, {})
-
-    def set(self, cells: Any) -> None:
-        tags = {int: ber.UNSIGNED32, bytes: ber.OCTETS}
-        varbinds = [
-            Varbind(
-                (*one.column.oid, *one.index),
-                ber.INTEGER if one.column.syntax.base is columns.Base.INTEGER
-                else tags.get(type(one.value), ber.UNSIGNED32),
-                one.value,
-            )
-            for one in cells
-        ]  # fmt: skip
-        changes = editing.edit(self.rows, gather(Role.OPERATOR, varbinds), lambda *_: 0)
-        for row, deleted in changes:
-            key = configuration_key(row)
-            self.rows = [one for one in self.rows if configuration_key(one) != key]
-            self.rows += [] if deleted else [row]
-        for row in self.rows:
-            (provider,) = [one for one in providers() if one.table.name == "dhcpSyncShelf"]
-            told = {short: cell(None, row) for short, cell in provider.cells.items()}
-            told = {n: v.encode() if isinstance(v, str) else v for n, v in told.items()}
-            self.tables.setdefault("dhcpSyncShelf", {})[index_of(row)] = told
-
-
 def check_apply() -> None:
     """From the file by SETs into a member, and read back as the same rows."""
-    manager = Manager()
+    manager = Tables()
     done: list[Any] = []
     Remote(manager).write(make_plan([], WANTED), done.append)
     assert len(done) == 2
@@ -337,6 +305,18 @@ def check_apply() -> None:
     changed = [replace(WANTED[0], owner=7), WANTED[1]]
     Remote(manager).write(make_plan(Remote(manager).rows, changed), done.append)
     assert sorted(Remote(manager).rows, key=lambda row: row.place) == changed
+
+
+def check_dump() -> None:
+    """The text that asks for what a member has, and only that."""
+    manager = Tables()
+    Remote(manager).write(make_plan([], [*WANTED, Shelf(ROOM, 3, surface=DARK)]), lambda _: None)
+    dump = dump_rows(Remote(manager).rows)
+    assert dump.text.partition("\n")[2] == (
+        FILE + '\n[[shelf]]\nroom = "10.1.2.3"\nplace = 3\nsurface = "dark-green"\n'
+    )
+    assert dump.left_out == []
+    assert make_plan(Remote(manager).rows, parse_file("x.toml", dump.text)) == []
 
 
 CHECKS: dict[str, Callable[[], None]] = {

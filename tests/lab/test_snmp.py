@@ -151,6 +151,12 @@ def test_apply_shows_a_plan_does_it_once_and_then_nothing(lab: Lab) -> None:
     assert '"key": "198.18.2.1"' in planned
     assert apply(lab, more, "--json").replace("true", "false") == planned
     assert apply(lab, more).startswith("nothing to do: all ")
+    # What any member has is dumped, by a user who may only read, as the file of just that.
+    command = [sys.executable, "-m", "tools.main", "dump", "--address", "198.18.0.2"]
+    users = ["--credentials", str(lab.root / "credentials.env")]
+    dumped = lab.exec("m1", *command, *users).stdout
+    assert '\nclient-id = "xy"\n' in dumped
+    assert apply(lab, dumped, "--plan").startswith("nothing to do: all ")
 
 
 def test_apply_refuses_to_orphan_live_leases(lab: Lab) -> None:

@@ -137,6 +137,30 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
             SUBNET + '[[subnet.reservation]]\naddress = "10.1.1.1"\nclient-id = "ab"',
             ["x.toml", "lies in no subnet"],
         ),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "198.18.1.1"\n'
+            'hardware-address = "02:00"\nhardware-type = 256',
+            ["reservation 198.18.1.1: hardware-type", "is 256", "0..255"],
+        ),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "198.18.1.1"\n'
+            'hardware-address = "printer"\nhardware-type = 6',
+            ["hardware-address", "'printer' is no address in hexadecimal"],
+        ),
+        (
+            SUBNET + '[[subnet.reservation]]\naddress = "198.18.1.1"\n'
+            'client-id = "ab"\nhardware-type = 6',
+            ["reservation 198.18.1.1: hardware-type", "is of no hardware-address"],
+        ),
+        ("[options]\nrouters = { active = false }", ["options.routers", "has no value"]),
+        (
+            '[options]\nrouters = { value = "198.18.0.1", activ = false }',
+            ["options.routers: activ", "did you mean active?"],
+        ),
+        (
+            '[options]\nrouters = { value = { value = "198.18.0.1" } }',
+            ["options.routers", "a list"],
+        ),
         (SUBNET + SUBNET, ["x.toml", "198.18.0.0/15", "is there twice"]),
     ],
 )
@@ -175,6 +199,17 @@ def test_a_hardware_address_may_be_written_as_dhcpd_does(text: str) -> None:
 def test_what_is_no_hardware_address_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match="is no Ethernet address"):
         parse_file("x.toml", ONE.format(f'hardware-address = "{text}"'))
+
+
+@pytest.mark.parametrize(("text", "octets"), [("0x0a", "0a"), ("2:0:ff", "0200ff")])
+def test_other_hardware_has_addresses_of_other_lengths(text: str, octets: str) -> None:
+    rows = parse_file("x.toml", ONE.format(f'hardware-address = "{text}"\nhardware-type = 6'))
+    assert Reservation(parse_address("198.18.1.1"), bytes.fromhex("0006" + octets)) in rows
+
+
+def test_an_option_that_is_not_sent_is_a_table() -> None:
+    (option,) = parse_file("x.toml", "options = { 23 = { value = 64, active = false } }")
+    assert option == Option(0, 0, 23, b"@", active=False)
 
 
 ONE = """

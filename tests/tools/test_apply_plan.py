@@ -84,3 +84,11 @@ def test_steps_are_described_for_people() -> None:
     assert steps["reservation"].describe() == (
         "client hardware address 02:00:00:00:00:0a, hostname printer"
     )
+
+
+def test_hardware_that_is_no_ethernet_is_told_apart() -> None:
+    other = Reservation(HOST, b"\x00\x06\x02\x00\x00\x00\x00\x0a", "printer")
+    (step,) = make_plan([PRINTER], [other])
+    assert step.describe() == (
+        "client hardware address 02:00:00:00:00:0a -> hardware address 02:00:00:00:00:0a of type 6"
+    )

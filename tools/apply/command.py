@@ -1,13 +1,17 @@
-"""`dhcpsync apply`: file, plan, SET, and what is shown of them."""
+"""`dhcpsync apply`: file, plan, SET, and what is shown of them; `dhcpsync dump`: its inverse."""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.kinds import row_name
+from agent.limits import CONFIGURATION_READS_MAX
 from agent.model import ConfigRow
+from tools.apply.dump import dump_rows
 from tools.apply.file import parse_file
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
@@ -64,6 +68,38 @@ def apply_plan(
             "start one, or name one that runs with --address"
         ) from None
     return plan if only_plan else done
+
+
+def dump_file(place: Place, *, as_json: bool) -> None:
+    """Print the file that `apply_file` takes as nothing to change; as JSON, what is in it.
+
+    Raises ToolError, after that, where members that were changed at once have rows among them that
+    `apply` would refuse: a person edits the text and applies it."""
+    import typer
+
+    rows = place.run(read_rows)
+    dump = dump_rows(rows)
+    told = json.dumps(tomllib.loads(dump.text), indent=2) + "\n" if as_json else dump.text
+    typer.echo(told, nl=False)
+    if dump.left_out:
+        names = ", ".join(map(row_name, dump.left_out))
+        raise ToolError(f"no file of `apply` can say, and this one would delete: {names}")
+    try:
+        same = set(parse_file("the file", dump.text)) == set(rows)
+    except ConfigError as error:
+        raise ToolError(f"`apply` would refuse what the members have: {error}") from None
+    assert same, "the file says other rows"
+
+
+def read_rows(manager: Session) -> list[ConfigRow]:
+    """The rows as they were at one instant: read until two readings, which are of one table after
+    the other, agree."""
+    rows = Remote(manager).rows
+    for _ in range(CONFIGURATION_READS_MAX - 1):
+        before, rows = rows, Remote(manager).rows
+        if rows == before:
+            return rows
+    raise ToolError("the configuration changes all the time: nothing is dumped; ask again later")
 
 
 def read_text(path: Path) -> str:

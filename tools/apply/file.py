@@ -17,6 +17,10 @@ docs/configuration.md tells people of it. In short:
     [[subnet.reservation]]
     address = "198.18.1.1"
     hardware-address = "02:00:00:00:00:01"     # or client-id, in hexadecimal with colons, or text
+    [subnet.reservation.options]
+    log-servers = { value = "198.18.0.2", active = false }
+
+`tools.apply.dump` writes it. Whatever a SET can make of a row can be said here.
 
 Pure: text in, rows out. Every error is a ConfigError that names the file, the key and what would
 be right; the rules that rows must keep together are those of `agent.config`.
@@ -50,7 +54,7 @@ from agent.model import (
     parse_address,
 )
 
-_OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
+OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
 _ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
 _PYTHON: dict[type[Type], type] = {
     Address: str, Octets: str, Text: str, Choice: str, Number: int
@@ -68,13 +72,16 @@ _POOL = _keys(POOL) | {"range": str}
 _RESERVATION = _keys(RESERVATION) | {
     "address": str,
     "hardware-address": str,
+    "hardware-type": int,
     "client-id": str,
     "options": dict,
 }
+_OPTION = _keys(OPTION)
+"""Beside its value, which may be of several types."""
 _OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
-_TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
+TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
-_TOP = {"subnet": list, "options": dict} | dict.fromkeys(_TABLES, list)
+_TOP = {"subnet": list, "options": dict} | dict.fromkeys(TABLES, list)
 _WORDS = {
     str: "a text in quotes",
     int: "a whole number",
@@ -82,8 +89,9 @@ _WORDS = {
     list: "a list",
     dict: "a table",
 }
-_ETHERNET = 1
+ETHERNET = 1
 """Hardware type of Ethernet (RFC 1700)."""
+ETHERNET_OCTETS = 6
 
 
 def parse_file(name: str, text: str) -> list[ConfigRow]:
@@ -119,7 +127,7 @@ def _rows(name: str, tables: dict[str, Any]) -> Iterator[ConfigRow]:
         if not isinstance(table, dict):
             raise ConfigError(name, place, "must be a table", "write [[subnet]]")
         yield from _subnet(name, place, table)
-    for key, kind in _TABLES.items():
+    for key, kind in TABLES.items():
         for number, table in enumerate(tables.get(key, []), 1):
             yield _table(name, f"{key} {number}", table, kind)
 
@@ -181,6 +189,8 @@ def _reservation(name: str, place: str, table: dict[str, Any]) -> Iterator[Confi
 
 def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
     """As in `agent.model.Binding`: octet 1 and a client identifier, or 0, type and address."""
+    if "hardware-type" in table and "hardware-address" not in table:
+        raise ConfigError(name, f"{place}: hardware-type", "is of no hardware-address")
     if ("hardware-address" in table) == ("client-id" in table):
         problem = "names the client twice" if "client-id" in table else "names no client"
         raise ConfigError(name, place, problem, "give hardware-address or client-id")
@@ -188,32 +198,46 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
         client_id = str(table["client-id"])
         if not client_id:
             raise ConfigError(name, f"{place}: client-id", "is empty")
-        is_octets = _OCTETS.match(client_id)
+        is_octets = OCTETS.match(client_id)
         return b"\x01" + (parse_octets(client_id) if is_octets else client_id.encode())
     hardware_address = str(table["hardware-address"])
-    if not _ETHERNET_ADDRESS.match(hardware_address):
+    if "hardware-type" in table:
+        hardware_type, is_address = table["hardware-type"], OCTETS.match(hardware_address)
+        if not 0 <= hardware_type <= 255:
+            where = f"{place}: hardware-type"
+            raise ConfigError(name, where, f"is {hardware_type}", "must be 0..255")
+    else:
+        hardware_type, is_address = ETHERNET, _ETHERNET_ADDRESS.match(hardware_address)
+    if not is_address:
+        what = "address in hexadecimal" if "hardware-type" in table else "Ethernet address"
         raise ConfigError(
             name,
             f"{place}: hardware-address",
-            f"{hardware_address!r} is no Ethernet address",
+            f"{hardware_address!r} is no {what}",
             'write "02:00:00:00:00:01"',
         )
-    return bytes((0, _ETHERNET)) + parse_octets(hardware_address)
+    return bytes((0, hardware_type)) + parse_octets(hardware_address)
 
 
 def _options(
     name: str, place: str, table: dict[str, Any], network: int, prefix_length: int
 ) -> Iterator[Option]:
     for key, value in table.items():
+        told = value if isinstance(value, dict) else {"value": value}
         try:
             code = option_type(key).code
-            data = parse_text(code, _option_text(value))
+            if "value" not in told:
+                raise ConfigError("", "", "has no value", "write value = ... in its table")
+            data = parse_text(code, _option_text(told["value"]))
         except ConfigError as error:
             names = [known.name for known in OPTION_TYPES.values()]
             close = [] if key in names else difflib.get_close_matches(key, names, 1)
             remedy = f"did you mean {close[0]}?" if close else error.remedy
             raise ConfigError(name, f"{place}.{key}", error.problem, remedy) from None
-        yield Option(network, prefix_length, code, data)
+        where = f"{place}.{key}"
+        said = {word: one for word, one in told.items() if word != "value"}
+        _check(name, where, said, _OPTION)
+        yield Option(network, prefix_length, code, data, **_values(name, where, said, OPTION))
 
 
 def _option_text(value: Any) -> str:
@@ -258,7 +282,7 @@ def _value(name: str, place: str, type_: Type, value: Any) -> Any:
     if isinstance(type_, Address):
         return _address(name, place, value)
     if isinstance(type_, Octets):
-        if value and not _OCTETS.match(value):
+        if value and not OCTETS.match(value):
             raise ConfigError(name, place, f"is {value!r}", 'write octets such as "01:ff"')
         return parse_octets(value) if value else b""
     if isinstance(type_, Choice):

@@ -14,6 +14,7 @@ from agent.dhcp.options import format_text, option_type
 from agent.kinds import kind_of
 from agent.kinds.values import Address, Choice, Number, Type
 from agent.model import ConfigRow, Option, Reservation, configuration_key
+from tools.apply.file import ETHERNET
 
 
 class Action(enum.Enum):
@@ -83,7 +84,8 @@ def _words(type_: Type, value: Any) -> str:
 def _client(key: bytes) -> str:
     if key[:1] == b"\x01":
         return f"id {key[1:].hex(':')}"
-    return f"hardware address {key[2:].hex(':')}"
+    hardware_type = f" of type {key[1]}" if key[1:2] not in (b"", bytes((ETHERNET,))) else ""
+    return f"hardware address {key[2:].hex(':')}{hardware_type}"
 
 
 def make_plan(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list[Step]:

@@ -1,0 +1,206 @@
+"""The inverse of `tools.apply.file`: a group's rows as the file that asks for exactly these.
+
+What a row says beside its place in the file comes from the declaration of its kind. Rows are in
+the order of their keys and what is as its default is left out, so one configuration has one text.
+The file names no group, no member and no user: those are not in it, and there is no secret.
+
+Pure: rows in, text out. Rows of members that were changed at once may be such as no file can say
+(a pool without its subnet): these come back beside the text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from agent.dhcp.options import OPTION_TYPES, ValueKind, format_text, option_type, parse_text
+from agent.errors import ConfigError
+from agent.kinds import kind_of
+from agent.kinds.values import Address, Choice, Type
+from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, format_address
+from tools.apply.file import ETHERNET, ETHERNET_OCTETS, OCTETS, TABLES
+
+_HEAD = "# The whole configuration of the group; `dhcpsync apply` makes it so.\n\n"
+_NUMBERS = {
+    ValueKind.UNSIGNED_8,
+    ValueKind.UNSIGNED_16,
+    ValueKind.UNSIGNED_32,
+    ValueKind.SIGNED_32,
+}
+_NUMBER_LISTS = {ValueKind.UNSIGNED_8_LIST, ValueKind.UNSIGNED_16_LIST}
+_LISTS = {ValueKind.ADDRESSES, ValueKind.DOMAINS}
+_TABLE_OF = {kind.number: table for table, kind in TABLES.items()}
+_Scope = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """The file, and the rows that it has no place for."""
+
+    text: str
+    left_out: list[ConfigRow]
+
+
+def dump_rows(rows: Iterable[ConfigRow]) -> Dump:
+    in_order = sorted(rows, key=lambda row: (kind_of(row).number, _key(row)))
+    subnets = [row for row in in_order if isinstance(row, Subnet)]
+    left_out: list[ConfigRow] = []
+    options: dict[_Scope, list[Option]] = {}
+    inside: dict[_Scope, list[Pool | Reservation]] = {}
+    for row in in_order:
+        if isinstance(row, Option):
+            options.setdefault((row.network, row.prefix_length), []).append(row)
+        elif isinstance(row, Pool | Reservation):
+            home = _home(subnets, row)
+            if home is None or (isinstance(row, Reservation) and not _names_client(row)):
+                left_out.append(row)
+            else:
+                inside.setdefault((home.network, home.prefix_length), []).append(row)
+    lines = [_HEAD, *_options("options", options.pop((0, 0), []))]
+    # Before any reservation: one of a subnet that is a single address shares its options' scope.
+    of_subnets = [options.pop((s.network, s.prefix_length), []) for s in subnets]
+    for subnet, its_options in zip(subnets, of_subnets, strict=True):
+        rows_inside = inside.get((subnet.network, subnet.prefix_length), [])
+        lines += _subnet(subnet, rows_inside, its_options)
+        for row in rows_inside:
+            if isinstance(row, Reservation):
+                lines += _reservation(row, options.pop((row.address, 32), []))
+    for row in in_order:
+        if table := _TABLE_OF.get(kind_of(row).number):
+            lines += [f"[[{table}]]\n", *_fields(row), "\n"]
+    left_out += [option for scope in options.values() for option in scope]
+    return Dump("".join(lines).rstrip("\n") + "\n", left_out)
+
+
+def _key(row: ConfigRow) -> tuple[int, ...]:
+    return tuple(getattr(row, field.name) for field in kind_of(row).keys)
+
+
+def _home(subnets: list[Subnet], row: Pool | Reservation) -> Subnet | None:
+    """The most specific subnet that the row lies in as a whole."""
+    first, last = (row.first, row.last) if isinstance(row, Pool) else (row.address, row.address)
+    at = bisect_right(subnets, first, key=lambda subnet: subnet.network)
+    homes = (subnets[i] for i in range(at - 1, -1, -1))
+    return next((home for home in homes if last <= home.last), None)
+
+
+def _names_client(row: Reservation) -> bool:
+    key = row.client_key
+    return len(key) > {0: 2, 1: 1}.get(key[0], len(key)) if key else False
+
+
+def _subnet(
+    subnet: Subnet, inside: list[Pool | Reservation], options: list[Option]
+) -> Iterator[str]:
+    yield "[[subnet]]\n"
+    prefix = f"{format_address(subnet.network)}/{subnet.prefix_length}"
+    yield _line("prefix", _quoted(prefix))
+    yield from _fields(subnet)
+    pools = [row for row in inside if isinstance(row, Pool)]
+    if pools:
+        yield "pools = [\n"
+        yield from (f"    {_pool(pool)},\n" for pool in pools)
+        yield "]\n"
+    yield "\n"
+    yield from _options("subnet.options", options)
+
+
+def _pool(pool: Pool) -> str:
+    span = _quoted(f"{format_address(pool.first)}-{format_address(pool.last)}")
+    said = "".join(f", {line}" for line in _fields(pool)).replace("\n", "")
+    return f"{{ range = {span}{said} }}" if said else span
+
+
+def _reservation(row: Reservation, options: list[Option]) -> Iterator[str]:
+    yield "[[subnet.reservation]]\n"
+    yield _line("address", _quoted(format_address(row.address)))
+    key = row.client_key
+    if key[0] == 1:
+        yield _line("client-id", _quoted(_client_id(key[1:])))
+    else:
+        yield _line("hardware-address", _quoted(_octets(key[2:])))
+        if (key[1], len(key) - 2) != (ETHERNET, ETHERNET_OCTETS):
+            yield _line("hardware-type", str(key[1]))
+    yield from _fields(row)
+    yield "\n"
+    yield from _options("subnet.reservation.options", options)
+
+
+def _client_id(octets: bytes) -> str:
+    """As text, where it is text and would not be taken for octets."""
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        return _octets(octets)
+    return text if text.isprintable() and not OCTETS.match(text) else _octets(octets)
+
+
+def _options(table: str, options: list[Option]) -> Iterator[str]:
+    if options:
+        yield f"[{table}]\n"
+        for option in options:
+            known = OPTION_TYPES.get(option.code)
+            said = "".join(f", {line}" for line in _fields(option)).replace("\n", "")
+            value = _option_value(option.code, option.data)
+            name = known.name if known else str(option.code)
+            yield _line(name, f"{{ value = {value}{said} }}" if said else value)
+        yield "\n"
+
+
+def _option_value(code: int, data: bytes) -> str:
+    kind, text = option_type(code).kind, format_text(code, data)
+    try:
+        is_exact = parse_text(code, text) == data
+    except ConfigError:
+        is_exact = False
+    if not is_exact:  # blanks about a text, say
+        return _quoted(f"0x{data.hex()}" if data else "")
+    if text.startswith("0x"):
+        return _quoted(text)
+    if kind in _NUMBERS or kind is ValueKind.BOOLEAN:
+        return text
+    words = text.split(", ")
+    if kind in _NUMBER_LISTS:
+        return f"[{text}]"
+    return f"[{', '.join(map(_quoted, words))}]" if kind in _LISTS and words[1:] else _quoted(text)
+
+
+def _fields(row: ConfigRow) -> Iterator[str]:
+    """What the file calls as the declaration does, where it is not as when nothing is said."""
+    for field in kind_of(row).fields:
+        value = getattr(row, field.name)
+        if field.toml and value != field.default:
+            yield _line(field.toml, _value(field.type, value))
+    if not row.active:
+        yield _line("active", "false")
+
+
+def _value(type_: Type, value: Any) -> str:
+    if isinstance(type_, Address):
+        return _quoted(type_.text(value))
+    if isinstance(type_, Choice):
+        return _quoted(next(word for word, one in type_.spelled.items() if one is value))
+    if isinstance(value, bytes):
+        return _quoted(_octets(value) if value else "")
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _octets(octets: bytes) -> str:
+    return octets.hex(":") if len(octets) > 1 else f"0x{octets.hex()}"
+
+
+def _line(key: str, value: str) -> str:
+    return f"{key} = {value}\n"
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML. What cannot be printed is escaped."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08X}"
