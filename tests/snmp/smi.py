@@ -29,6 +29,7 @@ class Node:
     access: str
     index: tuple[str, ...]
     objects: tuple[str, ...] = ()
+    default: str = ""
 
 
 def read_module(path: Path = MIB_FILE) -> dict[str, Node]:
@@ -61,6 +62,7 @@ def read_module(path: Path = MIB_FILE) -> dict[str, Node]:
                 if word.strip()
             ),
             tuple(re.findall(r"\w+", _clause(inner, r"\bOBJECTS\s+\{(.*?)\}"))),
+            _clause(inner, r"DEFVAL\s+\{(.*?)\}"),
         )
     return nodes
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.kinds import KINDS
+from agent.kinds.kind import REQUIRED, Field, Kind
+from agent.kinds.values import Address, Choice, Number, Text
 from agent.snmp import columns
 from agent.snmp.columns import Base, Form, Syntax
 from agent.snmp.oid import format_oid
@@ -42,6 +45,22 @@ FORMS = {
     "IpAddress": Form.ADDRESS,
     "DateAndTime": Form.DATE,
 }
+WORDS = {
+    "SnmpAdminString": (0, 255),
+    "SnmpEngineID": (5, 32),
+    "InetAddressIPv4": (4, 4),
+    "IpAddress": (4, 4),
+    "DateAndTime": (0, 11),
+    "Integer32": (-(2**31), 2**31 - 1),
+    "RowStatus": (1, 6),
+    "Unsigned32": (0, 2**32 - 1),
+    "Gauge32": (0, 2**32 - 1),
+    "InetPortNumber": (0, 65535),
+    "Counter64": (0, 2**64 - 1),
+    "CounterBasedGauge64": (0, 2**64 - 1),
+}
+"""What a syntax allows that states no range: RFC 2578 7.1, and the conventions' own texts (of a
+date, also the empty one that stands for never)."""
 
 
 def check_syntax(name: str, syntax: Syntax) -> None:
@@ -51,8 +70,8 @@ def check_syntax(name: str, syntax: Syntax) -> None:
     assert syntax.form is FORMS.get(word, Form.PLAIN), name
     if word == "INTEGER":
         assert dict(syntax.names) == smi.enumeration(text), name
-    elif stated := smi.bounds(text):
-        assert (syntax.low, syntax.high) == stated, name
+    else:
+        assert (syntax.low, syntax.high) == (smi.bounds(text) or WORDS[word]), name
 
 
 def test_scalars() -> None:
@@ -84,6 +103,68 @@ def test_the_code_knows_every_object_of_the_mib() -> None:
     for node in NODES.values():
         if node.macro == "OBJECT-TYPE" and node.access and node.access != "not-accessible":
             assert node.oid in known, f"{node.name} is in the MIB and not in the code"
+
+
+def test_the_code_knows_every_table_of_the_mib() -> None:
+    entries = {node.oid for node in NODES.values() if node.index}
+    assert entries == {table.entry for table in columns.TABLES}
+    hidden = {n for n, node in NODES.items() if node.access == "not-accessible" and node.syntax}
+    tables = {n for t in columns.TABLES for n in (f"{t.name}Table", f"{t.name}Entry", *t.index)}
+    assert hidden == tables
+
+
+SAID_OTHERWISE = {
+    "dhcpSyncOptionText": "dhcpSyncOptionValue",
+    "dhcpSyncReservationHardwareAddress": "dhcpSyncReservationClientKey",
+}
+"""Columns that are written and are no field: each is another way to say one that is."""
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_a_kind_is_in_the_mib_as_it_is_declared(kind: Kind) -> None:
+    """Index, arcs, types, ranges and defaults; and nothing is written that is not declared."""
+    entry = (*columns.OBJECTS, 4, kind.table, 1)
+    below = {node.oid[-1]: node for node in NODES.values() if node.oid[:-1] == entry}
+    (table,) = [node for node in NODES.values() if node.oid == entry]
+    name = table.name.removesuffix("Entry")
+    assert list(table.index) == [name + field.column for field in kind.keys]
+    for at, field in enumerate(kind.fields, 1):
+        node = below.pop(at if field.key is not None else field.arc)
+        assert node.name == name + field.column
+        assert node.access == ("read-create" if field.key is None else "not-accessible"), node.name
+        check_declared(node, field)
+    assert below.pop(kind.status_arc).name == f"{name}RowStatus"
+    beside = {node.name: node.access for node in below.values() if node.access != "read-only"}
+    assert beside == {n: "read-create" for n in SAID_OTHERWISE if n.startswith(name)}
+
+
+def check_declared(node: smi.Node, field: Field) -> None:
+    word, type_ = node.syntax.split(" ")[0], field.type
+    bounds = smi.bounds(node.syntax) or WORDS.get(word)
+    if isinstance(type_, Choice):
+        words = {number: kebab(word) for number, word in smi.enumeration(node.syntax).items()}
+        assert words == {int(one): spelled for spelled, one in type_.spelled.items()}, node.name
+    elif isinstance(type_, Number):
+        assert TYPES[word] is Base.UNSIGNED, node.name
+        assert bounds == (type_.least, type_.most), node.name
+    elif isinstance(type_, Address):
+        assert FORMS[word] is Form.ADDRESS, node.name
+    else:
+        is_text = isinstance(type_, Text)
+        assert (word == "SnmpAdminString", word == "OCTET") == (is_text, not is_text), node.name
+        assert bounds == (0, type_.most), node.name
+    if isinstance(type_, Choice):
+        assert type_.spelled[kebab(node.default)] is field.default, node.name
+    elif field.default is REQUIRED:
+        assert not node.default, node.name
+    else:
+        default = '""' if field.default in ("", b"") else str(field.default)
+        assert node.default == default, node.name
+
+
+def kebab(word: str) -> str:
+    """`knownOnly` as the file of `apply` has it."""
+    return re.sub("([A-Z])", r"-\1", word).lower()
 
 
 def test_notifications() -> None:
