@@ -257,3 +257,17 @@ def test_sections_by_number_become_fewer() -> None:
     count = sum(len(NUMBERED.findall(running_text(path))) for path in texts())
     assert count <= NUMBERED_MAX
     assert count > NUMBERED_MAX - 10, "lower the number"
+
+
+# --- one set of tools
+
+
+def test_the_hooks_before_a_commit_are_the_tools_of_make() -> None:
+    """Of this machine's .venv, so in the project's versions; and none of `make lint` is missing."""
+    hooks = re.findall(r"entry: \.venv/bin/(.+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    run = re.findall(r"^\t\$\(BIN\)/((?:ruff|mypy).*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    wanted = {line.replace(" --check", "").removesuffix(" .") for line in run}
+    assert {hook.removesuffix(" --force-exclude") for hook in hooks} == wanted
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert text.count("repo: ") == text.count("repo: local")
+    assert text.count("entry:") == text.count("language: system") == len(hooks)
