@@ -259,6 +259,27 @@ def test_sections_by_number_become_fewer() -> None:
     assert count > NUMBERED_MAX - 10, "lower the number"
 
 
+NAME = re.compile(r"\b([IL][1-9][0-9]?)\b")
+
+
+def test_invariants_are_those_that_are_judged() -> None:
+    """docs/invariants.md has each that a judge of the simulator says in a finding, and no other."""
+    said = {
+        match[1]
+        for path in (ROOT / "tools" / "simulator").glob("*.py")
+        for match in re.finditer(r"\"([IL][1-9][0-9]?)[ :\"]", path.read_text())
+    }
+    stated = re.findall(
+        r"^\*\*([IL]\d+)\.\*\* \S", (ROOT / "docs/invariants.md").read_text(), re.MULTILINE
+    )
+    assert stated == [f"I{n}" for n in range(1, 16)] + [f"L{n}" for n in range(1, 10)]
+    assert said == set(stated)
+    for path in [*texts(), ROOT / "tests/sim/killing_seeds.json"]:
+        assert set(NAME.findall(running_text(path))) <= set(stated), name_of(path)
+    for linked in ("simulation.md", "protocol.md"):
+        assert "](invariants.md)" in (ROOT / "docs" / linked).read_text()
+
+
 # --- one set of tools
 
 
