@@ -1,8 +1,8 @@
 """The member's clock: the boot-time clock from an anchor on, which began with the wall clock.
 
-Leases must not move when somebody steps the wall clock (protocol.md 11). Both processes of a
-member read the same anchor from the store, so they agree to the millisecond; the anchor is made
-anew when the machine has rebooted, which the boot id tells. How the clock goes on after that:
+Leases must not move when somebody steps the wall clock (docs/protocol.md, "Clocks"). Both processes
+of a member read the same anchor from the store, so they agree to the millisecond; the anchor is
+made anew when the machine has rebooted, which the boot id tells. How the clock goes on after that:
 agent/sync/clocks.py.
 """
 

@@ -22,10 +22,11 @@ OFFERS_LOOKED_AT = 1024
 """Of the oldest offers, how many are looked through for one that yields: less than 0.1 ms."""
 
 RELEASE_HOLD_S = 120
-"""An address released by its client is not given to another before (protocol.md 1)."""
+"""An address released by its client is not given to another before (docs/protocol.md, "Serving
+clients")."""
 
 DECLINE_HOLD_S = 86_400
-"""How long a declined address stays UNAVAILABLE (protocol.md 6)."""
+"""How long a declined address stays UNAVAILABLE (docs/protocol.md, "Serving clients")."""
 
 EXPIRY_GRACE_S = 5
 """How long after its expiry an address is still kept from others: it covers the rounding of
@@ -52,7 +53,7 @@ GENERATION_MAX = 2**31 - 1
 a store keeps 63 bits."""
 
 POLL_ANSWER_MAX_AGE_S = 5
-"""A poll's answer older than this is void (protocol.md 4)."""
+"""A poll's answer older than this is void (docs/protocol.md, "The complete poll")."""
 
 POLL_RANGES_MAX = 256
 """Ranges in one poll message, and verdicts in one answer: fits one datagram."""

@@ -92,8 +92,8 @@ class Binding(NamedTuple):
     `client_key` identifies the client (RFC 2131 4.2): b"\\x01" + option 61, or
     b"\\x00" + hardware type + hardware address when the client sent no identifier.
     `expires_at` is the end of the lease as promised to the client; `potential_expires_at` what the
-    peers are told (protocol.md 3); `acknowledged_at` is local: the least potential expiry that
-    every other member had recorded when the row was last changed.
+    peers are told (docs/protocol.md, "How long a lease may be"); `acknowledged_at` is local: the
+    least potential expiry that every other member had recorded when the row was last changed.
     `options` are the results given to the client, as DHCP options on the wire.
     (`stream`, `seq`) name the change that made this content; 0, 0 before it is saved.
     """
@@ -151,7 +151,7 @@ class AddressState(enum.IntEnum):
 
 
 class Nonce(NamedTuple):
-    """Names one poll attempt of a member; compared as a pair (protocol.md 4)."""
+    """Names a member's poll attempt; compared as a pair (docs/protocol.md, "The complete poll")."""
 
     incarnation: int
     counter: int
@@ -309,7 +309,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The membership and the group parameters, all under one generation (protocol.md 3, 8).
+    """The membership and the group parameters, all under one generation (docs/protocol.md, "How
+    long a lease may be" and "Membership").
 
     `mul_s` is MAXIMUM-UNPUSHED-LEASE-TIME (failover's MCLT), `lease_s` the normal lease time.
     `safe_period_s`: after so long a silence a member is taken to be down without an operator
@@ -353,7 +354,7 @@ class BallotNumber(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """A member's durable state as acceptor for one generation (single-decree Paxos,
-    protocol.md 8): highest ballot promised, and the ballot and value accepted, if any."""
+    docs/protocol.md, "Membership"): highest ballot promised, ballot and value accepted, if any."""
 
     generation: int
     promised: BallotNumber

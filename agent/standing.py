@@ -1,4 +1,5 @@
-"""Whether the store in a member's folder is the one that ran there last (protocol.md 10).
+"""Whether the store in a member's folder is the one that ran there last (docs/protocol.md, "A store
+that is a copy").
 
 The file `standing` lies beside the store and is no part of it. At each start of the member a new
 token is written first there and then into the store, so a store that was put in its place since (a

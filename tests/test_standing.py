@@ -1,4 +1,4 @@
-"""Is this the store that ran here last? (protocol.md 10)"""
+"""Is this the store that ran here last? (docs/protocol.md, "A store that is a copy")"""
 
 from __future__ import annotations
 

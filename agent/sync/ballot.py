@@ -1,4 +1,4 @@
-"""Single-decree Paxos for the value of the next generation (protocol.md 8).
+"""Single-decree Paxos for the value of the next generation (docs/protocol.md, "Membership").
 
 A change is decided among the members of the present generation: the coordinator has a majority
 promise its ballot, adopts a value that one of them has accepted already, and has a majority accept

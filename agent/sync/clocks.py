@@ -1,4 +1,4 @@
-"""The clock after a reboot, and how far the peers' clocks are (protocol.md 11).
+"""The clock after a reboot, and how far the peers' clocks are (docs/protocol.md, "Clocks").
 
 While a machine is up its member's clock is the boot-time clock and nothing moves it. Over a reboot
 only the wall clock says how long it was down, and it may have been stepped. So the member's clock

@@ -4,7 +4,7 @@ It is the exclusive or of a hash of each row's content and name, instants left o
 depend on order. Computing it reads every row, so it is done in slices, only after the vector has
 been still for a while, and not again before a good while. It is told only together with the
 vector that it belongs to; peers with equal vectors and different digests pull each other's
-rows in full (protocol.md 9).
+rows in full (docs/protocol.md, "Hello and alignment").
 """
 
 from __future__ import annotations

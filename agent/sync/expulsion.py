@@ -1,13 +1,13 @@
 """What follows for a member when others, or it itself, are out of the group.
 
 **Others.** A member that is gone may have given leases that it told nobody, up to MUL beyond what
-everybody had recorded (protocol.md 3), on addresses that it owned and on those of any lease that
-it knew, since every member renews every lease. `agent.sync.recover` holds both back, by binding and
-by promise. Promises cover what it owned only where somebody has made them and still keeps them: a
-member that joined later has promised nothing, and promises to a member that went before have
-ended, although TRANSFER may have carried its addresses on to the one that is gone now. Where
-nobody is left who took part in all polls there ever were, or somebody else went or lost its store
-before, every poll waits MUL, as the draft (5.1) has it for each removal.
+everybody had recorded (docs/protocol.md, "How long a lease may be"), on addresses that it owned and
+on those of any lease that it knew, since every member renews every lease. `agent.sync.recover`
+holds both back, by binding and by promise. Promises cover what it owned only where somebody has
+made them and still keeps them: a member that joined later has promised nothing, and promises to a
+member that went before have ended, although TRANSFER may have carried its addresses on to the one
+that is gone now. Where nobody is left who took part in all polls there ever were, or somebody else
+went or lost its store before, every poll waits MUL, as the draft (5.1) has it for each removal.
 
 **Itself.** It stops serving at once, durably, owns nothing any more and begins a new incarnation.
 A member that missed the decision and finds itself in the group again, since another generation,

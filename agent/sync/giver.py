@@ -1,4 +1,5 @@
-"""Giving addresses to a member that has none left: the owner's side of TRANSFER (protocol.md 5).
+"""Giving addresses to a member that has none left: the owner's side of TRANSFER (docs/protocol.md,
+"TRANSFER").
 
 What is given is TRANSFERRING here, durably, before the taker hears of it, under the next epoch and
 the taker's request (`xid`). From then on it is not mine: the engine does not offer it, polls

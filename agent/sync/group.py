@@ -1,4 +1,4 @@
-"""The membership: one value for each generation (protocol.md 8).
+"""The membership: one value for each generation (docs/protocol.md, "Membership").
 
 What somebody wishes for is decided by ballot (agent/sync/ballot.py) and kept until it has come
 true, cannot any more, or a minute is over. A removal needs a majority of the members that there

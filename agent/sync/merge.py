@@ -1,4 +1,5 @@
-"""Which record wins, and what two records of one address make together (protocol.md 2).
+"""Which record wins, and what two records of one address make together (docs/protocol.md, "Records,
+and which one wins").
 
 A binding is a point of a semilattice: merging is commutative, associative and idempotent in
 content, so the order, the repetition and the route of delivery never matter.

@@ -38,7 +38,8 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Periodic INFORM: what I have, whom I hear (draft 8.2; protocol.md 9).
+    """Periodic INFORM: what I have, whom I hear (draft 8.2; docs/protocol.md, "Hello and
+    alignment").
 
     `owing`: members to which I have given addresses that they have not acknowledged; `free`: my
     free addresses by the first address of their pool, of at most FREE_TOLD_MAX pools in turn.
@@ -206,7 +207,7 @@ class PollAnswer:
 @dataclass(frozen=True, slots=True)
 class TransferAsk:
     """Give me up to `wanted` addresses of the pool first..last, of which I have `free` (draft 5.2,
-    5.4). Wanting none asks only for what was given to me before (protocol.md 5)."""
+    5.4). Wanting none asks only for what was given to me before (docs/protocol.md, "TRANSFER")."""
 
     header: Header
     xid: Nonce

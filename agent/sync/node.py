@@ -1,9 +1,10 @@
 """One member of the cluster: requests, answers and time in; rows and requests out.
 
-`Node` decides and never waits. The shell gives it a transaction for each call and takes what is
-to be sent only after that transaction has committed, so nothing that a message promises can be lost
-by its sender (protocol.md 7). The node's own state is memory that any restart may lose; after any
-failure but a PeerError the shell must make a new one, because the memory may be ahead of the store.
+`Node` decides and never waits. The shell gives it a transaction for each call and takes what is to
+be sent only after that transaction has committed, so nothing that a message promises can be lost by
+its sender (docs/invariants.md, "I5"). The node's own state is memory that any restart may lose;
+after any failure but a PeerError the shell must make a new one, because the memory may be ahead of
+the store.
 
 Parts: `hello` the two machines of a peer, `stream` push and taking in, `pull` asking for what is
 lacking, `digest` the proof of agreement, `poll`, `promise` and `keeper` the stock of addresses,

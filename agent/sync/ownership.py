@@ -1,9 +1,9 @@
 """The states of an address as one member sees it, and every legal move between them.
 
-`MOVES` is the whole table (protocol.md 1; draft 3.4.2 and 9): what is not in it does not happen.
-`move` and `leave` are the only functions that change the rows of the store, and look at the state
-of every address they touch first; a move that is not in the table is our own bug, raised naming
-event and state. An address without a row is UNBINDABLE.
+`MOVES` is the whole table (docs/protocol.md, "States of an address"; draft 3.4.2 and 9): what is
+not in it does not happen. `move` and `leave` are the only functions that change the rows of the
+store, and look at the state of every address they touch first; a move that is not in the table is
+our own bug, raised naming event and state. An address without a row is UNBINDABLE.
 
     UNBINDABLE -> POLLING -> BINDABLE -> TRANSFERRING -> PROMISED -> UNBINDABLE
 

@@ -1,4 +1,5 @@
-"""The complete poll: how addresses become BINDABLE (protocol.md 4; draft 5.1, 5.3).
+"""The complete poll: how addresses become BINDABLE (docs/protocol.md, "The complete poll"; draft
+5.1, 5.3).
 
 An attempt has a nonce and two rounds. ASK is read-only; RESERVE, for what everybody agreed to,
 makes each member's "yes" a durable promise. Only when every other member has promised does the
@@ -250,7 +251,7 @@ class Poll:
     ) -> int | None:
         """When the question was sent, if its answer counts: of this attempt, this round and this
         generation, and young enough. Anything else could be an old "yes", and makes two
-        owners (protocol.md 4)."""
+        owners (docs/protocol.md, "The complete poll")."""
         if answer.nonce != attempt.nonce or answer.generation != attempt.generation:
             return None
         if attempt.generation != self._situation.generation:

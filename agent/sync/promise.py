@@ -1,4 +1,5 @@
-"""The one that is polled: verdicts, promises, and when a promise ends (protocol.md 4; draft 5.4).
+"""The one that is polled: verdicts, promises, and when a promise ends (docs/protocol.md, "The
+complete poll"; draft 5.4).
 
 ASK is answered from what is known, RESERVE with a durable promise for what is agreed to. A promise
 ends with an abort of its attempt, or of the ownership that came of it, or when a binding has used

@@ -1,11 +1,11 @@
 """Asking peers for what I lack: by stream where their log still has it, else by address.
 
 The author of a change pushes it, so a stream that I lack is left to a reachable author for a short
-while. After that, or where the author is out of reach or the stream is of an older incarnation,
-any peer that is ahead is asked: records travel through third members when a link is cut
-(protocol.md 9). A log that begins later than what I hold, a long way to go from nothing, and a
-digest that differs lead to a full pull: the peer's vector and configuration, then its rows by
-address, in which order rows never move. At the end I hold what that vector claims.
+while. After that, or where the author is out of reach or the stream is of an older incarnation, any
+peer that is ahead is asked: records travel through third members when a link is cut
+(docs/protocol.md, "Hello and alignment"). A log that begins later than what I hold, a long way to
+go from nothing, and a digest that differs lead to a full pull: the peer's vector and configuration,
+then its rows by address, in which order rows never move. At the end I hold what that vector claims.
 """
 
 from __future__ import annotations

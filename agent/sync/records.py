@@ -3,7 +3,7 @@
 Instants travel as seconds from the sender's now (draft 4.3). The receiver adds them to its own now;
 where the sender's clock is within `CLOCK_TRUST_MS` of the receiver's it adds them to the sender's
 now instead, so that members with good clocks hold equal instants (docs/architecture.md, "Time").
-An infinite lease is a flag and stays one (protocol.md 2).
+An infinite lease is a flag and stays one (docs/protocol.md, "Records, and which one wins").
 
 `acknowledged_at` is knowledge that every member may use ("all have recorded at least this"), but
 only at its true value: from a clock that is not trusted it arrives as 0, because a late message

@@ -1,4 +1,5 @@
-"""RECOVER: what a member does whose store is lost, restored or rolled back (protocol.md 10).
+"""RECOVER: what a member does whose store is lost, restored or rolled back (docs/protocol.md,
+"RECOVER").
 
 Such a store may lack what the member promised. So it begins a new incarnation, which nobody
 confuses with the old one, owns nothing, serves nobody and agrees to no poll, until it has pulled
@@ -20,7 +21,8 @@ finds more at once, by a token beside the database (agent/standing.py).
 
 The others hold what a lost incarnation may have promised (`held_until`): a change that was never
 pushed, made before they learned of the loss, gave a lease of at most MUL beyond what they have
-recorded (the lead bound, protocol.md 3). Members removed from the group are held alike.
+recorded (the lead bound, docs/protocol.md, "How long a lease may be"). Members removed from the
+group are held alike.
 """
 
 from __future__ import annotations
@@ -378,10 +380,10 @@ class Recovery:
 
     def end_wait(self, tx: StoreTransaction, now_ms: int) -> None:
         """An operator's word that this member shall serve new clients although leases of the lost
-        store may be about that nobody knows (protocol.md 10). What he takes on himself is made
-        smaller by trying each address before it is given away, for as long as the wait would
-        have been. What is to be pulled from the others is pulled all the same. PeerError where
-        the member waits for nothing."""
+        store may be about that nobody knows (docs/protocol.md, "RECOVER"). What he takes on himself
+        is made smaller by trying each address before it is given away, for as long as the wait
+        would have been. What is to be pulled from the others is pulled all the same. PeerError
+        where the member waits for nothing."""
         local, now = tx.local(), now_ms // 1000
         waits = bool(local.recovery) or local.holds_until > now
         if not waits or local.tries_until:

@@ -252,7 +252,8 @@ class Situation:
             self.remembered[member] = mark
 
     def check(self, header: Header) -> Peer:
-        """The peer that speaks; PeerError where it may not speak to me now (protocol.md 8)."""
+        """The peer that speaks; PeerError where it may not speak to me now (docs/protocol.md,
+        "Membership")."""
         if self.group is None:
             raise PeerError("no_group", f"member {self.me} is in no group yet")
         member = self.group.member(header.sender)

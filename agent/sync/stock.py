@@ -2,7 +2,7 @@
 
 A pool is cut into aligned blocks. Rendezvous hashing of (block, member) gives each block an order
 of members; a member asks first for the blocks that the hash gives it, so that members that start
-cold together do not fight over the lowest addresses (protocol.md 4).
+cold together do not fight over the lowest addresses (docs/protocol.md, "The complete poll").
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Taking addresses from a member that has some: the taker's side of TRANSFER (protocol.md 5).
+"""Taking addresses from a member that has some: the taker's side of TRANSFER (docs/protocol.md,
+"TRANSFER").
 
 The taker asks and asks again, and decides nothing from memory: it takes what an answer to its
 *present* question offers, makes it BINDABLE, durably, and only then acknowledges. The giver keeps

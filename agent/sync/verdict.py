@@ -1,10 +1,10 @@
 """Whether an address may be made BINDABLE by another member, as far as this one knows.
 
-The answer to a poll (protocol.md 4; draft 5.4), and, asked about itself, a member's own choice of
-what is worth polling. An address is refused while a client may use it, while this member owns or
-polls it, and while it is promised to somebody else. An ownership ends with its first binding:
-a binding of the range's epoch or a later one has used it up, and from then on the binding alone
-decides, so anybody may poll the address again when that binding is dead.
+The answer to a poll (docs/protocol.md, "The complete poll"; draft 5.4), and, asked about itself, a
+member's own choice of what is worth polling. An address is refused while a client may use it, while
+this member owns or polls it, and while it is promised to somebody else. An ownership ends with its
+first binding: a binding of the range's epoch or a later one has used it up, and from then on the
+binding alone decides, so anybody may poll the address again when that binding is dead.
 """
 
 from __future__ import annotations

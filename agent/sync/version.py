@@ -1,4 +1,5 @@
-"""What every message carries to tell one membership from another (protocol.md 8)."""
+"""What every message carries to tell one membership from another (docs/protocol.md,
+"Membership")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock over a reboot, and the peers' clocks (protocol.md 11)."""
+"""The clock over a reboot, and the peers' clocks (docs/protocol.md, "Clocks")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Joining by ballot (protocol.md 8): one membership a generation, learned from anybody."""
+"""Joining by ballot (docs/protocol.md, "Membership"): one membership a generation, learned from
+anybody."""
 
 from __future__ import annotations
 

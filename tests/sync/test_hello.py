@@ -1,4 +1,5 @@
-"""The machines of a peer: every state and event, legal or not (protocol.md 9)."""
+"""The machines of a peer: every state and event, legal or not (docs/protocol.md, "Hello and
+alignment")."""
 
 from __future__ import annotations
 

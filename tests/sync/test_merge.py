@@ -1,4 +1,5 @@
-"""The merge is a semilattice in content, and never shortens a lease (protocol.md 2)."""
+"""The merge is a semilattice in content, and never shortens a lease (docs/protocol.md, "Records,
+and which one wins")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The table of moves (protocol.md 1): all of it, and everything that is not in it."""
+"""The table of moves (docs/protocol.md, "States of an address"): all of it, and everything that is
+not in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The complete poll (protocol.md 4): stock comes up fast, nobody owns what another owns, and
-nothing stays promised for ever."""
+"""The complete poll (docs/protocol.md, "The complete poll"): stock comes up fast, nobody owns what
+another owns, and nothing stays promised for ever."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""RECOVER (protocol.md 10): a store that is lost, restored or rolled back is found before it
-serves, and what it promised is held until it is over."""
+"""RECOVER (docs/protocol.md, "RECOVER"): a store that is lost, restored or rolled back is found
+before it serves, and what it promised is held until it is over."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Around a link that is cut: records and acknowledgements travel through third members
-(protocol.md 9)."""
+(docs/protocol.md, "Hello and alignment")."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_what_a_member_has_recorded_is_known_beyond_the_cut() -> None:
 
 
 def test_a_lease_reaches_its_full_length_while_a_link_is_cut() -> None:
-    """The lead bound (protocol.md 3) counts on what 3 has recorded, as 2 tells it."""
+    """The lead bound (docs/protocol.md, "How long a lease may be") counts on what 3 has recorded,
+    as 2 tells it."""
     lan = make_lan()
     first = grant(lan, None)
     assert first.expires_at - lan.now_s == MUL_S

@@ -579,7 +579,8 @@ def test_a_binding_is_held_until_its_potential_expiry_and_mul(server: int) -> No
 def test_who_joined_later_does_not_vouch_for_what_a_dead_member_owned() -> None:
     """1 owns an address and 2 has promised it; 3 joins and knows nothing of it. 1 leases it to a
     client and tells nobody. When 1 and 2 are dead and removed, 3 must not have it for MUL. A hold
-    on what 1 "owned or was promised" (protocol.md 8), as far as 3 knows, would hold nothing."""
+    on what 1 "owned or was promised" (docs/protocol.md, "Membership"), as far as 3 knows, would
+    hold nothing."""
     lan = make_lan(2, pool_size=9)
     lan.run(20_000)
     (address, _), *_ = owned_by(lan, 1)

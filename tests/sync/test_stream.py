@@ -102,7 +102,7 @@ def test_only_the_author_pushes_a_stream() -> None:
 
 
 def test_records_travel_through_a_third_member() -> None:
-    """protocol.md 9: the link between 1 and 2 is cut, 3 hears both."""
+    """docs/protocol.md, "Hello and alignment": the link between 1 and 2 is cut, 3 hears both."""
     lan = make_lan()
     lan.run(3_000)
     lan.passes = lambda sender, to, _: {sender, to} != {1, 2}

@@ -1,5 +1,6 @@
-"""TRANSFER (protocol.md 5; draft 5.4): who may give what, every crash, every repetition, and the
-counterexample of the draft's form: a giver that takes back by timeout makes two owners."""
+"""TRANSFER (docs/protocol.md, "TRANSFER"; draft 5.4): who may give what, every crash, every
+repetition, and the counterexample of the draft's form: a giver that takes back by timeout makes two
+owners."""
 
 from __future__ import annotations
 
@@ -594,7 +595,7 @@ def test_a_removed_taker_keeps_what_it_was_given_until_the_group_takes_it_back()
 def test_a_giver_that_takes_back_by_timeout_makes_two_owners(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The counterexample (protocol.md 5): the rule taken out, the same messages."""
+    """The counterexample (docs/protocol.md, "TRANSFER"): the rule taken out, the same messages."""
 
     def owing(self: Giver, tx: StoreTransaction) -> frozenset[int]:
         for row in tx.address_ranges_in(TRANSFERRING):

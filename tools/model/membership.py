@@ -1,4 +1,5 @@
-"""Who is in the group: two changes proposed at once for the next generation (protocol.md 8).
+"""Who is in the group: two changes proposed at once for the next generation (docs/protocol.md,
+"Membership").
 
 Three members, of which m1 and m2 propose different memberships A and B. `Ballots` is what
 `agent/sync/ballot.py` does, single-decree Paxos: an acceptor promises a ballot, durably, and

@@ -1,4 +1,5 @@
-"""Who sits in the group: decisions, who learns what from whom, and what follows (protocol.md 8).
+"""Who sits in the group: decisions, who learns what from whom, and what follows (docs/protocol.md,
+"Membership").
 
 Beside `tools/model/setback.py`, of which this is the other half. What would follow from a change
 (`apply`), whether a value descends from another and which one stands (`agent/sync/lineage.py`), and

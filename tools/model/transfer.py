@@ -1,4 +1,5 @@
-"""TRANSFER among three members, beside polls, leases and giving back (protocol.md 5).
+"""TRANSFER among three members, beside polls, leases and giving back (docs/protocol.md,
+"TRANSFER").
 
 What is modelled is what `agent/sync/giver.py` and `agent/sync/transfer.py` do: the taker asks; the
 giver writes TRANSFERRING under the next epoch and offers; the taker takes what answers its present
