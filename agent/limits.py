@@ -315,6 +315,13 @@ SNMP_REQUEST_MS_MAX = 500
 """Processor time that the answer to one request that reads may take: a page of the largest table
 takes a tenth of it, and two such requests keep others waiting no longer than a manager waits."""
 
+SNMP_CLIENT_KEY_MAX = 100
+"""Octets of a key in dhcpSyncClientTable: an object identifier has at most 128 sub-identifiers."""
+
+SNMP_CLIENT_PAGE = 64
+"""Addresses of one client looked up at once: a reader who asks for one more pays for the search
+again, and few clients have that many."""
+
 SNMP_BLOCKS_PAGE = 64
 """Rows of the binding block table read at once: about as many as fit one datagram."""
 

@@ -80,9 +80,9 @@ LINES_MAX = {"code": 420, "tests": 600}
 LONG_FILES = {
     "agent/dhcp/engine.py": 570,
     "agent/dhcp/options.py": 560,
-    "agent/limits.py": 490,
+    "agent/limits.py": 500,
     "agent/model.py": 460,
-    "agent/snmp/columns.py": 530,
+    "agent/snmp/columns.py": 540,
     "agent/snmp/door.py": 430,
     "agent/sync/codec.py": 580,
     "agent/sync/group.py": 690,

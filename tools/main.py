@@ -18,6 +18,7 @@ from tools.arguments import Json, LogLevel, PolicyName, ProcessName, Role, RoleN
 from tools.bench.commands import bench
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
+from tools.lease.commands import lease
 
 if TYPE_CHECKING:
     from tools.target import Place
@@ -36,6 +37,7 @@ imports = typer.Typer(
     help="Static bindings from other servers' files.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(lab, name="lab")
+app.add_typer(lease, name="lease")
 app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")

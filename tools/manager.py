@@ -84,6 +84,8 @@ class Session(Protocol):
     def get(self, objects: Sequence[Scalar]) -> list[Value | None]: ...
     def set(self, assignments: Iterable[Assignment]) -> None: ...
     def table(self, table: Table) -> dict[Oid, Row]: ...
+    def row(self, table: Table, index: Oid) -> Row: ...
+    def below(self, column: Column, index: Oid, limit: int) -> dict[Oid, Value]: ...
     def close(self) -> None: ...
 
 
@@ -188,6 +190,35 @@ class Manager:
                     rows.setdefault(oid[width:], {})[short] = value
             if not cells:
                 return rows
+
+    def row(self, table: Table, index: Oid) -> Row:
+        """One row by one GET: its cells by the column's short name; empty where there is none."""
+        shorts = {column.oid: short for short, column in table.columns.items()}
+        cells = self._ask(
+            cmdgen.GetCommandGenerator(), (), [((*oid, *index), None) for oid in shorts]
+        )
+        named = {shorts[oid[: len(oid) - len(index)]]: value for oid, value in cells}
+        return {short: value for short, value in named.items() if value is not None}
+
+    def below(self, column: Column, index: Oid, limit: int) -> dict[Oid, Value]:
+        """The instances of a column whose index begins so, by the rest of it, by GETBULK; at most
+        `limit`."""
+        head = (*column.oid, *index)
+        found: dict[Oid, Value] = {}
+        at: Oid = head
+        while True:
+            cells = self._ask(
+                cmdgen.BulkCommandGeneratorSingleRun(), (0, _REPETITIONS), [(at, None)]
+            )
+            for oid, value in cells:
+                if value is None or not starts_with(oid, head) or len(found) == limit:
+                    return found
+                if oid <= at:
+                    raise ManagerError(f"{self._name}: the walk of {column.name} goes backwards")
+                at = oid
+                found[oid[len(head) :]] = value
+            if not cells:
+                return found
 
     def _ask(
         self,

@@ -21,6 +21,7 @@ from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_R
 from agent.model import Group, MemberId, format_address
 from agent.snmp import cluster_tables, columns, lease_tables, message, standard
 from agent.snmp.ber import Varbind
+from agent.snmp.client_table import ClientProvider
 from agent.snmp.cluster_tables import Exchanges, ExchangeTables
 from agent.snmp.door import Address, Door
 from agent.snmp.engine import SECURITY_MODEL_USM, add_user, build_engine, close_engine
@@ -123,6 +124,7 @@ class SnmpAgent:
                     for provider in (
                         *cluster_tables.providers(exchanges, hash_of),
                         *lease_tables.providers(),
+                        ClientProvider(),
                     )
                     for node in column_nodes(provider)
                 ),

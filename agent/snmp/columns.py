@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from agent.kinds import KINDS
 from agent.kinds.kind import ChangeKind, DeclarationError, Kind
 from agent.kinds.values import Address, Choice, Number, Text, Type
-from agent.limits import HARDWARE_ADDRESS_MAX
+from agent.limits import HARDWARE_ADDRESS_MAX, SNMP_CLIENT_KEY_MAX
 from agent.snmp.oid import SUB_IDENTIFIER_MAX, Oid
 
 ENTERPRISE: Oid = (1, 3, 6, 1, 4, 1, 32473)
@@ -106,6 +106,7 @@ _ENDPOINT = _enumeration(
     "startup normal communicationsInterrupted partnerDown recover recoverDone potentialConflict"
     " resolutionInterrupted paused shutdown"
 )
+_BINDING_STATE = _enumeration("bound released unavailable expired")
 _COUNTER = Syntax(Base.COUNTER64, 0, 2**64 - 1)
 _GAUGE = _unsigned(0)
 _GAUGE64 = _COUNTER
@@ -165,7 +166,8 @@ class Table:
     """`name` is the common prefix of its columns, `entry` the OID that column arcs follow.
 
     `limits` is the index as sub-identifiers, each with its greatest value; empty for the
-    tables whose index is a text (IMPLIED, so of any length)."""
+    tables whose index is a text (IMPLIED, so of any length), and of no use where octets of any
+    length are a part of it."""
 
     name: str
     entry: Oid
@@ -392,7 +394,7 @@ BINDING = _table(
     "dhcpSyncBinding",
     (5, 1),
     {"Address": _ADDRESS},
-    ("State", _enumeration("bound released unavailable expired"), RO),
+    ("State", _BINDING_STATE, RO),
     ("HardwareType", _unsigned(0, 255), RO),
     ("HardwareAddress", _physical(0, 16), RO),
     ("ClientId", _octets(0, 255), RO),
@@ -413,6 +415,7 @@ BINDING = _table(
     ("StreamServer", _MEMBER, RO),
     ("StreamIncarnation", _UNSIGNED, RO),
     ("StreamSeq", _GAUGE64, RO),
+    ("Options", _octets(0, 4096), RO),
 )
 
 ADDRESS = _table(
@@ -462,6 +465,17 @@ CONFLICT = _table(
     ("RowStatus", _ROW_STATUS, RC),
 )
 
+CLIENT = _table(
+    "dhcpSyncClient",
+    (5, 7),
+    {
+        "Kind": _enumeration("hardwareAddress clientId hostName"),
+        "Key": _octets(1, SNMP_CLIENT_KEY_MAX),
+        "Address": _ADDRESS,
+    },
+    ("State", _BINDING_STATE, RO),
+)
+
 POLL = _table(
     "dhcpSyncPoll",
     (6, 1),
@@ -507,6 +521,7 @@ TABLES: tuple[Table, ...] = (
     CHANGE,
     BINDING_BLOCK,
     CONFLICT,
+    CLIENT,
     POLL,
     TRANSFER,
     AUDIT,

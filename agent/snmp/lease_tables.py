@@ -23,6 +23,7 @@ from agent.model import (
     ConfigRow,
     Pool,
     Subnet,
+    Transaction,
     stream_incarnation,
     stream_member,
 )
@@ -56,7 +57,7 @@ EXPIRED = 4
 """dhcpSyncBindingState of a BOUND record whose expiry has passed: derived, never stored."""
 
 
-def _binding_state(scope: Scope, row: tuple[Any, ...]) -> int:
+def binding_state(scope: Scope, row: tuple[Any, ...]) -> int:
     _, state, expires_at = row
     if state == BindingState.BOUND and expires_at <= scope.now:
         return EXPIRED
@@ -71,8 +72,13 @@ def _first(_: Scope, row: tuple[Any, ...]) -> Any:
     return row[1]
 
 
+def _options(_: Scope, row: tuple[Any, ...]) -> bytes:
+    """The row of a conflict has its parties there (`agent.sync.conflict`)."""
+    return b"" if row[2] == Transaction.CONFLICT else row[1]
+
+
 BINDING_COLUMNS: Mapping[str, tuple[tuple[str, ...], Cell]] = {
-    "State": (("state", "expires_at"), _binding_state),
+    "State": (("state", "expires_at"), binding_state),
     "HardwareType": (("hardware_type",), _first),
     "HardwareAddress": (("hardware_address",), _first),
     "ClientId": (("client_id",), lambda _, row: row[1] or b""),
@@ -86,6 +92,7 @@ BINDING_COLUMNS: Mapping[str, tuple[tuple[str, ...], Cell]] = {
     "StreamServer": (("stream",), lambda _, row: stream_member(row[1])),
     "StreamIncarnation": (("stream",), lambda _, row: stream_incarnation(row[1])),
     "StreamSeq": (("seq",), _first),
+    "Options": (("options", "transaction"), _options),
 }
 """For each column of dhcpSyncBindingTable what it is made of, and how."""
 

@@ -82,6 +82,7 @@ class ReadingTransaction(StoreTransaction, Protocol):
         self, kind: int, after: tuple[int, ...], limit: int
     ) -> list[ConfigRecord]: ...
     def audit_after(self, seq: int, limit: int) -> Sequence[Audited]: ...
+    def addresses_of(self, name: str, value: bytes | str, first: int, limit: int) -> list[int]: ...
     def count_audited(self, user: str, action: str) -> int: ...
 
 
@@ -237,7 +238,20 @@ class NarrowProvider:
         return QueryProvider(self.table, self.cells, query, fields=fields)
 
 
-Provider = ListProvider | QueryProvider | NarrowProvider
+class OtherProvider(Protocol):
+    """One that answers by a way of its own."""
+
+    @property
+    def table(self) -> Table: ...
+    @property
+    def cells(self) -> Mapping[str, Cell]: ...
+    @property
+    def page(self) -> int: ...
+    def rows_after(self, scope: Scope, after: Oid, limit: int) -> Sequence[tuple[Oid, Any]]: ...
+    def row(self, scope: Scope, index: Oid) -> Any | None: ...
+
+
+Provider = ListProvider | QueryProvider | NarrowProvider | OtherProvider
 """The rows of one table, in order of index. `page` is how many are worth reading at once: fewer
 where they are long."""
 

@@ -121,7 +121,9 @@ def test_every_column_of_the_mib_is_served() -> None:
                 if (column := columns.column_of(one.oid))
             }
             wanted = {c.name for table in columns.TABLES for c in table.columns.values()}
-            assert served == wanted
+            # A row of this table is there for who names its key (tests/snmp/test_client_table.py).
+            assert wanted - served == {column.name for column in columns.CLIENT.columns.values()}
+            assert served <= wanted
 
     asyncio.run(check())
 

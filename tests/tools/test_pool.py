@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.model import MemberState, parse_address
-from agent.snmp.columns import MEMBER, SERVER, Scalar, Table
+from agent.snmp.columns import MEMBER, SERVER, Column, Scalar, Table
 from agent.snmp.oid import Oid
 from tools.errors import ManagerError
 from tools.manager import Assignment, Row, Session, Value
@@ -110,6 +110,12 @@ class VirtualSession:
         assert table is MEMBER
         self._meet()
         return self._world.rows
+
+    def row(self, table: Table, index: Oid) -> Row:
+        raise NotImplementedError
+
+    def below(self, column: Column, index: Oid, limit: int) -> dict[Oid, Value]:
+        raise NotImplementedError
 
     def close(self) -> None:
         return None

@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.model import MemberState
-from agent.snmp.columns import Scalar, Table
+from agent.snmp.columns import Column, Scalar, Table
 from agent.snmp.oid import Oid
 from tools.credentials import Credentials
 from tools.errors import ManagerError
@@ -54,6 +54,12 @@ class Virtual:
             name = f"m{number}".encode()
             rows[number,] = {"Name": name, "Address": address, "Port": 161, "State": state}
         return rows
+
+    def row(self, table: Table, index: Oid) -> Row:
+        raise NotImplementedError
+
+    def below(self, column: Column, index: Oid, limit: int) -> dict[Oid, Value]:
+        raise NotImplementedError
 
     def close(self) -> None:
         return None
