@@ -60,5 +60,11 @@ class Tables:
     def get(self, objects: Sequence[columns.Scalar]) -> list[Value | None]:
         raise AssertionError(objects)
 
+    def row(self, table: columns.Table, index: Oid) -> Row:
+        raise AssertionError((table, index))
+
+    def below(self, column: columns.Column, index: Oid, limit: int) -> dict[Oid, Value]:
+        raise AssertionError((column, index, limit))
+
     def close(self) -> None:
         pass
