@@ -162,14 +162,17 @@ def status(
     ] = None,
     address: Address = None,
     credentials: CredentialsFile = None,
+    rates: Annotated[
+        bool, typer.Option("--rates", help="Also messages a second, counted for a second.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """The group as one member sees it: members, pools, rates."""
+    """Who serves and what is not well, the members and the pools; ends with 1 where not all is."""
     from tools import status as view
     from tools.place import find_place
 
     place = find_place(context.obj, folder, address, credentials, "monitor")
-    found = view.read_status_at(place, rate_s=1.0)
+    found = view.read_status_at(place, rate_s=1.0 if rates else 0.0)
     view.show_status(found, as_json=json)
     if not found.is_well:
         raise typer.Exit(EXIT_NOT)

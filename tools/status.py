@@ -19,16 +19,12 @@ from agent.snmp.columns import (
     Scalar,
 )
 from agent.snmp.oid import index_address
+from tools import health
 from tools.console import plain_console, shown
 from tools.errors import ManagerError
 from tools.manager import Row, Session, Value
 from tools.target import Place, Target
 
-_WHAT_TO_DO = (
-    "Bring the others within its reach. If they are dead: `dhcpsync member partner-down NAME"
-    " --force` here. If nobody can have declared it dead: stop it, `dhcpsync member vouch DIR`,"
-    " start it."
-)
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
 
 
@@ -48,6 +44,7 @@ class MemberStatus:
     engine_id: str = ""
     port: int = 161
     endpoint: str = "normal"
+    last_heard: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -111,8 +108,8 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        heard = self.is_ready and not self.uncertain_since
-        return heard and all(member.is_well for member in self.members)
+        """Whether there is no reason to do anything (tools/health.py)."""
+        return health.is_well(health.reasons(self))
 
     @property
     def is_out(self) -> bool:
@@ -120,7 +117,17 @@ class Status:
         return any(one.id == self.asked and one.state == "removed" for one in self.members)
 
     def as_json(self) -> dict[str, Any]:
-        return {"well": self.is_well} | asdict(self)
+        reasons = [
+            {
+                "kind": reason.kind.value,
+                "severity": reason.severity.value,
+                "words": reason.words,
+                "to_do": reason.to_do,
+            }
+            for reason in health.reasons(self)
+        ]
+        told = {"well": self.is_well, "sentence": health.sentence(self), "reasons": reasons}
+        return told | asdict(self)
 
     def doubt(self) -> str:
         """That it may have been declared dead, in words; "" where it knows that it was not."""
@@ -223,6 +230,7 @@ def _member(member: int, row: Row) -> MemberStatus:
         engine_id=_octets(row, "EngineId").hex(),
         port=_number(row, "Port"),
         endpoint=_word(MEMBER["EndpointState"], _number(row, "EndpointState")),
+        last_heard=_instant(row.get("LastHeard"), never=""),
     )
 
 
@@ -248,15 +256,15 @@ def _word(managed: Scalar | Column, value: int) -> str:
     return managed.syntax.names.get(value, str(value))
 
 
-def _instant(value: Value | None) -> str:
+def _instant(value: Value | None, never: str = "it ran last") -> str:
     """DateAndTime (RFC 2579) in UTC, as a person reads it; "" for one of length 0, and of a member
-    that does not have the object yet."""
+    that does not have the object yet; `never` for the beginning of time."""
     if not isinstance(value, bytes) or len(value) < 8:
         return ""
     year = int.from_bytes(value[:2], "big")
     month, day, hour, minute, second = value[2:7]
     if year <= 1970:
-        return "it ran last"
+        return never
     return f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"
 
 
@@ -285,6 +293,9 @@ def show_status(status: Status, *, as_json: bool) -> None:
     from rich.text import Text
 
     console = plain_console()
+    console.print(health.sentence(status), style="" if status.is_well else "yellow", soft_wrap=True)
+    for reason in health.reasons(status):
+        console.print(f"- {reason.words}. {reason.to_do}", highlight=False, soft_wrap=True)
     console.print(
         Text.assemble(
             "group ",
@@ -293,9 +304,6 @@ def show_status(status: Status, *, as_json: bool) -> None:
             f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
         )
     )
-    if status.uncertain_since:
-        console.print(Text(f"{status.doubt()}.", style="yellow"))
-        console.print(_WHAT_TO_DO, highlight=False, soft_wrap=True)
     members = Table("member", "address", "role", "state", "hello", "align", title="Members")
     members.add_column("failover says")
     members.add_column("backlog", justify="right")

@@ -1,0 +1,142 @@
+"""Each thing that is not well with a group is told, by `dhcpsync status` and its exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer
+
+from tools import status as view
+from tools.health import Kind, Severity, is_well, reasons, sentence
+from tools.status import MemberStatus, PoolStatus, Status
+
+PEER = MemberStatus(
+    2, "south", "198.18.0.2", "active", "server", "bidirectional", "aligned", 0, 0
+)  # fmt: skip
+POOL = PoolStatus("192.0.2.10", "192.0.2.19", "", active=True, size=10, in_use=4, free=3,
+                  unavailable=1)  # fmt: skip
+WELL = Status(
+    asked=1, asked_name="north", state="serving", bindings=0, peers_down=0, pools_low=0,
+    max_backlog=0, group="campus", generation=3, lease_s=3600, mul_s=600,
+    members=[replace(PEER, id=1, name="north"), PEER, replace(PEER, id=3, name="west")],
+    pools=[POOL], counters={},
+)  # fmt: skip
+
+
+def of_south(**changes: Any) -> Status:
+    north, south, west = WELL.members
+    return replace(WELL, members=[north, replace(south, **changes), west])
+
+
+def test_a_group_without_reasons_is_well() -> None:
+    assert reasons(WELL) == []
+    assert sentence(WELL) == "3 of 3 serve; clients are served."
+    assert WELL.is_well
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "severity", "words"),
+    [
+        (replace(WELL, state="storeFailing"), Kind.NOT_SERVING, Severity.FAILING,
+         "2 of 3 serve; clients are served; north cannot write to its disk."),
+        (replace(WELL, state="paused"), Kind.NOT_SERVING, Severity.DEGRADED,
+         "2 of 3 serve; clients are served; north is paused."),
+        (replace(WELL, state="notServing"), Kind.NOT_SERVING, Severity.DEGRADED,
+         "2 of 3 serve; clients are served; north does not serve (notServing)."),
+        (replace(WELL, uncertain_since="noon"), Kind.UNCERTAIN, Severity.DEGRADED,
+         "north may have been declared dead since noon: "),
+        (of_south(hello="waiting", align="down", last_heard="2026-11-27 00:50:31 UTC"),
+         Kind.SILENT, Severity.DEGRADED,
+         "2 of 3 serve; clients are served; south is silent since 2026-11-27 00:50:31 UTC."),
+        (of_south(hello="down", align="down"), Kind.SILENT, Severity.DEGRADED, "south is silent."),
+        (of_south(hello="unidirectional"), Kind.UNHEARD, Severity.DEGRADED,
+         "south is heard by north, and does not hear it."),
+        (of_south(endpoint="paused"), Kind.PAUSED, Severity.DEGRADED, "south is paused."),
+        (of_south(endpoint="shutdown", hello="down", align="down"), Kind.SHUT_DOWN,
+         Severity.DEGRADED, "south is shut down."),
+        (of_south(endpoint="recover"), Kind.RECOVERING, Severity.DEGRADED, "south recovers what"),
+        (of_south(endpoint="potentialConflict"), Kind.CONFLICT, Severity.DEGRADED,
+         "south may have given what others gave."),
+        (of_south(align="negotiate"), Kind.NOT_COMPARED, Severity.DEGRADED,
+         "south and north have not compared yet"),
+        (of_south(state="down", hello="down", align="down"), Kind.CALLED_DEAD, Severity.DEGRADED,
+         "south is declared dead."),
+        (of_south(state="joining"), Kind.JOINING, Severity.DEGRADED, "south is joining."),
+        (replace(WELL, pools=[replace(POOL, in_use=9)]), Kind.POOL_FULL, Severity.FAILING,
+         "3 of 3 serve; clients are served; pool 192.0.2.10-192.0.2.19 is full."),
+    ],
+)  # fmt: skip
+def test_what_is_not_well_is_told(
+    status: Status, kind: Kind, severity: Severity, words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (reason,) = reasons(status)
+    assert (reason.kind, reason.severity) == (kind, severity)
+    assert words in sentence(status)
+    assert not status.is_well
+    view.show_status(status, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == sentence(status)
+    assert lines[1] == f"- {reason.words}. {reason.to_do}"
+    view.show_status(status, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["well"], told["sentence"]) == (False, sentence(status))
+    assert [one["kind"] for one in told["reasons"]] == [kind.value]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (replace(WELL, pools_low=1), Kind.POOLS_LOW),
+        (replace(WELL, pools_low=2), Kind.POOLS_LOW),
+        (of_south(clock_offset_ms=-31_000), Kind.CLOCK),
+    ],
+)
+def test_what_is_to_be_known_is_told_and_all_is_well(status: Status, kind: Kind) -> None:
+    assert [reason.kind for reason in reasons(status)] == [kind]
+    assert status.is_well
+    assert sentence(status) == sentence(WELL)
+
+
+def test_a_removed_member_is_missed_by_nobody_and_counted_by_nobody() -> None:
+    status = of_south(state="removed", hello="down", align="down")
+    assert is_well(reasons(status))
+    assert sentence(status) == "2 of 2 serve; clients are served."
+
+
+def test_a_pool_out_of_service_may_be_full() -> None:
+    assert replace(WELL, pools=[replace(POOL, active=False, in_use=9)]).is_well
+
+
+def test_nobody_serves_and_the_worst_comes_first() -> None:
+    silent: dict[str, Any] = {"hello": "waiting", "align": "down"}
+    members = [WELL.members[0], *(replace(one, **silent) for one in WELL.members[1:])]
+    status = replace(
+        WELL, state="paused", members=members, pools=[replace(POOL, in_use=9)], pools_low=1
+    )
+    assert sentence(status) == (
+        "0 of 3 serve; nobody that north hears does; pool 192.0.2.10-192.0.2.19 is full;"
+        " north is paused; south is silent; and 1 more."
+    )
+
+
+def test_the_exit_code_is_that_of_the_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tools import main, place
+
+    monkeypatch.setattr(place, "find_place", lambda *_: None)
+    context = typer.Context(typer.main.get_command(main.app), obj=None)
+    for status in (WELL, replace(WELL, state="paused")):
+        monkeypatch.setattr(view, "read_status_at", lambda *_, s=status, **__: s)
+        if status.is_well:
+            main.status(context)
+        else:
+            with pytest.raises(typer.Exit) as ended:
+                main.status(context)
+            assert ended.value.exit_code == 1
+    assert io.StringIO(capsys.readouterr().out).readline() == f"{sentence(WELL)}\n"

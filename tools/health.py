@@ -1,0 +1,214 @@
+"""What is not well with a group, and what to do: one value for what `dhcpsync status` says, for its
+exit code and for its JSON.
+
+Pure: judged by what one member tells of itself, of the others as it sees them, and of the pools.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tools.status import MemberStatus, PoolStatus, Status
+
+CLOCK_OFFSET_MS = 30_000
+"""From here on members log that a clock is wrong (agent/sync/clocks.py)."""
+_TOLD_MAX = 3
+"""Reasons in the sentence; all of them are listed below it."""
+
+
+class Severity(enum.Enum):
+    NOTE = "note"
+    """To be known. All is well."""
+    DEGRADED = "degraded"
+    """Clients are served, by fewer than there are."""
+    FAILING = "failing"
+    """Clients may be without an address."""
+
+
+class Kind(enum.Enum):
+    NOT_SERVING = "notServing"
+    UNCERTAIN = "uncertain"
+    CALLED_DEAD = "calledDead"
+    JOINING = "joining"
+    SILENT = "silent"
+    UNHEARD = "unheard"
+    PAUSED = "paused"
+    SHUT_DOWN = "shutDown"
+    RECOVERING = "recovering"
+    CONFLICT = "conflict"
+    NOT_COMPARED = "notCompared"
+    CLOCK = "clock"
+    POOL_FULL = "poolFull"
+    POOLS_LOW = "poolsLow"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`words` is a clause with its subject, `to_do` a sentence; both for people."""
+
+    kind: Kind
+    severity: Severity
+    words: str
+    to_do: str
+
+
+def is_well(reasons: list[Reason]) -> bool:
+    return all(reason.severity is Severity.NOTE for reason in reasons)
+
+
+def reasons(status: Status) -> list[Reason]:
+    """What is not well, the worst first."""
+    found = [
+        *_of_itself(status),
+        *(reason for one in status.members for reason in _of_member(status, one)),
+        *(reason for pool in status.pools for reason in _of_pool(pool)),
+    ]
+    if status.pools_low:
+        pools = "one pool" if status.pools_low == 1 else f"{status.pools_low} pools"
+        words = f"{status.asked_name} has little left of its share of {pools}"
+        to_do = "It asks the others for more; if the table shows few that are free, add addresses."
+        found.append(Reason(Kind.POOLS_LOW, Severity.NOTE, words, to_do))
+    order = (Severity.FAILING, Severity.DEGRADED, Severity.NOTE)
+    return sorted(found, key=lambda reason: order.index(reason.severity))
+
+
+def sentence(status: Status) -> str:
+    """All of it in one: who serves, whether clients are served, and what is worst."""
+    found = reasons(status)
+    servers = [one for one in status.members if one.role == "server" and one.state != "removed"]
+    serving = [one for one in servers if _serves(status, one)]
+    parts = [f"{len(serving)} of {len(servers)} serve"]
+    parts.append("clients are served" if serving else f"nobody that {status.asked_name} hears does")
+    worth = [reason for reason in found if reason.severity is not Severity.NOTE]
+    parts += [reason.words for reason in worth[:_TOLD_MAX]]
+    if len(worth) > _TOLD_MAX:
+        parts.append(f"and {len(worth) - _TOLD_MAX} more")
+    return "; ".join(parts) + "."
+
+
+def _serves(status: Status, one: MemberStatus) -> bool:
+    if one.id == status.asked:
+        return status.is_serving
+    linked = (one.state, one.hello) == ("active", "bidirectional")
+    return linked and one.endpoint not in ("startup", "recover", "paused", "shutdown")
+
+
+_RECOVERS = (
+    "It serves by itself when what it may have given is known or over"
+    ' (docs/operations.md, "A store that was lost, restored or rolled back").'
+)
+_ITSELF = {
+    "joining": (Severity.DEGRADED, "has not joined yet", "It serves once it holds what they hold."),
+    "starting": (
+        Severity.DEGRADED,
+        "waits for the others since its start",
+        "Bring them within its reach; it serves once they have spoken.",
+    ),
+    "recovering": (
+        Severity.DEGRADED,
+        "recovers what its store has lost",
+        _RECOVERS,
+    ),
+    "paused": (
+        Severity.DEGRADED,
+        "is paused",
+        "`dhcpsync member resume NAME` has it serve again.",
+    ),
+    "storeFailing": (
+        Severity.FAILING,
+        "cannot write to its disk",
+        'Make room or mend it (docs/operations.md, "A disk that is full, or fails").',
+    ),
+}
+
+
+def _of_itself(status: Status) -> Iterator[Reason]:
+    if not status.is_ready:
+        other = (Severity.DEGRADED, f"does not serve ({status.state})", "Its log says why.")
+        severity, words, to_do = _ITSELF.get(status.state, other)
+        yield Reason(Kind.NOT_SERVING, severity, f"{status.asked_name} {words}", to_do)
+    if status.uncertain_since:
+        to_do = (
+            "Bring the others within its reach. If they are dead: `dhcpsync member partner-down"
+            " NAME --force` here. If nobody can have declared it dead: stop it, `dhcpsync member"
+            " vouch DIR`, start it."
+        )
+        yield Reason(Kind.UNCERTAIN, Severity.DEGRADED, status.doubt(), to_do)
+
+
+_ENDPOINTS = {
+    "paused": (
+        Kind.PAUSED,
+        "is paused",
+        "`dhcpsync member resume NAME` has it serve again.",
+    ),
+    "shutdown": (
+        Kind.SHUT_DOWN,
+        "is shut down",
+        "`dhcpsync member resume NAME` has it serve again.",
+    ),
+    "recover": (
+        Kind.RECOVERING,
+        "recovers what its store has lost",
+        _RECOVERS,
+    ),
+    "potentialConflict": (
+        Kind.CONFLICT,
+        "may have given what others gave",
+        "They settle it when they have compared; its log and the conflict table tell what.",
+    ),
+}
+
+
+def _of_member(status: Status, one: MemberStatus) -> Iterator[Reason]:
+    """A member that was removed is missed by nobody."""
+    if one.state == "removed":
+        return
+    if one.state != "active" or one.id == status.asked:
+        if one.state == "down":
+            to_do = "It comes back by itself when it runs; `dhcpsync member remove` if it does not."
+            words = f"{one.name} is declared dead"
+            yield Reason(Kind.CALLED_DEAD, Severity.DEGRADED, words, to_do)
+        elif one.state != "active":
+            words, to_do = f"{one.name} is {one.state}", "It takes in what the others hold."
+            yield Reason(Kind.JOINING, Severity.DEGRADED, words, to_do)
+        return
+    if one.endpoint in _ENDPOINTS:
+        kind, words, to_do = _ENDPOINTS[one.endpoint]
+        yield Reason(kind, Severity.DEGRADED, f"{one.name} {words}", to_do)
+    else:
+        yield from _of_link(status, one)
+    if abs(one.clock_offset_ms) >= CLOCK_OFFSET_MS:
+        words = f"the clock of {one.name} is {one.clock_offset_ms / 1000:+.0f} s from"
+        to_do = "No lease depends on it, but one of the two is wrong: set it."
+        yield Reason(Kind.CLOCK, Severity.NOTE, f"{words} {status.asked_name}'s", to_do)
+
+
+def _of_link(status: Status, one: MemberStatus) -> Iterator[Reason]:
+    asked = status.asked_name
+    if one.hello == "unidirectional":
+        words = f"{one.name} is heard by {asked}, and does not hear it"
+        to_do = "Look at the way there: UDP port, filters, addresses in `dhcpsync member list`."
+        yield Reason(Kind.UNHEARD, Severity.DEGRADED, words, to_do)
+    elif one.hello != "bidirectional":
+        since = f" since {one.last_heard}" if one.last_heard else ""
+        to_do = (
+            f"See that it runs and is reached from {asked}. Others renew its clients' leases; if"
+            " it is dead: `dhcpsync member partner-down NAME`, so that its addresses come back."
+        )
+        words = f"{one.name} is silent{since}"
+        yield Reason(Kind.SILENT, Severity.DEGRADED, words, to_do)
+    elif one.align not in ("update", "aligned"):
+        words = f"{one.name} and {asked} have not compared yet what each has"
+        yield Reason(Kind.NOT_COMPARED, Severity.DEGRADED, words, "They do by themselves.")
+
+
+def _of_pool(pool: PoolStatus) -> Iterator[Reason]:
+    if pool.active and pool.size and pool.in_use + pool.unavailable >= pool.size:
+        words = f"pool {pool.first}-{pool.last} is full"
+        to_do = "Clients that come anew get nothing of it: add addresses, or shorten the lease."
+        yield Reason(Kind.POOL_FULL, Severity.FAILING, words, to_do)
