@@ -494,3 +494,7 @@ waits so long."""
 
 CONFIGURATION_READS_MAX = 6
 """Whole readings for one dump: who changes the configuration so often is waited for by a person."""
+
+CONFIG_ERRORS_MAX = 100
+"""Errors of one cluster.toml that are told: after each that stands between rows all rows are judged
+again, and a file with more was written for something else."""

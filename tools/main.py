@@ -16,6 +16,7 @@ import typer
 from agent.errors import ConfigError, DhcpSyncError
 from tools.arguments import Json, LogLevel, PolicyName, ProcessName, Role, RoleName
 from tools.bench.commands import bench
+from tools.check import check
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
 from tools.lease.commands import lease
@@ -41,6 +42,7 @@ app.add_typer(lease, name="lease")
 app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
+app.command()(check)
 
 CredentialsFile = Annotated[
     Path | None,
@@ -162,9 +164,7 @@ def status(
     ] = None,
     address: Address = None,
     credentials: CredentialsFile = None,
-    rates: Annotated[
-        bool, typer.Option("--rates", help="Also messages a second, counted for a second.")
-    ] = False,
+    rates: Annotated[bool, typer.Option("--rates", help="Count messages for a second.")] = False,
     json: Json = False,
 ) -> None:
     """Who serves and what is not well, the members and the pools; ends with 1 where not all is."""

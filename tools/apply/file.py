@@ -22,8 +22,9 @@ docs/configuration.md tells people of it. In short:
 
 `tools.apply.dump` writes it. Whatever a SET can make of a row can be said here.
 
-Pure: text in, rows out. Every error is a ConfigError that names the file, the key and what would
-be right; the rules that rows must keep together are those of `agent.config`.
+Pure: text in, rows and errors out. Every error is a ConfigError that names the file, the key and
+what would be right; the rules that rows must keep together are those of `agent.config`. What is
+wrong is left out and the rest read on, so that one reading finds all.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from agent.config import validate_configuration
@@ -44,6 +46,7 @@ from agent.kinds.pool import POOL
 from agent.kinds.reservation import RESERVATION
 from agent.kinds.subnet import SUBNET
 from agent.kinds.values import Address, Choice, Number, Octets, Text, Type
+from agent.limits import CONFIG_ERRORS_MAX
 from agent.model import (
     ConfigRow,
     Option,
@@ -94,97 +97,178 @@ ETHERNET = 1
 ETHERNET_OCTETS = 6
 
 
-def parse_file(name: str, text: str) -> list[ConfigRow]:
-    """All rows that the file `name` asks for, judged together."""
+Faults = list[ConfigError]
+
+
+@contextmanager
+def _kept(faults: Faults) -> Iterator[None]:
+    """What is wrong inside is noted, and the reading goes on behind it."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(name, "", f"is no valid TOML: {error}") from None
-    rows = list(_rows(name, tables))
-    try:
-        validate_configuration([], _without_twins(rows), lambda _first, _last: 0)
+        yield
     except ConfigError as error:
-        place = f"{error.name}, {error.key}" if error.key else error.name
-        raise ConfigError(name, place, error.problem, error.remedy) from None
+        faults.append(error)
+
+
+def parse_file(name: str, text: str) -> list[ConfigRow]:
+    """All rows that the file `name` asks for, judged together; raises the first error."""
+    rows, faults = read_file(name, text)
+    if faults:
+        raise faults[0]
     return rows
 
 
-def _without_twins(rows: Sequence[ConfigRow]) -> list[tuple[ConfigRow, bool]]:
-    seen = set()
+def read_file(name: str, text: str) -> tuple[list[ConfigRow], Faults]:
+    """The rows of the file that can be had, and all that is wrong, CONFIG_ERRORS_MAX at most."""
+    faults: Faults = []
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return [], [ConfigError(name, "", f"is no valid TOML: {error}")]
+    rows = _judged(name, _without_twins(name, _rows(name, tables, faults), faults), faults)
+    return rows, faults[:CONFIG_ERRORS_MAX]
+
+
+def _judged(name: str, rows: list[ConfigRow], faults: Faults) -> list[ConfigRow]:
+    """The rows that keep the rules; each that does not is noted, left out, and the rest judged.
+
+    What a subnet holds that is itself wrong is judged no more: it would seem to lie in none."""
+    while len(faults) < CONFIG_ERRORS_MAX:
+        try:
+            validate_configuration([], [(row, False) for row in rows], lambda _first, _last: 0)
+        except ConfigError as error:
+            place = f"{error.name}, {error.key}" if error.key else error.name
+            faults.append(ConfigError(name, place, error.problem, error.remedy))
+            wrong = next(row for row in rows if row_name(row) == error.name)
+            rows = [row for row in rows if row is not wrong and not _depends(row, wrong)]
+        else:
+            break
+    return rows
+
+
+def _depends(row: ConfigRow, wrong: ConfigRow) -> bool:
+    """Whether `row` would be called wrong only because `wrong` is left out."""
+    if isinstance(wrong, Reservation):
+        return isinstance(row, Option) and (row.network, row.prefix_length) == (wrong.address, 32)
+    if not isinstance(wrong, Subnet):
+        return False
+    if isinstance(row, Pool):
+        return row.first in wrong
+    if isinstance(row, Option):
+        return row.prefix_length > 0 and row.network in wrong
+    return isinstance(row, Reservation) and row.address in wrong
+
+
+def _without_twins(file: str, rows: Iterator[ConfigRow], faults: Faults) -> list[ConfigRow]:
+    seen: dict[str, ConfigRow] = {}
     for row in rows:
         name = row_name(row)
         if name in seen:
-            raise ConfigError(name, "", "is there twice", "keep one")
-        seen.add(name)
-    return [(row, False) for row in rows]
+            faults.append(ConfigError(file, name, "is there twice", "keep one"))
+        else:
+            seen[name] = row
+    return list(seen.values())
 
 
-def _rows(name: str, tables: dict[str, Any]) -> Iterator[ConfigRow]:
-    _check(name, "", tables, _TOP)
-    yield from _options(name, "options", tables.get("options", {}), 0, 0)
+def _rows(name: str, tables: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
+    tables = _checked(name, "", tables, _TOP, faults)
+    yield from _options(name, "options", tables.get("options", {}), (0, 0), faults)
     for number, table in enumerate(tables.get("subnet", []), 1):
-        place = f"subnet {number}"
-        if not isinstance(table, dict):
-            raise ConfigError(name, place, "must be a table", "write [[subnet]]")
-        yield from _subnet(name, place, table)
+        with _kept(faults):
+            place = f"subnet {number}"
+            if not isinstance(table, dict):
+                raise ConfigError(name, place, "must be a table", "write [[subnet]]")
+            yield from _subnet(name, place, table, faults)
     for key, kind in TABLES.items():
         for number, table in enumerate(tables.get(key, []), 1):
-            yield _table(name, f"{key} {number}", table, kind)
+            with _kept(faults):
+                yield from _table(name, f"{key} {number}", table, kind, faults)
 
 
-def _table(name: str, place: str, table: Any, kind: Kind) -> Any:
+def _table(name: str, place: str, table: Any, kind: Kind, faults: Faults) -> Iterator[Any]:
     """A row of a kind that is told as it is declared."""
     if not isinstance(table, dict):
         raise ConfigError(name, place, "must be a table", f"write [[{place.split()[0]}]]")
-    _check(name, place, table, _keys(kind))
-    for field in kind.fields:
-        if field.default is REQUIRED:
+    present = _checked(name, place, table, _keys(kind), faults)
+    required = [field for field in kind.fields if field.default is REQUIRED]
+    for field in required:
+        with _kept(faults):
             _require(name, place, table, field.toml, f"..., {field.says}")
-    return kind.row(**_values(name, place, table, kind))
+    values = _values(name, place, present, kind, faults)
+    if all(field.name in values for field in required):
+        yield kind.row(**values)
 
 
-def _subnet(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]:
-    _check(name, place, table, _SUBNET)
-    prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
-    place = f"subnet {prefix}"
-    network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
-    yield Subnet(network, prefix_length, **_values(name, place, table, SUBNET))
+def _subnet(name: str, place: str, told: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
+    """A subnet without a prefix is read to its end, for what else is wrong; it has no rows."""
+    table = _checked(name, place, told, _SUBNET, faults)
+    network, prefix_length, is_known = 0, 0, False
+    if not _is_told_wrong("prefix", told, table):
+        with _kept(faults):
+            prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
+            place = f"subnet {prefix}"
+            network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
+            is_known = True
+    rows = list(_inside(name, place, table, (network, prefix_length), faults))
+    values = _values(name, place, table, SUBNET, faults)
+    if is_known:
+        yield Subnet(network, prefix_length, **values)
+        yield from rows
+
+
+def _inside(
+    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
+) -> Iterator[ConfigRow]:
     for number, pool in enumerate(table.get("pools", []), 1):
-        yield _pool(name, f"{place}: pools, item {number}", pool)
-    yield from _options(name, f"{place}: options", table.get("options", {}), network, prefix_length)
+        with _kept(faults):
+            yield from _pool(name, f"{place}: pools, item {number}", pool, faults)
+    yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
     for number, reservation in enumerate(table.get("reservation", []), 1):
         where = f"{place}: reservation {number}"
-        if not isinstance(reservation, dict):
-            raise ConfigError(name, where, "must be a table", "write [[subnet.reservation]]")
-        yield from _reservation(name, where, reservation)
+        with _kept(faults):
+            if not isinstance(reservation, dict):
+                raise ConfigError(name, where, "must be a table", "write [[subnet.reservation]]")
+            yield from _reservation(name, where, reservation, faults)
 
 
-def _pool(name: str, place: str, pool: Any) -> Pool:
-    if isinstance(pool, str):
-        pool = {"range": pool}
-    if not isinstance(pool, dict):
-        raise ConfigError(name, place, f"is {pool!r}", 'write "first-last"')
-    _check(name, place, pool, _POOL)
+def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[Pool]:
+    if isinstance(told, str):
+        told = {"range": told}
+    if not isinstance(told, dict):
+        raise ConfigError(name, place, f"is {told!r}", 'write "first-last"')
+    pool = _checked(name, place, told, _POOL, faults)
+    values = _values(name, place, pool, POOL, faults)
+    if _is_told_wrong("range", told, pool):
+        return
     text = _require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
     first, dash, last = text.partition("-")
     if not dash:
         raise ConfigError(name, place, f"{text!r} is no range", 'write "first-last"')
-    return Pool(
-        _address(name, place, first),
-        _address(name, place, last),
-        **_values(name, place, pool, POOL),
-    )
+    yield Pool(_address(name, place, first), _address(name, place, last), **values)
 
 
-def _reservation(name: str, place: str, table: dict[str, Any]) -> Iterator[ConfigRow]:
-    _check(name, place, table, _RESERVATION)
-    address = _address(
-        name, f"{place}: address", _require(name, place, table, "address", '"198.18.1.1"')
-    )
-    place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
+def _is_told_wrong(key: str, told: dict[str, Any], good: dict[str, Any]) -> bool:
+    """Its fault is noted by `_checked`; that it is missing would be a second one."""
+    return key in told and key not in good
+
+
+def _reservation(
+    name: str, place: str, told: dict[str, Any], faults: Faults
+) -> Iterator[ConfigRow]:
+    table = _checked(name, place, told, _RESERVATION, faults)
+    address = 0
+    if not (is_wrong := _is_told_wrong("address", told, table)):
+        text = _require(name, place, table, "address", '"198.18.1.1"')
+        address = _address(name, f"{place}: address", text)
+        place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
+    values = _values(name, place, table, RESERVATION, faults)
+    options = table.get("options", {})
+    rows = list(_options(name, f"{place}: options", options, (address, 32), faults))
+    if any(_is_told_wrong(key, told, table) for key in ("hardware-address", "client-id")):
+        return
     client_key = _client_key(name, place, table)
-    yield Reservation(address, client_key, **_values(name, place, table, RESERVATION))
-    yield from _options(name, f"{place}: options", table.get("options", {}), address, 32)
+    if not is_wrong:
+        yield Reservation(address, client_key, **values)
+        yield from rows
 
 
 def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
@@ -220,7 +304,7 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
 
 
 def _options(
-    name: str, place: str, table: dict[str, Any], network: int, prefix_length: int
+    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
 ) -> Iterator[Option]:
     for key, value in table.items():
         told = value if isinstance(value, dict) else {"value": value}
@@ -233,11 +317,12 @@ def _options(
             names = [known.name for known in OPTION_TYPES.values()]
             close = [] if key in names else difflib.get_close_matches(key, names, 1)
             remedy = f"did you mean {close[0]}?" if close else error.remedy
-            raise ConfigError(name, f"{place}.{key}", error.problem, remedy) from None
+            faults.append(ConfigError(name, f"{place}.{key}", error.problem, remedy))
+            continue
         where = f"{place}.{key}"
         said = {word: one for word, one in told.items() if word != "value"}
-        _check(name, where, said, _OPTION)
-        yield Option(network, prefix_length, code, data, **_values(name, where, said, OPTION))
+        said = _checked(name, where, said, _OPTION, faults)
+        yield Option(*scope, code, data, **_values(name, where, said, OPTION, faults))
 
 
 def _option_text(value: Any) -> str:
@@ -251,15 +336,23 @@ def _option_text(value: Any) -> str:
     raise ConfigError("", "", f"is {value!r}", "give a text, a number, true, false, or a list")
 
 
-def _check(name: str, place: str, table: dict[str, Any], keys: Mapping[str, type]) -> None:
+def _checked(
+    name: str, place: str, table: dict[str, Any], keys: Mapping[str, type], faults: Faults
+) -> dict[str, Any]:
+    """What of the table has a known key and a value of its type."""
+    good: dict[str, Any] = {}
     for key, value in table.items():
         where = f"{place}: {key}" if place else key
         if key not in keys:
             close = difflib.get_close_matches(key, keys, 1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
-            raise ConfigError(name, where, "is no known key", remedy)
-        if type(value) is not keys[key]:
-            raise ConfigError(name, where, f"is {value!r}", f"must be {_WORDS[keys[key]]}")
+            faults.append(ConfigError(name, where, "is no known key", remedy))
+        elif type(value) is not keys[key]:
+            right = f"must be {_WORDS[keys[key]]}"
+            faults.append(ConfigError(name, where, f"is {value!r}", right))
+        else:
+            good[key] = value
+    return good
 
 
 def _require(name: str, place: str, table: dict[str, Any], key: str, example: str) -> str:
@@ -268,13 +361,16 @@ def _require(name: str, place: str, table: dict[str, Any], key: str, example: st
     return str(table[key])
 
 
-def _values(name: str, place: str, table: dict[str, Any], kind: Kind) -> dict[str, Any]:
+def _values(
+    name: str, place: str, table: dict[str, Any], kind: Kind, faults: Faults
+) -> dict[str, Any]:
     """The declared fields that the table gives a value to, and whether it is in service."""
-    told = {
-        field.name: _value(name, f"{place}: {field.toml}", field.type, table[field.toml])
-        for field in kind.fields
-        if field.toml in table
-    }
+    told: dict[str, Any] = {}
+    for field in kind.fields:
+        if field.toml in table:
+            with _kept(faults):
+                where = f"{place}: {field.toml}"
+                told[field.name] = _value(name, where, field.type, table[field.toml])
     return told | {"active": table.get("active", True)}
 
 
