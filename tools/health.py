@@ -208,7 +208,7 @@ def _of_link(status: Status, one: MemberStatus) -> Iterator[Reason]:
 
 
 def _of_pool(pool: PoolStatus) -> Iterator[Reason]:
-    if pool.active and pool.size and pool.in_use + pool.unavailable >= pool.size:
+    if pool.active and pool.size and not pool.left:
         words = f"pool {pool.first}-{pool.last} is full"
         to_do = "Clients that come anew get nothing of it: add addresses, or shorten the lease."
         yield Reason(Kind.POOL_FULL, Severity.FAILING, words, to_do)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,13 +15,14 @@ from agent.snmp.columns import (
     MEMBER,
     POOL,
     SERVER,
-    Column,
     RowStatus,
     Scalar,
 )
+from agent.snmp.columns import Column as ManagedColumn
 from agent.snmp.oid import index_address
 from tools import health
-from tools.console import plain_console, shown
+from tools.aligned import Column, aligned, terminal_width
+from tools.console import shown
 from tools.errors import ManagerError
 from tools.manager import Row, Session, Value
 from tools.target import Place, Target
@@ -73,6 +75,11 @@ class PoolStatus:
     in_use: int
     free: int
     unavailable: int
+
+    @property
+    def left(self) -> int:
+        """Addresses that no client has and that can be given, by anybody."""
+        return max(0, self.size - self.in_use - self.unavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +258,7 @@ def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
     )
 
 
-def _word(managed: Scalar | Column, value: int) -> str:
+def _word(managed: Scalar | ManagedColumn, value: int) -> str:
     """The MIB's word for the value of an enumeration."""
     return managed.syntax.names.get(value, str(value))
 
@@ -284,54 +291,65 @@ def _text(row: Row, name: str) -> str:
 
 def show_status(status: Status, *, as_json: bool) -> None:
     """Print it for a person, or as JSON."""
-    if as_json:
-        import typer
+    import typer
 
+    if as_json:
         typer.echo(json.dumps(status.as_json(), indent=2))
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    console = plain_console()
-    console.print(health.sentence(status), style="" if status.is_well else "yellow", soft_wrap=True)
+    sentence = health.sentence(status)
+    typer.secho(sentence, fg=None if status.is_well else typer.colors.YELLOW)
     for reason in health.reasons(status):
-        console.print(f"- {reason.words}. {reason.to_do}", highlight=False, soft_wrap=True)
-    console.print(
-        Text.assemble(
-            "group ",
-            (status.group or "(none)", "bold"),
-            f", generation {status.generation}, lease {status.lease_s} s, MUL {status.mul_s} s;"
-            f" {status.bindings} bindings at {status.asked_name}, which is {status.state}",
-        )
-    )
-    members = Table("member", "address", "role", "state", "hello", "align", title="Members")
-    members.add_column("failover says")
-    members.add_column("backlog", justify="right")
-    members.add_column("clock offset", justify="right")
-    for one in status.members:
-        members.add_row(
-            f"{one.id} {one.name}",
-            one.address,
-            one.role,
-            one.state,
-            one.hello,
-            one.align,
-            one.endpoint,
-            str(one.backlog),
-            f"{one.clock_offset_ms} ms",
-            style="" if one.is_well else "yellow",
-        )
-    console.print(members)
-    pools = Table("pool", "name", title=f"Pools (free: at {status.asked_name})")
-    for name in ("size", "in use", "free", "unavailable"):
-        pools.add_column(name, justify="right")
-    for pool in status.pools:
-        pools.add_row(
-            f"{pool.first}-{pool.last}",
-            pool.name if pool.active else f"{pool.name} (not in service)".strip(),
-            *(str(value) for value in (pool.size, pool.in_use, pool.free, pool.unavailable)),
-        )
-    console.print(pools)
+        typer.echo(f"- {reason.words}. {reason.to_do}")
+    for line in _tables(status, terminal_width()):
+        typer.echo(line)
+
+
+def _tables(status: Status, width: int) -> Iterator[str]:
+    yield ""
+    yield f"group {status.group or '(none)'}, generation {status.generation}"
+    yield f"lease {status.lease_s} s, MUL {status.mul_s} s"
+    yield f"{status.bindings} bindings at {status.asked_name}, which is {status.state}"
+    yield ""
+    yield from aligned(_member_columns(status.members), width)
+    if status.pools:
+        yield ""
+        yield from aligned(_pool_columns(status.pools), width)
+        yield f"(free: what {status.asked_name} can give at once)"
     if status.rates:
-        rates = ", ".join(f"{name} {rate:g}/s" for name, rate in status.rates.items())
-        console.print(rates, highlight=False)
+        yield ""
+        yield ", ".join(f"{name} {rate:g}/s" for name, rate in status.rates.items())
+
+
+def _member_columns(members: list[MemberStatus]) -> list[Column]:
+    clocks = [f"{one.clock_offset_ms / 1000:+.1f} s" for one in members]
+    near = {f"{tenths / 10:+.1f} s" for tenths in range(-9, 10)} | {"-0.0 s"}
+    return [
+        Column("member", [f"{one.id} {one.name}" for one in members]),
+        Column("address", [one.address for one in members]),
+        Column("state", [one.state for one in members]),
+        Column("hello", [one.hello for one in members]),
+        Column("align", [one.align for one in members]),
+        Column("failover", [one.endpoint for one in members], usual=frozenset({"normal"})),
+        Column("role", [one.role for one in members], usual=frozenset({"server"})),
+        Column("backlog", [str(one.backlog) for one in members], True, frozenset({"0"})),
+        Column("clock", clocks, True, frozenset(near)),
+    ]
+
+
+def _pool_columns(pools: list[PoolStatus]) -> list[Column]:
+    """The fullest first."""
+    by_fullness = sorted(pools, key=lambda pool: pool.left / pool.size if pool.size else 1.0)
+    names = [
+        pool.name if pool.active else f"{pool.name} (not in service)".strip()
+        for pool in by_fullness
+    ]
+    return [
+        Column("pool", [f"{pool.first}-{pool.last}" for pool in by_fullness]),
+        Column("size", [str(pool.size) for pool in by_fullness], True),
+        Column("in use", [str(pool.in_use) for pool in by_fullness], True),
+        Column("free", [str(pool.free) for pool in by_fullness], True),
+        Column(
+            "unavailable", [str(pool.unavailable) for pool in by_fullness], True, frozenset("0")
+        ),
+        Column("name", names, usual=frozenset({""})),
+    ]

@@ -112,6 +112,17 @@ def test_a_pool_out_of_service_may_be_full() -> None:
     assert replace(WELL, pools=[replace(POOL, active=False, in_use=9)]).is_well
 
 
+def test_the_fullest_pool_comes_first_and_a_terminal_of_60_columns_is_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = replace(POOL, first="198.51.100.10", last="198.51.100.19", in_use=8)
+    monkeypatch.setattr(view, "terminal_width", lambda: 60)
+    view.show_status(replace(WELL, pools=[POOL, full]), as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line.split("-")[0] for line in lines if line[:3].isdigit()] == [full.first, POOL.first]
+
+
 def test_nobody_serves_and_the_worst_comes_first() -> None:
     silent: dict[str, Any] = {"hello": "waiting", "align": "down"}
     members = [WELL.members[0], *(replace(one, **silent) for one in WELL.members[1:])]
