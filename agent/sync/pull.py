@@ -101,7 +101,7 @@ class Pull:
             if not peer.reachable or peer.vector == mine:
                 continue
             for stream, seq in peer.vector.items():
-                if seq > mine.get(stream, 0) and stream != own:
+                if stream != own and seq > mine.get(stream, 0):
                     lacking.setdefault(stream, []).append((seq, peer.member))
         return lacking
 
