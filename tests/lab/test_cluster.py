@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -32,7 +31,9 @@ from tools.lab.layout import Node
 from tools.manager import Row
 
 MEMBERS = ["m1", "m2", "m3"]
-PULLED = 24_000
+PULLED = 16_000
+"""Less than half of m1's share of what the clients of the tests leave: with more than half of it
+free a member asks for no more."""
 JOIN_RATE = 200
 LOAD_MAX_S = 300
 """A load that lasts until it is told to end (SIGINT) is given so long."""
@@ -184,7 +185,6 @@ def test_a_fourth_member_pulls_every_binding_while_clients_are_served(lab: Lab) 
     with lab.address("c1"), Capture("c1") as capture:
         before = count(lab, "m2")
         clients = ("-R", "100000", "-b", "mac=00:0e:01:02:03:04")
-        began = time.monotonic()
         load = perfdhcp(lab, "-r", str(JOIN_RATE), "-p", str(LOAD_MAX_S), *clients)
         wait_until(lambda: count(lab, "m2") > before + 100, 10)
         joining = lab.start("lab", "join", "m4")
@@ -193,16 +193,16 @@ def test_a_fourth_member_pulls_every_binding_while_clients_are_served(lab: Lab) 
         assert joining.returncode == 0, words
         assert load.poll() is None, "the load ended before the join did"
         load.send_signal(signal.SIGINT)
-        seconds = time.monotonic() - began
-        report = report_of(load, seconds)
+        report = report_of(load, 0)
     # Interrupted, perfdhcp does not wait for the answers that are under way: the wire has them.
     for sent, *kinds in ((report.offers.sent, DISCOVER, OFFER), (report.acks.sent, REQUEST, ACK)):
         exchanges = Exchanges(capture, *kinds)
         assert len(exchanges.asked) == sent
         assert exchanges.unanswered == [], told(lab, capture, exchanges.unanswered[0])
+        sent_at = exchanges.asked.values()
+        assert sent >= 0.9 * JOIN_RATE * (max(sent_at) - min(sent_at))
         slowest = exchanges.slowest()
         print(f"longest wait {exchanges.wait_s(slowest):.3f} s: {told(lab, capture, slowest)}")
-    assert report.acks.sent >= 0.9 * JOIN_RATE * seconds
     print(f"m4 had, while it pulled under load: {seen}")
     table = lab.wait_equal([*MEMBERS, "m4"], 60)
     assert len(table) >= PULLED + report.acks.sent
