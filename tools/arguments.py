@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,22 @@ Role = Annotated[
     ),
 ]
 
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE",
+        envvar="DHCPSYNC_CREDENTIALS",
+        help="credentials.env with the SNMPv3 users' names and passphrases.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="A[:PORT]", envvar="DHCPSYNC_ADDRESS", help="A member's SNMP address."),
+]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="A member's folder on this machine.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

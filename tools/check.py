@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from tools.arguments import Json
 from tools.errors import EXIT_NOT
 
 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A file for `apply`.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    json: Json = False,
 ) -> None:
     """Tell every error of FILE at once, without a member: 0 none, 1 some, 2 cannot be read."""
     from tools.apply.check import check_file

@@ -81,8 +81,12 @@ def sentence(status: Status) -> str:
     found = reasons(status)
     servers = [one for one in status.members if one.role == "server" and one.state != "removed"]
     serving = [one for one in servers if _serves(status, one)]
-    parts = [f"{len(serving)} of {len(servers)} serve"]
-    parts.append("clients are served" if serving else f"nobody that {status.asked_name} hears does")
+    if not servers:
+        parts = [f"{status.asked_name} is in no group"]
+    else:
+        nobody = f"nobody that {status.asked_name} hears does"
+        parts = [f"{len(serving)} of {len(servers)} serve"]
+        parts.append("clients are served" if serving else nobody)
     worth = [reason for reason in found if reason.severity is not Severity.NOTE]
     parts += [reason.words for reason in worth[:_TOLD_MAX]]
     if len(worth) > _TOLD_MAX:
@@ -116,7 +120,7 @@ _ITSELF = {
     "paused": (
         Severity.DEGRADED,
         "is paused",
-        "`dhcpsync member resume NAME` has it serve again.",
+        "`dhcpsync member resume {name}` has it serve again.",
     ),
     "storeFailing": (
         Severity.FAILING,
@@ -130,7 +134,8 @@ def _of_itself(status: Status) -> Iterator[Reason]:
     if not status.is_ready:
         other = (Severity.DEGRADED, f"does not serve ({status.state})", "Its log says why.")
         severity, words, to_do = _ITSELF.get(status.state, other)
-        yield Reason(Kind.NOT_SERVING, severity, f"{status.asked_name} {words}", to_do)
+        name = status.asked_name
+        yield Reason(Kind.NOT_SERVING, severity, f"{name} {words}", to_do.replace("{name}", name))
     if status.uncertain_since:
         to_do = (
             "Bring the others within its reach. If they are dead: `dhcpsync member partner-down"
@@ -144,12 +149,12 @@ _ENDPOINTS = {
     "paused": (
         Kind.PAUSED,
         "is paused",
-        "`dhcpsync member resume NAME` has it serve again.",
+        "`dhcpsync member resume {name}` has it serve again.",
     ),
     "shutdown": (
         Kind.SHUT_DOWN,
         "is shut down",
-        "`dhcpsync member resume NAME` has it serve again.",
+        "`dhcpsync member resume {name}` has it serve again.",
     ),
     "recover": (
         Kind.RECOVERING,
@@ -170,7 +175,10 @@ def _of_member(status: Status, one: MemberStatus) -> Iterator[Reason]:
         return
     if one.state != "active" or one.id == status.asked:
         if one.state == "down":
-            to_do = "It comes back by itself when it runs; `dhcpsync member remove` if it does not."
+            to_do = (
+                "It comes back by itself when it runs; if it never will: `dhcpsync member remove"
+                f" {one.name}`."
+            )
             words = f"{one.name} is declared dead"
             yield Reason(Kind.CALLED_DEAD, Severity.DEGRADED, words, to_do)
         elif one.state != "active":
@@ -179,6 +187,7 @@ def _of_member(status: Status, one: MemberStatus) -> Iterator[Reason]:
         return
     if one.endpoint in _ENDPOINTS:
         kind, words, to_do = _ENDPOINTS[one.endpoint]
+        to_do = to_do.replace("{name}", one.name)
         yield Reason(kind, Severity.DEGRADED, f"{one.name} {words}", to_do)
     else:
         yield from _of_link(status, one)
@@ -198,7 +207,7 @@ def _of_link(status: Status, one: MemberStatus) -> Iterator[Reason]:
         since = f" since {one.last_heard}" if one.last_heard else ""
         to_do = (
             f"See that it runs and is reached from {asked}. Others renew its clients' leases; if"
-            " it is dead: `dhcpsync member partner-down NAME`, so that its addresses come back."
+            f" it is dead: `dhcpsync member partner-down {one.name}`, and its addresses come back."
         )
         words = f"{one.name} is silent{since}"
         yield Reason(Kind.SILENT, Severity.DEGRADED, words, to_do)

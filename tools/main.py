@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import ConfigError, DhcpSyncError
-from tools.arguments import Json, LogLevel, PolicyName, ProcessName, Role, RoleName
+from tools.arguments import (
+    Address,
+    CredentialsFile,
+    Folder,
+    Json,
+    LogLevel,
+    PolicyName,
+    ProcessName,
+    Role,
+    RoleName,
+)
 from tools.bench.commands import bench
 from tools.check import check
 from tools.errors import EXIT_NOT, EXIT_USAGE
@@ -43,20 +53,6 @@ app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
 app.command()(check)
-
-CredentialsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--credentials",
-        metavar="FILE",
-        envvar="DHCPSYNC_CREDENTIALS",
-        help="credentials.env with the SNMPv3 users' names and passphrases.",
-    ),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(metavar="A[:PORT]", envvar="DHCPSYNC_ADDRESS", help="A member's SNMP address."),
-]
 
 
 def _tell_version(wanted: bool) -> None:
@@ -196,9 +192,6 @@ def member_join(
 
 
 Who = Annotated[str, typer.Argument(metavar="MEMBER", help="Its number or name.")]
-Folder = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="A member's folder on this machine.")
-]
 Force = Annotated[
     bool,
     typer.Option(

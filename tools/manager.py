@@ -78,6 +78,18 @@ class Assignment:
     value: Value
 
 
+def number_in(row: Row, short: str) -> int:
+    """0 where the member does not have it, or hides it."""
+    value = row.get(short, 0)
+    return value if isinstance(value, int) else 0
+
+
+def octets_in(row: Row, short: str) -> bytes:
+    """Empty where the member does not have them, or hides them."""
+    value = row.get(short, b"")
+    return value if isinstance(value, bytes) else b""
+
+
 class Session(Protocol):
     """One member, as something speaks to it: a `Manager`, or a test."""
 

@@ -24,7 +24,7 @@ from tools import health
 from tools.aligned import Column, aligned, terminal_width
 from tools.console import shown
 from tools.errors import ManagerError
-from tools.manager import Row, Session, Value
+from tools.manager import Row, Session, Value, number_in, octets_in
 from tools.target import Place, Target
 
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
@@ -204,9 +204,9 @@ def _read(manager: Session) -> Status:
         pools_low=number("PoolsLow"),
         max_backlog=number("MaxBacklog"),
         group=_text(group, "Name"),
-        generation=_number(group, "Generation"),
-        lease_s=_number(group, "LeaseTime"),
-        mul_s=_number(group, "MaxUnpushedLeaseTime"),
+        generation=number_in(group, "Generation"),
+        lease_s=number_in(group, "LeaseTime"),
+        mul_s=number_in(group, "MaxUnpushedLeaseTime"),
         members=read_members(manager),
         pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
         counters=_counters(manager),
@@ -223,20 +223,20 @@ def _counters(manager: Session) -> dict[str, int]:
 
 
 def _member(member: int, row: Row) -> MemberStatus:
-    address = _octets(row, "Address")
+    address = octets_in(row, "Address")
     return MemberStatus(
         id=member,
         name=_text(row, "Name"),
         address=format_address(int.from_bytes(address, "big")),
-        state=_word(MEMBER["State"], _number(row, "State")),
-        role=_word(MEMBER["Role"], _number(row, "Role")),
-        hello=_word(MEMBER["HelloState"], _number(row, "HelloState")),
-        align=_word(MEMBER["AlignState"], _number(row, "AlignState")),
-        backlog=_number(row, "Backlog"),
-        clock_offset_ms=_number(row, "ClockOffset"),
-        engine_id=_octets(row, "EngineId").hex(),
-        port=_number(row, "Port"),
-        endpoint=_word(MEMBER["EndpointState"], _number(row, "EndpointState")),
+        state=_word(MEMBER["State"], number_in(row, "State")),
+        role=_word(MEMBER["Role"], number_in(row, "Role")),
+        hello=_word(MEMBER["HelloState"], number_in(row, "HelloState")),
+        align=_word(MEMBER["AlignState"], number_in(row, "AlignState")),
+        backlog=number_in(row, "Backlog"),
+        clock_offset_ms=number_in(row, "ClockOffset"),
+        engine_id=octets_in(row, "EngineId").hex(),
+        port=number_in(row, "Port"),
+        endpoint=_word(MEMBER["EndpointState"], number_in(row, "EndpointState")),
         last_heard=_instant(row.get("LastHeard"), never=""),
     )
 
@@ -250,11 +250,11 @@ def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
         first=format_address(index_address(index[:4])),
         last=format_address(index_address(index[4:8])),
         name=_text(row, "Name"),
-        active=_number(row, "RowStatus") == RowStatus.ACTIVE,
-        size=_number(row, "Size"),
-        in_use=_number(row, "InUse"),
-        free=_number(row, "Free"),
-        unavailable=_number(row, "Unavailable"),
+        active=number_in(row, "RowStatus") == RowStatus.ACTIVE,
+        size=number_in(row, "Size"),
+        in_use=number_in(row, "InUse"),
+        free=number_in(row, "Free"),
+        unavailable=number_in(row, "Unavailable"),
     )
 
 
@@ -275,18 +275,8 @@ def _instant(value: Value | None, never: str = "it ran last") -> str:
     return f"{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"
 
 
-def _number(row: Row, name: str) -> int:
-    value = row.get(name, 0)
-    return value if isinstance(value, int) else 0
-
-
-def _octets(row: Row, name: str) -> bytes:
-    value = row.get(name, b"")
-    return value if isinstance(value, bytes) else b""
-
-
 def _text(row: Row, name: str) -> str:
-    return shown(_octets(row, name).decode("utf-8", "replace"))
+    return shown(octets_in(row, name).decode("utf-8", "replace"))
 
 
 def show_status(status: Status, *, as_json: bool) -> None:

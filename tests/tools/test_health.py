@@ -123,6 +123,22 @@ def test_the_fullest_pool_comes_first_and_a_terminal_of_60_columns_is_enough(
     assert [line.split("-")[0] for line in lines if line[:3].isdigit()] == [full.first, POOL.first]
 
 
+def test_what_is_to_be_done_names_the_member() -> None:
+    (paused,), (itself,) = (
+        reasons(of_south(endpoint="paused")),
+        reasons(replace(WELL, state="paused")),
+    )
+    assert "`dhcpsync member resume south`" in paused.to_do
+    assert "`dhcpsync member resume north`" in itself.to_do
+    (silent,) = reasons(of_south(hello="waiting", align="down"))
+    assert "`dhcpsync member partner-down south`" in silent.to_do
+
+
+def test_who_is_in_no_group_says_so() -> None:
+    alone = replace(WELL, state="joining", group="", members=[], pools=[])
+    assert sentence(alone) == "north is in no group; north has not joined yet."
+
+
 def test_nobody_serves_and_the_worst_comes_first() -> None:
     silent: dict[str, Any] = {"hello": "waiting", "align": "down"}
     members = [WELL.members[0], *(replace(one, **silent) for one in WELL.members[1:])]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from tools.arguments import Address, CredentialsFile, Folder, Json
 
 lease = typer.Typer(
     help="The leases of a group, by what is known of a client.",
@@ -19,23 +20,6 @@ What = Annotated[
         metavar="WHAT", help="An address, a MAC in any form, a client id or a host name."
     ),
 ]
-Folder = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="A member's folder on this machine.")
-]
-Address = Annotated[
-    str | None,
-    typer.Option(metavar="A[:PORT]", envvar="DHCPSYNC_ADDRESS", help="A member's SNMP address."),
-]
-CredentialsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--credentials",
-        metavar="FILE",
-        envvar="DHCPSYNC_CREDENTIALS",
-        help="credentials.env with the SNMPv3 users' names and passphrases.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @lease.command()

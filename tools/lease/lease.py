@@ -15,7 +15,7 @@ from agent.snmp.oid import address_index, index_address
 from agent.snmp.tables import NEVER_DATE
 from tools.console import shown
 from tools.lease.words import Words
-from tools.manager import Row, Session
+from tools.manager import Row, Session, number_in, octets_in
 
 LEASES_MAX = 64
 """Leases found by one question that are read and shown: a client has few."""
@@ -110,20 +110,20 @@ def _lease(address: int, row: Row) -> Lease:
     transactions = BINDING["TransactionType"].syntax.names
     return Lease(
         address=address,
-        state=names.get(_number(row, "State"), "?"),
-        hardware_address=_octets(row, "HardwareAddress").hex(":"),
-        client_id=_octets(row, "ClientId").hex(":"),
-        host_name=shown(_octets(row, "HostName").decode("utf-8", "replace")),
-        ends_at=_instant(_octets(row, "ExpiresAt")),
-        transaction=transactions.get(_number(row, "TransactionType"), "?"),
-        transaction_at=_instant(_octets(row, "TransactionAt")),
-        member=_number(row, "TransactionServer"),
+        state=names.get(number_in(row, "State"), "?"),
+        hardware_address=octets_in(row, "HardwareAddress").hex(":"),
+        client_id=octets_in(row, "ClientId").hex(":"),
+        host_name=shown(octets_in(row, "HostName").decode("utf-8", "replace")),
+        ends_at=_instant(octets_in(row, "ExpiresAt")),
+        transaction=transactions.get(number_in(row, "TransactionType"), "?"),
+        transaction_at=_instant(octets_in(row, "TransactionAt")),
+        member=number_in(row, "TransactionServer"),
         version=(
-            _number(row, "StreamServer"),
-            _number(row, "StreamIncarnation"),
-            _number(row, "StreamSeq"),
+            number_in(row, "StreamServer"),
+            number_in(row, "StreamIncarnation"),
+            number_in(row, "StreamSeq"),
         ),
-        options=_options(_octets(row, "Options")),
+        options=_options(octets_in(row, "Options")),
     )
 
 
@@ -148,13 +148,3 @@ def _instant(octets: bytes) -> datetime.datetime | None:
         return datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
     except ValueError:
         return None
-
-
-def _number(row: Row, short: str) -> int:
-    value = row.get(short, 0)
-    return value if isinstance(value, int) else 0
-
-
-def _octets(row: Row, short: str) -> bytes:
-    value = row.get(short, b"")
-    return value if isinstance(value, bytes) else b""
