@@ -46,27 +46,29 @@ def expelled(old: Group, new: Group) -> list[Member]:
 
 def follow(tx: StoreTransaction, me: MemberId, old: Group | None, new: Group, now: int) -> bool:
     """After `new` has been put into the store; returns whether this member itself is out, or was.
-    `now` in seconds."""
+    Then it still holds what it has promised to others that are out. `now` in seconds."""
     if old is None:
         return False
     gone = expelled(old, new)
-    if any(member.member == me for member in gone):
+    is_out = any(member.member == me for member in gone)
+    if is_out:
         after = new.member(me)
         why = "the group has decided that this member is out"
         begin_recovery(tx, now, why, clean=_has_left_cleanly(tx, me, new))
         if after is None or (not after.is_current and tx.local().service is Service.LEAVING):
             tx.set_service(Service.RUNNING)
-        return True
     for member in gone:
         after = new.member(member.member)
-        if member.role is MemberRole.SERVER and (after is None or not after.clean):
-            vouched = _is_vouched_for(tx, member, new)
-            _hold_back(tx, member.member, now)
-            if not vouched:
-                begin_quarantine(tx, new.generation, now, max(old.longest_mul_s, new.longest_mul_s))
-        elif member.role is MemberRole.SERVER:
+        if member.member == me or member.role is not MemberRole.SERVER:
+            continue
+        if after is not None and after.clean:
             _end_promises(tx, member.member, now)
-    return False
+            continue
+        vouched = _is_vouched_for(tx, member, new)
+        _hold_back(tx, member.member, now)
+        if not vouched:
+            begin_quarantine(tx, new.generation, now, max(old.longest_mul_s, new.longest_mul_s))
+    return is_out
 
 
 def _has_left_cleanly(tx: StoreTransaction, me: MemberId, new: Group) -> bool:
