@@ -382,6 +382,18 @@ def test_what_a_set_back_exposes_is_judged_again_a_lease_after_they_met() -> Non
         i1_two_clients(evidence)
 
 
+def test_who_was_told_nothing_before_they_lost_touch_goes_on_being_exposed() -> None:
+    """One Hello has passed each way, and the other one has ended before it could tell."""
+    evidence = make_evidence()
+    later = meet_after_a_set_back(evidence)
+    later.pop()()
+    assert not later
+    commit(evidence, 1, groups=[make_group(2, 1, mul_s=400)])  # exposed
+    evidence.blindness.hear(1, 2)
+    evidence.blindness.hear(2, 1)
+    assert later, "it is judged a lease after they meet again"
+
+
 def test_a_fork_goes_on_being_exposed_where_they_have_lost_touch() -> None:
     evidence = make_evidence()
     later = meet_after_a_set_back(evidence)
@@ -399,6 +411,18 @@ def test_a_quarantine_ends_when_a_living_member_has_served_its_client() -> None:
     remove_the_third(evidence)
     commit(evidence, 2, bindings=[lease(1, grant=9, expires_at=NOW_S)])
     commit(evidence, 1, moves=[([], [owned(1, 5)])])
+
+
+def test_a_quarantine_is_forgotten_with_the_last_store_that_kept_it() -> None:
+    """The third, which is out, knows that it is: it keeps nothing for itself."""
+    evidence = make_evidence()
+    remove_the_third(evidence)
+    removed = evidence.shadows[1].group
+    assert removed is not None
+    commit(evidence, 3, groups=[removed])
+    assert evidence.groups.quarantine
+    evidence.lost(1, store_of(1, make_group(1, 1, 2, 3)))
+    assert not evidence.groups.quarantine
 
 
 def test_one_that_is_out_keeps_no_quarantine_for_another() -> None:

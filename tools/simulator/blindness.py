@@ -111,7 +111,7 @@ class Blindness:
                 f"lineages {self.ends_ms // 1000} s after they met: {shadow.group} and "
                 f"{other.group}"
             )
-        if other is not None:
+        if other is not None or (self.groups.latest(shadow.number) and self._knows_less(shadow)):
             blind.met = False
             blind.heard.clear()
             blind.heard_by.clear()

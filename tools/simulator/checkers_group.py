@@ -189,13 +189,14 @@ class GroupEvidence:
         shadow.removed_at_ms = -1 if group is None or shadow.is_current() else 0
         for address, (_, number) in list(self.quarantine.items()):
             if not any(self._is_out_at(s, number) for s in self._sight.shadows.values()):
-                del self.quarantine[address]  # nobody knows of the removal any more
+                del self.quarantine[address]  # nobody who gives knows of the removal any more
         self._look()
 
     @staticmethod
     def _is_out_at(shadow: Shadow, number: int) -> bool:
+        """By the disk of a member that gives addresses."""
         known = shadow.group.member(number) if shadow.group is not None else None
-        return known is not None and known.state in GONE
+        return known is not None and known.state in GONE and shadow.is_current()
 
     # --- who is out
 
