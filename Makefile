@@ -81,7 +81,7 @@ night: install
 
 mutants: install
 	$(BIN)/python -m tests.sim.mutate
-	$(BIN)/pytest -v tests/model/test_mutants.py
+	$(BIN)/pytest -v tests/model/test_mutants.py tests/sync/test_mutants.py
 
 lint: install
 	$(BIN)/ruff check .

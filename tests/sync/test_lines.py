@@ -1,19 +1,23 @@
-"""Stores that are a copy of a time before their own member and others were out of the group."""
+"""Rules of docs/protocol.md, "A store that is a copy": what follows from a group that is taken on,
+and when a start votes."""
 
 from __future__ import annotations
 
 import pytest
 
 from agent.model import AddressState, MemberState, Service
-from agent.sync.change import Expel
-from tests.sync.lan import Lan
+from agent.sync import messages as m
+from agent.sync.change import Expel, Parameters
+from tests.sync.lan import POOL_FIRST, Lan, make_binding
 from tests.sync.test_set_back import (
     MUL_S,
     group_of,
+    local,
     make_lan,
     order,
     propose,
     set_back,
+    start,
     states,
 )
 
@@ -54,3 +58,33 @@ def test_a_copy_that_was_out_itself_keeps_no_promise_to_another_that_is(clean: b
     assert promised() is not clean, "what a dead member bound there may last for MUL"
     lan.run(70_000)
     assert not promised()
+
+
+def test_who_leaves_its_line_recovers() -> None:
+    """1 is cut off and forces 3 out, and the others decide something else."""
+    lan = make_lan(3)
+    lan.cut(1)
+    lan.run(6_000)
+    propose(lan, 1, Expel(3), force=True)
+    propose(lan, 2, Parameters(mul_s=MUL_S + 10))
+    lan.run(6_000)
+    assert group_of(lan, 1).forced
+    lan.heal()
+    lan.run(10_000, until=lambda: group_of(lan, 1) == group_of(lan, 2) and lan.serving(1))
+    assert group_of(lan, 1).mul_s == MUL_S + 10
+    assert local(lan, 1).incarnation > 1
+    assert local(lan, 2).incarnation == 1
+
+
+def test_a_start_votes_when_it_holds_what_the_others_hold() -> None:
+    lan = make_lan(2)
+    start(lan, 2)
+    lan.save(1, [make_binding(POOL_FIRST, lan.now_s, server=1)])
+    lan.passes = lambda *message: not isinstance(message[2], m.BindingUpdate | m.ChangePull)
+    lan.run(10_000)
+    assert lan.serving(2), "nobody remembers more of its store"
+    assert local(lan, 2).unconfirmed
+    lan.heal()
+    lan.run(10_000, until=lambda: not local(lan, 2).unconfirmed)
+    assert lan.rows(2)
+    assert not local(lan, 2).unconfirmed
