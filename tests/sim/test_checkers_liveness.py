@@ -101,6 +101,18 @@ def i12_a_transfer_hangs(sim: Simulation) -> None:
     sim.world.after(59_999, give)
 
 
+def l8_one_that_is_out_is_still_promised_something(sim: Simulation) -> None:
+    def promise() -> None:
+        row = AddressRange(
+            ADDRESS + 5000, ADDRESS + 5000, AddressState.PROMISED, 2, 9, Nonce(1, 1), 1
+        )
+        with sim.members[0].disk.write() as tx:
+            tx.replace_address_ranges([], [row])
+        sim.evidence.groups.out.add(9)
+
+    sim.world.after(90_000, promise)
+
+
 def l3_a_pool_is_unknown(sim: Simulation) -> None:
     driver = sim.members[2].disk._driver()
     sim.world.after(59_999, lambda: driver.execute("DELETE FROM pool").connection.commit())
@@ -111,6 +123,7 @@ def l3_a_pool_is_unknown(sim: Simulation) -> None:
     [
         l1_a_client_is_cut_off, l2_nobody_hears_new_clients, l3_a_row_is_lost, l5_nobody_is_told,
         l6_a_member_stands_still, l7_half_a_change, i12_a_transfer_hangs, l3_a_pool_is_unknown,
+        l8_one_that_is_out_is_still_promised_something,
     ],
     ids=lambda spoil: spoil.__name__,
 )  # fmt: skip

@@ -46,6 +46,8 @@ class GroupEvidence:
         self._blind = blind
         self._from: dict[Group, Group | None] = {}
         """From which value each was decided."""
+        self.changed_ms = 0
+        """When a disk took a value of the group last, or lost one."""
         self.last_event = ""
         """What last happened to the group, in words without numbers."""
         self._blindly: set[Group] = set()
@@ -135,6 +137,7 @@ class GroupEvidence:
             if other is not shadow and other.group is not None:
                 self._check_one_lineage(shadow, group, other, other.group)
         self._begin_quarantine(shadow, former, group)
+        self.changed_ms = self._sight.now_ms()
         self.last_event = self._event(former, group)
         shadow.group = group
         shadow.removed_at_ms = -1 if shadow.is_current() else self._sight.now_ms()
@@ -184,6 +187,7 @@ class GroupEvidence:
         if former is not None and len(former.current) == 1 and former != group:
             latest = self.latest(shadow.number)
             shadow.lost_alone |= not any(former in self.lineage(value) for value in latest)
+        self.changed_ms = self._sight.now_ms()
         self.last_event = "a store lost" if group == shadow.group else "a value of the group lost"
         shadow.group = group
         shadow.removed_at_ms = -1 if group is None or shadow.is_current() else 0

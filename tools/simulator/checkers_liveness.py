@@ -34,6 +34,7 @@ _EXHAUSTED_EVERY = 2
 """The pool is emptied to the last address in every so many seeds: it is work for an hour."""
 EXHAUSTED_S = 900
 _NEW_CLIENTS = 2
+_TO_ANOTHER = (AddressState.PROMISED, AddressState.TRANSFERRING)
 _TALKING = (State.BOUND, State.RENEWING, State.REBINDING)
 
 
@@ -58,6 +59,7 @@ def judge(sim: Simulation) -> None:
                 f"{format_address(address)} now"
             )
     check_addresses_return(sim)
+    check_promises_end(sim)
     judge_stock(sim)
     judge_conservation(sim)
 
@@ -210,6 +212,23 @@ def check_addresses_return(sim: Simulation) -> None:
                         f"L8: {format_address(address)} is still {r.state.name} to m{gone}, which "
                         f"is out, at {shadow.name}"
                     )
+
+
+def check_promises_end(sim: Simulation) -> None:
+    """L8: nor is anything promised to one that is out, MUL after whoever has promised it learned
+    of that."""
+    groups, now_ms = sim.evidence.groups, sim.world.now_ms
+    mul_s = sim.newest_group().longest_mul_s
+    if now_ms < groups.changed_ms + (mul_s + HEALED_S) * 1000:
+        return
+    for shadow in sim.evidence.shadows.values():
+        for r in shadow.ranges.values() if shadow.serving else ():
+            sim.evidence.judged["L8 promises"] += 1
+            if r.state in _TO_ANOTHER and r.member in groups.out:
+                raise ViolationError(
+                    f"L8: {format_address(r.first)} is still {r.state.name} to m{r.member}, which "
+                    f"is out, at {shadow.name}"
+                )
 
 
 # --- L2
