@@ -382,6 +382,19 @@ def test_what_a_set_back_exposes_is_judged_again_a_lease_after_they_met() -> Non
         i1_two_clients(evidence)
 
 
+def test_what_a_set_back_forgot_is_exposed_where_the_last_one_that_knew_has_lost_it_too() -> None:
+    evidence = make_evidence()
+    commit(evidence, 1, bindings=[lease(1)])
+    evidence.lost(1, store_of(1, make_group(1, 1, 2)))
+    evidence.booted(1, store_of(1, make_group(1, 1, 2)))
+    commit(evidence, 1, serving=False)
+    evidence.started(1, unseen=True)
+    commit(evidence, 1, serving=True, others={"begin_incarnation"})
+    assert ADDRESS not in evidence.exposed, "2 may know, and cannot be heard"
+    evidence.lost(2, store_of(2, None))
+    assert ADDRESS in evidence.exposed
+
+
 def test_who_was_told_nothing_before_they_lost_touch_goes_on_being_exposed() -> None:
     """One Hello has passed each way, and the other one has ended before it could tell."""
     evidence = make_evidence()
@@ -463,6 +476,19 @@ def drifted(seconds: int) -> tuple[Evidence, Binding]:
         commit(evidence, other, merged=[row])
     commit(evidence, 1, bindings=[row])
     return evidence, row
+
+
+def test_a_lease_is_judged_by_the_mul_of_when_it_was_decided() -> None:
+    """A slow disk holds the answer back until after a change of MUL."""
+    evidence, now_ms = make_evidence(), NOW_S * 1000
+    commit(evidence, 1, groups=[make_group(2, 1, 2, 3, mul_s=600)])
+    commit(evidence, 1, bindings=[lease(1, expires_at=NOW_S + 601)])
+    evidence.now_ms = lambda: now_ms + 500
+    commit(evidence, 1, groups=[make_group(3, 1, 2, 3, mul_s=300)])
+    given = (evidence.shadows[1], bytes([1] * 6), ADDRESS, 600)
+    evidence.acknowledged(*given, now_ms + 600_000)
+    with pytest.raises(ViolationError, match="I4"):
+        evidence.acknowledged(*given, now_ms + 600_500)
 
 
 def test_a_lease_of_the_last_seconds_is_judged_by_clocks_that_drifted_since_the_record() -> None:

@@ -20,9 +20,11 @@ from tools.simulator.shadows import Shadow, ViolationError
 
 @dataclass(slots=True)
 class _Blind:
-    """`heard` and `heard_by`: whom it has heard, who has heard it, and when last."""
+    """`forgotten`: addresses that others may remember it had something to do with. `heard` and
+    `heard_by`: whom it has heard, who has heard it, and when last."""
 
     shadow: Shadow
+    forgotten: set[int]
     heard: dict[int, int] = field(default_factory=dict)
     heard_by: dict[int, int] = field(default_factory=dict)
     met: bool = False
@@ -52,11 +54,20 @@ class Blindness:
         forgot is not known to anybody either."""
         shadow.unseen_loss = False
         self._sight.judged["exposed start"] += 1
-        self._blind[shadow.number] = _Blind(shadow)
+        blind = self._blind[shadow.number] = _Blind(shadow, shadow.forgotten)
         self._expose(shadow, shadow.owned_addresses())
-        if self.groups.is_helpless(shadow):
-            self._expose(shadow, shadow.forgotten)
+        self._expose_forgotten(blind)
         shadow.forgotten, shadow.lost_alone = set(), False
+
+    def note_loss(self) -> None:
+        """Another store is lost, perhaps the last one that knew better."""
+        for blind in self._blind.values():
+            if not blind.met:
+                self._expose_forgotten(blind)
+
+    def _expose_forgotten(self, blind: _Blind) -> None:
+        if self.groups.is_helpless(blind.shadow):
+            self._expose(blind.shadow, blind.forgotten)
 
     def follow(self, shadow: Shadow, journal: Journal) -> None:
         """What it takes and gives, until it has met one who knows more and heard what that is."""

@@ -113,6 +113,7 @@ class Evidence(Words):
         self._forget_epochs(shadow)
         self._forget_grants(self.grants)
         self.groups.lost(shadow, content.group)
+        self.blindness.note_loss()
 
     def booted(self, number: int, content: Content) -> None:
         """A member boots: what lies on its disk must be what was committed (I5)."""
@@ -147,8 +148,7 @@ class Evidence(Words):
         """A machine that was set back as a whole serves again: after it was told, or because no
         other member could be heard, or none has kept what it remembered."""
         shadow.unseen_loss = False
-        told_by_nobody = "begin_incarnation" in journal.others or self._all_others_lost(shadow)
-        if told_by_nobody or self.groups.is_helpless(shadow):
+        if "begin_incarnation" in journal.others or self.groups.is_helpless(shadow):
             self.blindness.begin(shadow)
             return
         if not shadow.was_told:
@@ -167,12 +167,6 @@ class Evidence(Words):
             ):
                 self.judged["exposed forgotten"] += 1
                 self.exposed.add(address)
-
-    def _all_others_lost(self, shadow: Shadow) -> bool:
-        """Whether the stores of all others in its group were lost too, and not made good since."""
-        group = shadow.group
-        others = [m.member for m in group.current if m.member != shadow.number] if group else []
-        return bool(others) and all(self.shadows[other].lost_store for other in others)
 
     def _forget_epochs(self, shadow: Shadow) -> None:
         """What only the lost store knew, leaves no trace: its epochs may be taken again."""

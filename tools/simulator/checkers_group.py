@@ -110,17 +110,24 @@ class GroupEvidence:
         return [v for v in values if not any(self.descends(other, v) for other in values)]
 
     def is_helpless(self, shadow: Shadow) -> bool:
-        """Whether nobody could tell a member that its store was put back: it was alone before, and
-        nobody has heard of that; or it is alone by that store, which names nobody else, or of whom
-        nobody holds a later value. Those that are out are told of nothing else."""
+        """Whether nobody could tell a member that its store was put back: the stores of all others
+        were lost too; it was alone before, and nobody has heard of that; or it is alone by that
+        store, which names nobody else, or of whom nobody holds a later value. Those that are out
+        are told of nothing else."""
         group = shadow.group
-        if shadow.lost_alone:
+        if shadow.lost_alone or self._all_others_lost(shadow):
             return True
         if group is None or len(group.current) > 1:
             return False
         return len(group.members) == 1 or all(
             theirs == group or self.descends(group, theirs) for theirs in self.latest(shadow.number)
         )
+
+    def _all_others_lost(self, shadow: Shadow) -> bool:
+        """Whether the stores of all others in its group were lost too, and not made good since."""
+        group = shadow.group
+        others = [m.member for m in group.current if m.member != shadow.number] if group else []
+        return bool(others) and all(self._sight.shadows[other].lost_store for other in others)
 
     # --- what is written
 
@@ -140,6 +147,8 @@ class GroupEvidence:
         self.changed_ms = self._sight.now_ms()
         self.last_event = self._event(former, group)
         shadow.group = group
+        shadow.group_since_ms = self.changed_ms
+        shadow.former_mul_s = former.mul_s if former is not None else 0
         shadow.removed_at_ms = -1 if shadow.is_current() else self._sight.now_ms()
         self._look()
 

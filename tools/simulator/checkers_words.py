@@ -142,7 +142,7 @@ class Words:
 
     def _check_lead(self, shadow: Shadow, address: int, lease_s: int, end_ms: int) -> None:
         """I4. One that has not pulled yet does not count: it agrees to no poll, so nothing is
-        given away by what it does not know."""
+        given away by what it does not know. By the MUL of when it was decided."""
         group = shadow.group
         recorded = []
         for listed in group.members if group else ():
@@ -159,8 +159,10 @@ class Words:
         if not recorded or group is None:
             return
         self.judged["I4"] += 1
-        slack_ms = self._slack_ms(lease_s + group.mul_s)
-        bound = max(self.now_ms(), min(recorded)) + group.mul_s * 1000 + slack_ms
+        is_older = end_ms - lease_s * 1000 < shadow.group_since_ms
+        mul_s = max(group.mul_s, shadow.former_mul_s if is_older else 0)
+        slack_ms = self._slack_ms(lease_s + mul_s)
+        bound = max(self.now_ms(), min(recorded)) + mul_s * 1000 + slack_ms
         if end_ms > bound:
             raise ViolationError(
                 f"I4: {shadow.name} leased {format_address(address)} until {end_ms}, "

@@ -46,6 +46,9 @@ class Shadow:
     ranges: dict[int, AddressRange] = field(default_factory=dict)
     applied: dict[StreamId, int] = field(default_factory=dict)
     group: Group | None = None
+    group_since_ms: int = 0
+    former_mul_s: int = 0
+    """Before it took the present value of the group: what it decided by then may be said later."""
     serving: bool = False
     owned: list[tuple[int, int, int]] = field(default_factory=list)
     starting: bool = False
