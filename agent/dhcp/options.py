@@ -279,12 +279,12 @@ def check_octets(option: int | str, data: bytes) -> None:
 
 
 def format_text(option: int | str, data: bytes) -> str:
-    """The text of an option's octets, such that `parse_text` gives the octets back. Octets that
-    are not of the option's kind are shown in hexadecimal behind `0x`."""
+    """The text of an option's octets, such that `parse_text` gives them back where it could have
+    given them. Octets that are not of the option's kind are shown in hexadecimal behind `0x`."""
     kind = option_type(option).kind
     try:
         text = _FORMATTERS[kind](data)
-        if kind is ValueKind.HEX or _parse(kind, text) == data:
+        if kind is ValueKind.HEX or _parse(kind, text.strip()) == data:
             return text
     except (ValueError, struct.error):
         pass
@@ -389,7 +389,20 @@ def _format_boolean(data: bytes) -> str:
 def _parse_plain_text(text: str) -> bytes:
     if not text.isprintable():
         raise ValueError(f"{text!r} holds characters that cannot be printed")
-    return text.encode()
+    return (text[1:-1] if _needs_quotes(text) else text).encode()
+
+
+def _format_plain_text(data: bytes) -> str:
+    text = data.decode()
+    return f'"{text}"' if _needs_quotes(text) else text
+
+
+def _needs_quotes(text: str) -> bool:
+    """Blanks about a value are not part of it, unless quotes are about them. Quotes about anything
+    else are part of the text: files that have them are older than this meaning."""
+    while len(text) > 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    return text != text.strip()
 
 
 def _format_addresses(data: bytes) -> str:
@@ -549,7 +562,7 @@ _FORMATTERS: dict[ValueKind, Callable[[bytes], str]] = {
     ValueKind.UNSIGNED_8_LIST: _list_formatter(1),
     ValueKind.UNSIGNED_16_LIST: _list_formatter(2),
     ValueKind.BOOLEAN: _format_boolean,
-    ValueKind.TEXT: bytes.decode,
+    ValueKind.TEXT: _format_plain_text,
     ValueKind.DOMAINS: _format_domains,
     ValueKind.ROUTES: _format_routes,
     ValueKind.HEX: lambda data: data.hex(":"),

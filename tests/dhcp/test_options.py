@@ -153,6 +153,38 @@ def test_text_that_looks_like_octets_is_shown_as_octets(text: str) -> None:
     assert parse_text(15, format_text(15, data)) == data
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("any text", "any text"),
+        (" x", '" x"'),
+        ("x ", '"x "'),
+        (" ", '" "'),
+        ('"x"', '"x"'),
+        ('"', '"'),
+        ('""', '""'),
+        ('" x"', '"" x""'),
+        ('" x', '" x'),
+        (' "x"', '" "x""'),
+    ],
+)
+def test_quotes_keep_the_blanks_at_the_edges_of_a_text(text: str, said: str) -> None:
+    assert format_text(15, text.encode()) == said
+    assert parse_text(15, f"  {said} ") == text.encode()
+
+
+@given(st.text(' "x0', min_size=1, max_size=12))
+def test_texts_of_blanks_and_quotes_are_shown_as_what_sets_them(text: str) -> None:
+    said = format_text(15, text.encode())
+    assert said == said.strip()
+    assert parse_text(15, said) == text.encode()
+
+
+def test_a_text_of_very_many_quotes_is_shown() -> None:
+    text = '"' * 2000 + " x" + '"' * 2000
+    assert parse_text(15, format_text(15, text.encode())) == text.encode()
+
+
 @given(st.integers(1, 254), st.binary(min_size=1, max_size=300))
 def test_any_octets_can_be_shown(code: int, data: bytes) -> None:
     text = format_text(code, data)

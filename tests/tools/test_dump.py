@@ -258,7 +258,7 @@ pools = [
 ]
 
 [subnet.options]
-domain-name = "0x20626c616e6b7320"
+domain-name = "\\" blanks \\""
 ntp-servers = { value = "198.18.0.3", active = false }
 
 [[subnet.reservation]]

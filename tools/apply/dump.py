@@ -155,7 +155,7 @@ def _option_value(code: int, data: bytes) -> str:
         is_exact = parse_text(code, text) == data
     except ConfigError:
         is_exact = False
-    if not is_exact:  # blanks about a text, say
+    if not is_exact:  # octets that no file can say
         return _quoted(f"0x{data.hex()}" if data else "")
     if text.startswith("0x"):
         return _quoted(text)
