@@ -127,11 +127,12 @@ def group(*rows: Row, second: Row | None = None) -> Any:
     return Group({ADDRESS + at: one for at, one in enumerate(rows)}, second)
 
 
-def test_find_prints_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
+def test_find_prints_a_line_for_each_below_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     command.find(group(row(), row("expired")), "0200.0000.0001", as_json=False)
     assert capsys.readouterr().out == (
-        "192.0.2.17      bound       02:00:00:00:00:01 2026-09-21 16:13:20 LAB printer\n"
-        "192.0.2.18      expired     02:00:00:00:00:01 2026-09-21 16:13:20 LAB printer\n"
+        "address     state    client             ends                     host name\n"
+        "192.0.2.17  bound    02:00:00:00:00:01  2026-09-21 16:13:20 LAB  printer\n"
+        "192.0.2.18  expired  02:00:00:00:00:01  2026-09-21 16:13:20 LAB  printer\n"
     )
 
 
@@ -148,7 +149,7 @@ def test_find_in_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_find_says_that_there_are_more(capsys: pytest.CaptureFixture[str]) -> None:
     command.find(group(*[row()] * (LEASES_MAX + 1)), "printer", as_json=False)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == LEASES_MAX + 1
+    assert len(lines) == 1 + LEASES_MAX + 1
     assert lines[-1] == f"more than {LEASES_MAX}: name the client more closely"
 
 

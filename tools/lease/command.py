@@ -12,6 +12,7 @@ from agent.errors import ConfigError
 from agent.model import format_address
 from agent.snmp.columns import CONFLICT, RowStatus
 from agent.snmp.oid import address_index
+from tools.aligned import Column, aligned, terminal_width
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.lease.lease import LEASES_MAX, Lease, find_leases, local_time, read_lease, read_version
@@ -37,14 +38,20 @@ def find(place: Place, what: str, *, as_json: bool) -> None:
         raise _nobody(what)
     if as_json:
         return
-    for one in leases:
-        who = one.hardware_address or one.client_id or "-"
-        typer.echo(
-            f"{format_address(one.address):<15} {one.state:<11} {who:<17} {one.end:<23}"
-            f" {one.host_name}".rstrip()
-        )
+    for line in aligned(_columns(leases), terminal_width()):
+        typer.echo(line)
     if more:
         typer.echo(f"more than {LEASES_MAX}: name the client more closely")
+
+
+def _columns(leases: list[Lease]) -> list[Column]:
+    return [
+        Column("address", [format_address(one.address) for one in leases]),
+        Column("state", [one.state for one in leases]),
+        Column("client", [one.hardware_address or one.client_id or "-" for one in leases]),
+        Column("ends", [one.end for one in leases]),
+        Column("host name", [one.host_name for one in leases], usual=frozenset({""})),
+    ]
 
 
 def _nobody(what: str) -> ToolError:

@@ -17,11 +17,14 @@ HARDWARE_ADDRESS = _KINDS["hardwareAddress"]
 CLIENT_ID = _KINDS["clientId"]
 HOST_NAME = _KINDS["hostName"]
 
-_SEPARATED = re.compile(r"[0-9a-f]{1,2}(?:([:-])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2})*", re.I)
-_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.I)
-_BARE = re.compile(r"[0-9a-f]{12}", re.I)
+_SEPARATED = re.compile(r"[0-9a-f]{1,2}(?:([: -])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2})*", re.I)
+_GROUPED = re.compile(r"[0-9a-f]{4}(?:([.-])[0-9a-f]{4})(?:\1[0-9a-f]{4})*(?:\1[0-9a-f]{2})?", re.I)
+"""As Cisco (0100.1a2b.3c4d.5e is a client identifier) and Huawei (001a-2b3c-4d5e) show them."""
+_HALVES = re.compile(r"[0-9a-f]{6}-[0-9a-f]{6}", re.I)
+"""As HP's switches show a MAC."""
+_BARE = re.compile(r"(?:[0-9a-f]{2}){6,}", re.I)
 _PREFIXED = re.compile(r"0x((?:[0-9a-f]{2})+)", re.I)
-_ADDRESS_LIKE = re.compile(r"\d+(?:\.\d+){3}")
+_ADDRESS_LIKE = re.compile(r"\d+(?:\.\d+){3}(?:/\d*)?")
 _MAC_OCTETS = 6
 _RIGHT = (
     "write an address (192.0.2.17), a MAC (aa:bb:cc:dd:ee:ff, aa-bb-cc-dd-ee-ff, aabb.ccdd.eeff,"
@@ -45,7 +48,7 @@ class Words(NamedTuple):
 
 def parse_words(text: str) -> Words:
     """ConfigError says what can be written."""
-    word = text.strip()
+    word = _as_stored(text.strip())
     if not word:
         raise ConfigError("lease", "", "nothing is named", _RIGHT)
     if _ADDRESS_LIKE.fullmatch(word):
@@ -53,19 +56,30 @@ def parse_words(text: str) -> Words:
             return Words(parse_address(word), ())
         except ValueError as error:
             raise ConfigError("lease", "", str(error), _RIGHT) from None
-    if _SEPARATED.fullmatch(word):
-        octets = bytes(int(part, 16) for part in re.split("[:-]", word))
-        name = (Key(HOST_NAME, word.encode()),) if "-" in word else ()
-        return Words(None, _checked(text, (*_of_octets(octets), *name)))
-    if _DOTTED.fullmatch(word):
-        return Words(None, _of_octets(bytes.fromhex(word.replace(".", ""))))
+    if octets := _octets_of(word):
+        name = (Key(HOST_NAME, word.encode()),) if ":" not in word else ()
+        return Words(None, _checked(word, (*_of_octets(octets), *name)))
     if prefixed := _PREFIXED.fullmatch(word):
         octets = bytes.fromhex(prefixed[1])
-        return Words(None, _checked(text, (Key(CLIENT_ID, octets),)))
+        return Words(None, _checked(word, (Key(CLIENT_ID, octets),)))
     if ":" in word:
         raise ConfigError("lease", "", f"{text!r} is no MAC and no client id", _RIGHT)
     bare = _of_octets(bytes.fromhex(word)) if _BARE.fullmatch(word) else ()
-    return Words(None, _checked(text, (*bare, *_of_text(word.encode()))))
+    return Words(None, _checked(word, (*bare, *_of_text(word.encode()))))
+
+
+def _as_stored(word: str) -> str:
+    """What is no UTF-8 on the command line, as a member has it of a client that sent it."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _octets_of(word: str) -> bytes:
+    """Of a word whose octets are told apart; b"" where it is none."""
+    if _SEPARATED.fullmatch(word):
+        return bytes(int(part, 16) for part in re.split("[: -]", word))
+    if _GROUPED.fullmatch(word) or _HALVES.fullmatch(word):
+        return bytes.fromhex(re.sub("[.-]", "", word))
+    return b""
 
 
 def _of_octets(octets: bytes) -> tuple[Key, ...]:
