@@ -107,6 +107,7 @@ async def run_agent(
                 decide=cluster.decide,
                 serve=cluster.set_service,
                 end_wait=cluster.end_wait,
+                realign=cluster.realign,
                 peers=lambda: _peers(cluster),
                 pending=lambda: _pending(cluster),
                 on_change=cluster.notice_store_change,

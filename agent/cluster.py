@@ -109,6 +109,11 @@ class Cluster:
         """An operator's word to this member; raises PeerError where it cannot be."""
         await self._order(said, lambda node, tx, now_ms: node.end_wait(tx, now_ms))
 
+    async def realign(self, member: MemberId, said: Said) -> None:
+        """An operator's word that `member` has the right rows; raises PeerError where it is not
+        reached."""
+        await self._order(said, lambda node, tx, now_ms: node.realign(tx, member, now_ms))
+
     async def repair_conflict(self, address: int, said: Said) -> None:
         """An operator's word; raises PeerError where it cannot be."""
         await self._order(said, lambda node, tx, now_ms: node.repair_conflict(tx, address, now_ms))

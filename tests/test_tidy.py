@@ -87,7 +87,7 @@ LONG_FILES = {
     "agent/sync/codec.py": 580,
     "agent/sync/group.py": 690,
     "agent/sync/keeper.py": 460,
-    "agent/sync/node.py": 660,
+    "agent/sync/node.py": 670,
     "agent/sync/poll.py": 440,
     "tools/lab/lab.py": 430,
     "tools/main.py": 482,

@@ -38,7 +38,16 @@ from agent.snmp.system import SystemGroup
 from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes
 from agent.snmp.transport import DoorTransport, attach
 from agent.snmp.view import Role
-from agent.snmp.writing import Decide, EndWait, Handle, Orders, RepairConflict, Serve, Writer
+from agent.snmp.writing import (
+    Decide,
+    EndWait,
+    Handle,
+    Orders,
+    Realign,
+    RepairConflict,
+    Serve,
+    Writer,
+)
 from agent.sync.version import membership_hash
 
 log = logging.getLogger("dhcpsync.snmp")
@@ -72,7 +81,7 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentHooks:
-    """What the agent calls: the first five are the cluster,
+    """What the agent calls: the first six are the cluster,
     `peers` and `pending` its live state for the tables, `on_change` hears of committed
     configuration, `store_fails` tells whether nothing can be written."""
 
@@ -80,6 +89,7 @@ class AgentHooks:
     decide: Decide
     serve: Serve
     end_wait: EndWait
+    realign: Realign
     repair_conflict: RepairConflict
     peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
     pending: Callable[[], Sequence[PendingChange]] = tuple
@@ -134,7 +144,7 @@ class SnmpAgent:
             store,
             executor,
             clock,
-            Orders(hooks.handle, hooks.decide, hooks.serve, hooks.end_wait),
+            Orders(hooks.handle, hooks.decide, hooks.serve, hooks.end_wait, hooks.realign),
             {
                 columns.POLL.name: exchanges.polls,
                 columns.TRANSFER.name: exchanges.transfers,

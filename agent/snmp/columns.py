@@ -299,7 +299,7 @@ MEMBER = _table(
     ("Backlog", _GAUGE, RO),
     ("RowStatus", _ROW_STATUS, RC),
     ("EndpointState", _ENDPOINT, RO),
-    ("Operation", _enumeration("none partnerDown pause resume shutdown leave endWait"), RC),
+    ("Operation", _enumeration("none partnerDown pause resume shutdown leave endWait realign"), RC),
     ("Force", _enumeration("no yes"), RC),
 )
 

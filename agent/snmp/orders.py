@@ -33,6 +33,9 @@ SERVICES = {
 END_WAIT = 7
 """dhcpSyncMemberOperation: to the member itself too, but once, not for good."""
 
+REALIGN = 8
+"""dhcpSyncMemberOperation: to any other member, to take this one's rows where its own differ."""
+
 FORCE = 2
 _PARAMETERS = {
     "MaxUnpushedLeaseTime": "mul_s",
@@ -56,14 +59,15 @@ def status_of_refusal(reason: str) -> ErrorStatus:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """To the group, or to this member itself (`service`, `ends_wait`). `number` is the variable
-    binding that gives the order, which is at fault where the order is refused."""
+    """To the group, or to this member itself (`service`, `ends_wait`, `realigns_with`). `number` is
+    the variable binding that gives the order, which is at fault where the order is refused."""
 
     number: int
     change: GroupChange | None = None
     service: Service | None = None
     force: bool = False
     ends_wait: bool = False
+    realigns_with: MemberId = 0
 
 
 def group_order(row: RowAssignment) -> Order:
@@ -108,6 +112,9 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
     if operation == PARTNER_DOWN:
         number = row.values["Operation"].number
         return Order(number, Expel(member, keeps_seat=True), force=force)
+    if operation == REALIGN:
+        _refuse_others(row, ("Force",))
+        return Order(row.values["Operation"].number, realigns_with=member)
     service = SERVICES.get(operation)
     if service is None and operation != END_WAIT:
         raise RequestError(

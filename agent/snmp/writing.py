@@ -56,6 +56,10 @@ StoreError."""
 EndWait = Callable[[Said], Awaitable[None]]
 """Ends this member's wait after a loss, durably and audited. Raises PeerError, StoreError."""
 
+Realign = Callable[[MemberId, Said], Awaitable[None]]
+"""Has this member take the rows of another one where they are of one change and differ, audited.
+Raises PeerError, StoreError."""
+
 RepairConflict = Callable[[int, Said], Awaitable[None]]
 """Ends the conflict about an address, durably and audited. Raises PeerError, StoreError."""
 
@@ -67,6 +71,7 @@ class Orders(NamedTuple):
     decide: Decide
     serve: Serve
     end_wait: EndWait
+    realign: Realign
 
 
 class Writer:
@@ -241,6 +246,8 @@ class Writer:
                 await self._orders.serve(order.service, said)
             if order.ends_wait:
                 await self._orders.end_wait(said)
+            if order.realigns_with:
+                await self._orders.realign(order.realigns_with, said)
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
             number = order.number

@@ -307,6 +307,8 @@ class Node:
             return now_ms + pace_ms if self._covered(to, request) else again_ms
         if isinstance(request, m.ChangePull | m.StreamQuery | m.BlockPull):
             self._pull.answered(tx, to, request, response, now_ms)
+            if self._pull.take_replaced():
+                self._digest.reset()
             return now_ms
         if isinstance(request, m.TransferAsk | m.TransferTaken):
             self._taker.answered(tx, to, request, response, now_ms)
@@ -562,6 +564,15 @@ class Node:
                 )
         tx.save_bindings([repaired(row, situation.me, now_ms // 1000)])
         situation.count("conflicts_repaired")
+        self._wake(now_ms)
+
+    def realign(self, tx: StoreTransaction, member: MemberId, now_ms: int) -> None:
+        """An operator's word that where my rows and that member's are of the same change, and
+        differ, its are right. PeerError where it is not reached."""
+        peer = self._load(tx).peers.get(member)
+        if peer is None or not peer.reachable:
+            raise PeerError("unreachable", f"member {member} is not heard here, or does not hear")
+        self._pull.want_full(member, replaces=True)
         self._wake(now_ms)
 
     def end_wait(self, tx: StoreTransaction, now_ms: int) -> None:

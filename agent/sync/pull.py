@@ -6,6 +6,10 @@ peer that is ahead is asked: records travel through third members when a link is
 (docs/protocol.md, "Hello and alignment"). A log that begins later than what I hold, a long way to
 go from nothing, and a digest that differs lead to a full pull: the peer's vector and configuration,
 then its rows by address, in which order rows never move. At the end I hold what that vector claims.
+
+What a store holds that it was never told, no merge can mend: somebody has edited it, and rows of
+one change differ. An operator who has compared the members has one take another's rows
+(`replaces`).
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from agent.model import (
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.merge import content
+from agent.sync.replace import replace_configuration, replace_rows
 from agent.sync.situation import Situation, vector_of
 from agent.sync.stream import ADDRESS_MAX, apply_records, head_of, take_changes
 
@@ -43,6 +48,7 @@ class _FullPull:
     peer: MemberId
     vector: dict[StreamId, int]
     repairs: bool = False
+    replaces: bool = False
     differing: int = 0
     after_block: int = -1
     failures: int = 0
@@ -56,8 +62,9 @@ class Pull:
         self._outstanding: dict[MemberId, PullRequest] = {}
         self._lacking_since: dict[StreamId, int] = {}
         self._full: _FullPull | None = None
-        self._wanted_full: list[MemberId] = []
+        self._wanted_full: dict[MemberId, bool] = {}
         self._not_before: dict[MemberId, int] = {}
+        self._replaced = False
 
     def reset(self) -> None:
         self._outstanding.clear()
@@ -66,9 +73,15 @@ class Pull:
         self._not_before.clear()
         self._full = None
 
-    def want_full(self, peer: MemberId) -> None:
-        if peer not in self._wanted_full:
-            self._wanted_full.append(peer)
+    def want_full(self, peer: MemberId, *, replaces: bool = False) -> None:
+        """`replaces`: where my row is of the same change as the peer's, and another, the peer's is
+        right."""
+        self._wanted_full[peer] = replaces or self._wanted_full.get(peer, False)
+
+    def take_replaced(self) -> bool:
+        """Whether rows were replaced since this was asked last: no vector tells it."""
+        replaced, self._replaced = self._replaced, False
+        return replaced
 
     def tick(self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int) -> int:
         situation = self._situation
@@ -87,8 +100,10 @@ class Pull:
                 due = min(due, waits_until)
                 continue
             due = min(due, self._ask(heads, stream, ahead, now_ms))
-        if self._wanted_full and self._full is None:
-            self._begin_full(self._wanted_full.pop(0), repairs=True)
+        if self._full is None:
+            free = next((one for one in self._wanted_full if one not in self._outstanding), None)
+            if free is not None:
+                self._begin_full(free, repairs=True, replaces=self._wanted_full.pop(free))
         return due
 
     def _lacking(
@@ -150,11 +165,11 @@ class Pull:
 
     # --- full pulls
 
-    def _begin_full(self, peer: MemberId, *, repairs: bool = False) -> None:
+    def _begin_full(self, peer: MemberId, *, repairs: bool = False, replaces: bool = False) -> None:
         if peer in self._outstanding or peer not in self._situation.peers:
             return
         self._situation.count("full_pulls")
-        self._full = _FullPull(peer, {}, repairs)
+        self._full = _FullPull(peer, {}, repairs, replaces)
         self._send(peer, m.StreamQuery(self._situation.header()))
 
     def _continue_full(self, now_ms: int) -> int:
@@ -229,6 +244,8 @@ class Pull:
             return
         own = head_of(tx, self._situation.own_stream)
         apply_records(tx, self._situation, answer.configuration, own)
+        if full.replaces:
+            self._note_replaced(replace_configuration(tx, answer.configuration))
         full.vector = dict(answer.vector)
         full.failures = 0
         self._send(to, m.BlockPull(self._situation.header(), -1, _BLOCKS_A_PAGE))
@@ -246,6 +263,8 @@ class Pull:
         if full.repairs:
             self._name_differing(tx, full, page)
         apply_records(tx, self._situation, page.records, own)
+        if full.replaces:
+            self._note_replaced(replace_rows(tx, page.records))
         self._situation.count("records_taken", len(page.records))
         full.failures = 0
         if not page.complete and page.last_block > full.after_block:
@@ -257,6 +276,11 @@ class Pull:
             if stream != own.stream and seq > mine.get(stream, 0):
                 tx.advance_stream(stream, seq, log_from=seq)
         self._full = None
+
+    def _note_replaced(self, rows: int) -> None:
+        if rows:
+            self._replaced = True
+            self._situation.count("rows_replaced", rows)
 
     def _name_differing(self, tx: StoreTransaction, full: _FullPull, page: m.BlockPage) -> None:
         """A digest has differed: say in which rows, of what this page covers."""

@@ -21,6 +21,7 @@ from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, aud
 from tests.snmp.world import Outcome, World, make_group, net_snmp, running
 
 PARTNER_DOWN, PAUSE, RESUME, SHUTDOWN, LEAVE, END_WAIT = "2", "3", "4", "5", "6", "7"
+REALIGN = "8"
 FORCE = "2"
 
 
@@ -106,6 +107,23 @@ def test_a_wait_is_ended_at_the_member_itself() -> None:
             assert out.code == 0, out.err
             assert (world.waits_ended, world.services, world.decisions) == (1, [], [])
             assert "dhcpSyncMemberOperation.1" in audited(world)[0][2]
+
+    asyncio.run(check())
+
+
+def test_a_member_is_told_whose_rows_are_right() -> None:
+    async def check() -> None:
+        async with running() as world:
+            out = await set_as(world, *operation(2, REALIGN))
+            assert out.code == 0, out.err
+            assert (world.realigned, world.services, world.decisions) == ([2], [], [])
+            assert "dhcpSyncMemberOperation.2" in audited(world)[0][2]
+            out = await set_as(world, *operation(2, REALIGN), *force(2))
+            assert "inconsistentValue" in out.err
+            world.refusal = PeerError("unreachable", "member 3 is not heard here")
+            out = await set_as(world, *operation(3, REALIGN))
+            assert "inconsistentValue" in out.err
+            assert world.realigned == [2]
 
     asyncio.run(check())
 

@@ -91,6 +91,7 @@ class World:
     pending: list[PendingChange] = field(default_factory=list)
     repairs: list[int] = field(default_factory=list)
     waits_ended: int = 0
+    realigned: list[MemberId] = field(default_factory=list)
     changes: int = 0
     answer: Callable[[m.Request], Awaitable[m.Response]] | None = None
     refusal: Exception | None = None
@@ -177,6 +178,9 @@ async def running(
     async def end_wait(said: Said) -> None:
         obey(said).waits_ended += 1
 
+    async def realign(member: MemberId, said: Said) -> None:
+        obey(said).realigned.append(member)
+
     async def repair(address: int, said: Said) -> None:
         obey(said).repairs.append(address)
 
@@ -207,7 +211,15 @@ async def running(
         system=system or SystemGroup(),
     )
     hooks = AgentHooks(
-        handle, decide, serve, end_wait, repair, peers, lambda: worlds[0].pending, on_change=changed
+        handle,
+        decide,
+        serve,
+        end_wait,
+        realign,
+        repair,
+        peers,
+        lambda: worlds[0].pending,
+        on_change=changed,
     )
     agent = SnmpAgent(settings, store, hooks, lambda: NOW_MS, executor)
     host, port = await agent.start()
