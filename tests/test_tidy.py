@@ -154,7 +154,6 @@ UNCALLED = {
     "delete_snmp_user": "users are only made yet: a command for it is to come",
     "verify_audit": "tests hold the chain to it: a command for it is to come",
     "with_level": "of the simulator; for a person at the prompt",
-    "EXIT_WISHED": "says what the other two are not",
     "PeerTimeout": "the name under which callers of PeerClient know it",
 }
 DISPATCHED = re.compile(r"_on_\w+")

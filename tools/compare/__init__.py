@@ -1,0 +1,1 @@
+"""Comparing what the members of a group hold: `dhcpsync check`."""
