@@ -285,6 +285,8 @@ class Member:
 
     async def open(self) -> None:
         self.is_open = True
+        if self.fails == "no socket":
+            raise OSError(self.fails)
 
     async def close(self) -> None:
         self.is_open = False
@@ -358,7 +360,7 @@ def test_a_member_of_another_version_is_told_and_the_rest_compared(
 
 
 def test_nobody_could_be_looked_at() -> None:
-    found = compare(Member(1, [look(row())], fails="silent"), Member(2, [], fails="silent"))
+    found = compare(Member(1, [look(row())], fails="silent"), Member(2, [], fails="no socket"))
     assert (command.exit_code(found), command.summary(found)) == (
         2,
         "No member could be looked at.",

@@ -39,6 +39,7 @@ Ask = Callable[[str], bool]
 _SHOWN_MAX = 50
 """Differences in words; JSON has all that were found."""
 _REPAIRED_WITHIN_S = 60.0
+_REPAIR_LOOK_S = 0.3
 _ROUNDS_MAX = 3
 """A member may be a source only once its own rows are mended."""
 _BAR_CELLS = 30
@@ -181,6 +182,7 @@ async def _wait(found: Comparison) -> None:
     rows, keys = set(found.rows), set(found.configuration)
     orders = repair_orders(found.differences, found.readers)
     while orders and time.monotonic() < until:
+        await asyncio.sleep(_REPAIR_LOOK_S)
         await found.look_again({address // BLOCK_ADDRESSES for address in rows}, keys)
         orders = repair_orders(found.differences, found.readers)
 

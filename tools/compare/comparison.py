@@ -102,6 +102,7 @@ class Comparison:
                 await reader.open()
             except OSError as error:
                 self._lose(member, str(error))
+                await reader.close()
 
     async def close(self) -> None:
         for reader in self.readers.values():

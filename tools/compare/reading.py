@@ -56,6 +56,7 @@ class MemberReader:
         self.member = member
         self._place = place
         self._keys = keys
+        self._engine: Any = None
 
     async def open(self) -> None:
         """Make the socket, in the namespace of the place."""
@@ -71,8 +72,10 @@ class MemberReader:
         self._header = m.Header(0, 0, 0, b"")
 
     async def close(self) -> None:
-        self._session.close()
-        await close_engine(self._engine)
+        """Also where it could not be opened."""
+        if self._engine is not None:
+            await close_engine(self._engine)
+            self._engine = None
 
     async def overview(self) -> Overview:
         answer = await self._ask_once(m.GroupQuery(self._header))
