@@ -29,7 +29,7 @@ from agent.limits import (
     SWITCH_INTERVAL_S,
 )
 from agent.member_file import MemberFile
-from agent.model import Group, Local, MemberId
+from agent.model import Group, Local, MemberId, MemberRole
 from agent.net.wake import WakeSocket
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
 from agent.snmp.door import BOOTS_MAX
@@ -41,6 +41,7 @@ from agent.snmp.view import Role
 from agent.standing import ClockMark, Standing, mark_of
 from agent.sync.ballot import BallotPhase
 from agent.sync.node import Node
+from agent.watch import Watch, Watched
 from store import SnmpUser, Store
 
 log = logging.getLogger("dhcpsync.agent")
@@ -98,6 +99,12 @@ async def run_agent(
             node_thread,
             on_notice=lambda notice: snmp.notifier.notify(notice),
         )
+        watch = Watch(
+            Watched(
+                folder, store, clock, member.role is MemberRole.SERVER, lambda: cluster.store_fails
+            ),
+            cluster.note_trouble,
+        )
         snmp = SnmpAgent(
             _settings(member, local, boots, users, SystemGroup(folder / SYSTEM_FILE)),
             store,
@@ -112,6 +119,7 @@ async def run_agent(
                 pending=lambda: _pending(cluster),
                 on_change=cluster.notice_store_change,
                 store_fails=lambda: cluster.store_fails,
+                vitals=lambda: watch.vitals,
             ),
             clock,
             snmp_threads,
@@ -126,13 +134,14 @@ async def run_agent(
         noting = asyncio.create_task(
             _note_standing(store, standing, clock, cluster, snmp_threads, snmp.know_members)
         )
+        watching = asyncio.create_task(watch.run(snmp_threads))
         done, _ = await asyncio.wait(
-            {running, stopping, telling, noting}, return_when=asyncio.FIRST_COMPLETED
+            {running, stopping, telling, noting, watching}, return_when=asyncio.FIRST_COMPLETED
         )
         loop.remove_reader(wake.fileno())
-        for task in (running, stopping, telling, noting):
+        for task in (running, stopping, telling, noting, watching):
             task.cancel()
-        for task in (running, telling, noting):
+        for task in (running, telling, noting, watching):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await snmp.close()
@@ -225,6 +234,7 @@ def _peers(cluster: Cluster) -> Mapping[MemberId, PeerStatus]:
             backlog=peer.lacks,
             endpoint_state=peer.endpoint,
             joining=peer.joining,
+            trouble=peer.trouble,
         )
         for peer in cluster.peers
     }

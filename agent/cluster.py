@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 
 from agent.errors import PeerError, StoreError
 from agent.limits import STORE_RETRY_S, STORE_TRIAL_MS
-from agent.model import Member, MemberId, Said, Service
+from agent.model import Member, MemberId, Said, Service, Trouble
 from agent.port import Store, StoreTransaction
 from agent.sync.ballot import BallotPhase
 from agent.sync.change import GroupChange
@@ -78,10 +78,18 @@ class Cluster:
         self.store_fails = False
         """Whether the last commit that had something to write has failed."""
         self._tried_ms = 0
+        self._trouble = Trouble.NONE
 
     def note_wall_clock(self, ahead_ms: int) -> None:
         """The wall clock minus the member's clock; for people only."""
         self._node.note_wall_clock(ahead_ms)
+
+    def note_trouble(self, trouble: Trouble) -> None:
+        """What is wrong with this member, for the peers to know; a node that is made anew is told
+        again."""
+        if trouble is not self._trouble:
+            self._trouble = trouble
+            self.notice_store_change()
 
     def notice_store_change(self) -> None:
         """The engine, or a SET, has committed something."""
@@ -173,6 +181,7 @@ class Cluster:
     ) -> tuple[T, list[tuple[MemberId, Request]], list[Notice]]:
         now_ms = self._clock()
         trial = self.store_fails or not 0 <= now_ms - self._tried_ms < STORE_TRIAL_MS
+        self._node.note_trouble(self._trouble)
         try:
             with self._store.write() as tx:
                 result = act(self._node, tx)

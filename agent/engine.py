@@ -13,6 +13,7 @@ import select
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
+from agent.clock import boot_ms
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, Received, Reply
 from agent.limits import BATCH_MAX, COMMIT_SLOW_MS, COUNTER_FLUSH_MS, PROBE_RESEND_MS
@@ -84,19 +85,23 @@ def run_engine(
     follow_clock: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until `stop` is requested. `clock` gives the member's now in ms; `follow_clock` is
-    called before anything that comes a second after the last time."""
+    called before anything that comes a second after the last time.
+
+    Once in COUNTER_FLUSH_MS, whatever comes, the store is told that this loop goes around, together
+    with what was counted: under load that is one commit among many, else it is the only one."""
     poller = select.poll()
     probing = (sockets.probe.arp, sockets.probe.icmp)
     for source in (sockets.udp, sockets.monitor, *probing, stop):
         poller.register(source.fileno(), select.POLLIN)
     answering = {source.fileno() for source in probing}
-    flush_at = clock() + COUNTER_FLUSH_MS
+    flush_at = clock()
     while not stop.requested:
         busy = server.probes.is_busy
         if busy:
             _send_probes(server, sockets, clock())
         soon = busy or server.is_holding
-        ready = {fd for fd, _ in poller.poll(PROBE_RESEND_MS if soon else COUNTER_FLUSH_MS)}
+        rest_ms = max(0, min(flush_at - clock(), COUNTER_FLUSH_MS))
+        ready = {fd for fd, _ in poller.poll(min(rest_ms, PROBE_RESEND_MS) if soon else rest_ms)}
         if clock() >= flush_at:
             follow_clock()
         if sockets.monitor.fileno() in ready:
@@ -110,15 +115,15 @@ def run_engine(
             _answer(server, sockets, wake, clock, lambda now: _handle_held(server, now))
         if clock() >= flush_at:
             began = clock()
-            if server.flush_counters(began):
-                server.note_pace(clock() - began)
+            server.flush_counters(began, boot_ms())
+            server.note_pace(clock() - began)
             _tell(server)
             committed = server.committed
             server.try_ahead(clock())
             if server.committed != committed:
                 wake.notify()
             flush_at = clock() + COUNTER_FLUSH_MS
-    server.flush_counters(clock())
+    server.flush_counters(clock(), boot_ms())
 
 
 def _send_probes(server: DhcpServer, sockets: EngineSockets, now_ms: int) -> None:

@@ -89,6 +89,26 @@ STORE_ALARM_MS = 10_000
 STORE_TRIAL_MS = 2_000
 """So often the agent tries whether its store commits: within 3 s, a Hello more, the group knows."""
 
+ENGINE_SILENT_MS = 2_200
+"""An engine of which nothing was written for so long is called silent: it writes once a second,
+one commit may be slow, and with a Hello more the group knows within 3 s."""
+
+ENGINE_STARTS_MS = 5_000
+"""How long an engine that starts together with its agent is waited for: on a slow machine it takes
+a second or two to open its store."""
+
+WATCH_MS = 1_000
+"""So often a member looks whether its engine lives and its disk has room: as often as the engine
+writes that it does."""
+
+WATCH_LEAST_MS = 50
+"""And never sooner than so long after the last look, however soon the engine would count as
+silent."""
+
+DISK_LOW_OCTETS = 64 << 20
+"""Free octets of the store's file system below which a member warns: eight times the log that one
+checkpoint folds in, and rows of some 200,000 clients."""
+
 RESTART_DELAY_MAX_S = 30
 """Longest pause before a process that keeps dying is started again: an operator who has mended
 the cause should not wait longer."""

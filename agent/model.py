@@ -431,6 +431,25 @@ class Local:
         return self.serving and self.service is Service.RUNNING
 
 
+class EngineBeat(NamedTuple):
+    """What a member's engine writes as long as it goes around: how often it has, and when it did
+    last, by the boot-time clock."""
+
+    beats: int
+    boot_ms: int
+
+
+class Trouble(enum.IntEnum):
+    """The worst of what a member finds wrong with itself, as it tells the others; they go up in
+    weight. Of a store that does not commit it cannot tell: it is silent then."""
+
+    NONE = 1
+    DISK_LOW = 2
+    """Its store's file system has little room left."""
+    ENGINE_SILENT = 3
+    """Its engine answers no client: it hangs, or does not run."""
+
+
 class Said(NamedTuple):
     """Who gave an order, and in what words: what the audit keeps in the order's transaction."""
 

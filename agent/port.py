@@ -18,6 +18,7 @@ from agent.model import (
     Change,
     ConfigRecord,
     ConfigRow,
+    EngineBeat,
     Enquiry,
     Group,
     Local,
@@ -201,6 +202,14 @@ class StoreTransaction(Protocol):
     # --- counters that one process keeps and the other shows
     def add_counters(self, increments: dict[str, int]) -> None: ...
     def counters(self) -> dict[str, int]: ...
+
+    def beat(self, boot_ms: int) -> None:
+        """The engine goes around: one more, at that instant of the boot-time clock."""
+        ...
+
+    def engine_beat(self) -> EngineBeat | None:
+        """The last one; None: there was none yet."""
+        ...
 
     def audit(self, user: str, action: str, detail: str, now: int) -> None:
         """Append to the hash chain of who set what."""

@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
-from agent.model import Local, Service, stream_id
+from agent.model import EngineBeat, Local, Service, stream_id
 from store.session import Row, read_once
 from store.sqlite import compile_insert, compile_statement, compile_upsert, limited
 from store.streams import StreamRows
@@ -138,6 +138,12 @@ _SET_ANCHOR = compile_statement(
 
 _COUNTERS = compile_statement(select(COUNTER).order_by(COUNTER.c.name))
 _ADD_COUNTER = compile_upsert(COUNTER, add_to=COUNTER.c.value)
+
+_BEATS, _BEAT_MS = "engine_beats", "engine_beat_ms"
+_COUNTER_NAMED = compile_statement(
+    select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name")), "name"
+)
+_PUT_COUNTER = compile_upsert(COUNTER)
 
 _USERS = compile_statement(select(SNMP_USER).order_by(SNMP_USER.c.name))
 _PUT_USER = compile_upsert(SNMP_USER)
@@ -288,6 +294,16 @@ class LocalRow(StreamRows):
 
     def counters(self) -> dict[str, int]:
         return dict(self.rows(_COUNTERS))
+
+    # --- the engine's life
+
+    def beat(self, boot_ms: int) -> None:
+        self.change(_ADD_COUNTER, (_BEATS, 1))
+        self.change(_PUT_COUNTER, (_BEAT_MS, boot_ms))
+
+    def engine_beat(self) -> EngineBeat | None:
+        count, boot_ms = (self.rows(_COUNTER_NAMED, (name,)) for name in (_BEATS, _BEAT_MS))
+        return EngineBeat(count[0][0], boot_ms[0][0]) if count and boot_ms else None
 
     # --- SNMP users
 

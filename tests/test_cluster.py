@@ -16,7 +16,7 @@ from agent import cluster as cluster_module
 from agent.cluster import Cluster
 from agent.errors import PeerError, StoreError
 from agent.limits import PUSH_BEHIND_MAX
-from agent.model import Member, Said, Service
+from agent.model import Member, Said, Service, Trouble
 from agent.port import StoreTransaction
 from agent.sync import messages as m
 from agent.sync.change import Expel
@@ -41,6 +41,10 @@ class Wire:
     async def exchange(self, member: Member, request: m.Request, now_ms: int) -> m.Response:
         self.asked.append(request)
         return await self.clusters[member.member].handle(request)
+
+    def troubles_of(self, sender: int) -> list[Trouble]:
+        hellos = [one for one in self.asked if isinstance(one, m.Hello)]
+        return [one.trouble for one in hellos if one.header.sender == sender]
 
 
 MakeStore = Callable[[int], Store]
@@ -213,6 +217,42 @@ def test_a_member_whose_store_does_not_commit_is_silent_to_its_peers_and_comes_b
     assert len(said) == 2, "when it begins and when it is over, not at each of some twenty trials"
     assert said[0].startswith("the store does not commit")
     assert said[1] == "the store commits again, the cluster goes on"
+
+
+def test_a_node_that_is_made_anew_knows_what_is_wrong_with_its_member(
+    make_store: MakeStore,
+) -> None:
+    async def fail() -> None:
+        wire = Wire()
+        failing = FailingStore(make_store(1))
+
+        async def told(trouble: Trouble) -> None:
+            async with asyncio.timeout(60):
+                while [status.trouble for status in second.peers] != [trouble]:
+                    await asyncio.sleep(0.01)
+
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+            first = Cluster(lambda: Node(1, Random(1)), failing, Time(), one)
+            second = Cluster(lambda: Node(2, Random(2)), make_store(2), Time(), two)
+            wire.clusters = {1: first, 2: second}
+            running = [asyncio.create_task(each.run(wire)) for each in (first, second)]
+            await told(Trouble.NONE)
+            first.note_trouble(Trouble.ENGINE_SILENT)
+            await told(Trouble.ENGINE_SILENT)
+            failing.failing = True
+            with pytest.raises(StoreError):
+                await first.set_service(Service.PAUSED, Said("", ""))
+            failing.failing = False
+            await first.set_service(Service.PAUSED, Said("", ""))
+            await told(Trouble.ENGINE_SILENT)
+            assert wire.troubles_of(1)[-1] is Trouble.ENGINE_SILENT
+            first.note_trouble(Trouble.NONE)
+            await told(Trouble.NONE)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    asyncio.run(fail())
 
 
 class Refusing(Node):

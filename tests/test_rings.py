@@ -20,7 +20,7 @@ PURE = [
     *sorted(ROOT.glob("agent/kinds/*.py")),
     *(
         ROOT / "agent" / f"{name}.py"
-        for name in ("addresses", "config", "model", "errors", "limits", "port")
+        for name in ("addresses", "config", "model", "errors", "limits", "port", "pulse")
     ),
     *(ROOT / "agent" / "snmp" / f"{name}.py" for name in SNMP_RULES),
 ]

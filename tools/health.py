@@ -24,7 +24,7 @@ class Severity(enum.Enum):
     NOTE = "note"
     """To be known. All is well."""
     DEGRADED = "degraded"
-    """Clients are served, by fewer than there are."""
+    """Clients are served, by fewer than there are, or not for long."""
     FAILING = "failing"
     """Clients may be without an address."""
 
@@ -36,6 +36,8 @@ class Kind(enum.Enum):
     JOINING = "joining"
     SILENT = "silent"
     UNHEARD = "unheard"
+    ENGINE_SILENT = "engineSilent"
+    DISK_LOW = "diskLow"
     PAUSED = "paused"
     SHUT_DOWN = "shutDown"
     RECOVERING = "recovering"
@@ -98,7 +100,8 @@ def _serves(status: Status, one: MemberStatus) -> bool:
     if one.id == status.asked:
         return status.is_serving
     linked = (one.state, one.hello) == ("active", "bidirectional")
-    return linked and one.endpoint not in ("startup", "recover", "paused", "shutdown")
+    able = one.endpoint not in ("startup", "recover", "paused", "shutdown")
+    return linked and able and one.trouble != "engineSilent"
 
 
 _RECOVERS = (
@@ -130,12 +133,29 @@ _ITSELF = {
 }
 
 
+_ENGINE = (
+    "Others answer its clients. See what became of {process}: it is started anew when it ends, not"
+    ' when it hangs (docs/operations.md, "An engine that is silent").'
+)
+_DISK = 'Make room there (docs/operations.md, "A disk that is full, or fails").'
+
+
 def _of_itself(status: Status) -> Iterator[Reason]:
-    if not status.is_ready:
+    if status.state == "engineSilent":
+        since = f" since {status.engine_heard}" if status.engine_heard else ""
+        others = any(_serves(status, one) for one in status.members if one.id != status.asked)
+        severity = Severity.DEGRADED if others else Severity.FAILING
+        words = f"the engine of {status.asked_name} is silent{since}"
+        to_do = _ENGINE.replace("{process}", "its process (dhcpsync-engine)")
+        yield Reason(Kind.ENGINE_SILENT, severity, words, to_do)
+    elif not status.is_ready:
         other = (Severity.DEGRADED, f"does not serve ({status.state})", "Its log says why.")
         severity, words, to_do = _ITSELF.get(status.state, other)
         name = status.asked_name
         yield Reason(Kind.NOT_SERVING, severity, f"{name} {words}", to_do.replace("{name}", name))
+    if any(one.id == status.asked and one.trouble == "diskLow" for one in status.members):
+        words = f"{status.asked_name} has {status.disk_free >> 20} MiB left on its store's disk"
+        yield Reason(Kind.DISK_LOW, Severity.DEGRADED, words, _DISK)
     if status.uncertain_since:
         to_do = (
             "Bring the others within its reach. If they are dead: `dhcpsync member partner-down"
@@ -191,10 +211,24 @@ def _of_member(status: Status, one: MemberStatus) -> Iterator[Reason]:
         yield Reason(kind, Severity.DEGRADED, f"{one.name} {words}", to_do)
     else:
         yield from _of_link(status, one)
+    yield from _of_trouble(one)
     if abs(one.clock_offset_ms) >= CLOCK_OFFSET_MS:
         words = f"the clock of {one.name} is {one.clock_offset_ms / 1000:+.0f} s from"
         to_do = "No lease depends on it, but one of the two is wrong: set it."
         yield Reason(Kind.CLOCK, Severity.NOTE, f"{words} {status.asked_name}'s", to_do)
+
+
+def _of_trouble(one: MemberStatus) -> Iterator[Reason]:
+    """What it has told of itself, while it is heard."""
+    if one.hello != "bidirectional":
+        return
+    if one.trouble == "engineSilent":
+        words = f"the engine of {one.name} is silent"
+        to_do = _ENGINE.replace("{process}", "dhcpsync-engine there")
+        yield Reason(Kind.ENGINE_SILENT, Severity.DEGRADED, words, to_do)
+    elif one.trouble == "diskLow":
+        words = f"{one.name} has little room left on its store's disk"
+        yield Reason(Kind.DISK_LOW, Severity.DEGRADED, words, _DISK)
 
 
 def _of_link(status: Status, one: MemberStatus) -> Iterator[Reason]:

@@ -47,6 +47,7 @@ class MemberStatus:
     port: int = 161
     endpoint: str = "normal"
     last_heard: str = ""
+    trouble: str = "none"
 
     @property
     def is_well(self) -> bool:
@@ -85,7 +86,8 @@ class PoolStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """`asked` is the member that answered. `rates` are messages a second, by name, if measured.
-    `uncertain_since`: since when it may have been declared dead and does not know; "": it does."""
+    `uncertain_since`: since when it may have been declared dead and does not know; "": it does.
+    `engine_heard`: when its engine last was known to live; `disk_free`: octets."""
 
     asked: int
     asked_name: str
@@ -103,6 +105,8 @@ class Status:
     counters: dict[str, int]
     rates: dict[str, float] = field(default_factory=dict)
     uncertain_since: str = ""
+    engine_heard: str = ""
+    disk_free: int = 0
 
     @property
     def is_serving(self) -> bool:
@@ -211,6 +215,8 @@ def _read(manager: Session) -> Status:
         pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
         counters=_counters(manager),
         uncertain_since=_instant(values["dhcpSyncServerUncertainSince"]),
+        engine_heard=_instant(values["dhcpSyncServerEngineHeard"], never=""),
+        disk_free=number("DiskFree"),
     )
 
 
@@ -238,6 +244,7 @@ def _member(member: int, row: Row) -> MemberStatus:
         port=number_in(row, "Port"),
         endpoint=_word(MEMBER["EndpointState"], number_in(row, "EndpointState")),
         last_heard=_instant(row.get("LastHeard"), never=""),
+        trouble=_word(MEMBER["Trouble"], number_in(row, "Trouble")),
     )
 
 
@@ -320,6 +327,7 @@ def _member_columns(members: list[MemberStatus]) -> list[Column]:
         Column("hello", [one.hello for one in members]),
         Column("align", [one.align for one in members]),
         Column("failover", [one.endpoint for one in members], usual=frozenset({"normal"})),
+        Column("trouble", [one.trouble for one in members], usual=frozenset({"none", "0"})),
         Column("role", [one.role for one in members], usual=frozenset({"server"})),
         Column("backlog", [str(one.backlog) for one in members], True, frozenset({"0"})),
         Column("clock", clocks, True, frozenset(near)),

@@ -159,20 +159,19 @@ class DhcpServer:
         """Increments since the last flush."""
         return dict(self._counters)
 
-    def flush_counters(self, now_ms: int) -> bool:
-        """Add the increments to the store's counters; if that fails they are kept. Returns whether
-        there was anything to write: then it tells how the store is."""
-        if not self._counters:
-            return False
-        if self._commit(self._counters, now_ms):
+    def flush_counters(self, now_ms: int, boot_ms: int) -> None:
+        """Add the increments to the store's counters, and that the engine goes around, with the
+        instant by the boot-time clock. If that fails the increments are kept."""
+        if self._commit(self._counters, now_ms, boot_ms):
             self._counters = {}
-        return True
 
-    def _commit(self, counters: dict[str, int], now_ms: int) -> bool:
+    def _commit(self, counters: dict[str, int], now_ms: int, boot_ms: int | None = None) -> bool:
         """One commit, which is also a trial; whether it succeeded."""
         try:
             with self._store.write() as tx:
                 tx.add_counters(counters)
+                if boot_ms is not None:
+                    tx.beat(boot_ms)
         except StoreError as error:
             self.count("store_failed")
             self._steadiness.note_failure(error, now_ms)

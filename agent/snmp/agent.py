@@ -19,6 +19,7 @@ from typing import Any
 from agent import clock as clocks
 from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_REQUEST_MS_MAX
 from agent.model import Group, MemberId, format_address
+from agent.pulse import Vitals
 from agent.snmp import cluster_tables, columns, lease_tables, message, standard
 from agent.snmp.ber import Varbind
 from agent.snmp.client_table import ClientProvider
@@ -83,7 +84,8 @@ class AgentSettings:
 class AgentHooks:
     """What the agent calls: the first six are the cluster,
     `peers` and `pending` its live state for the tables, `on_change` hears of committed
-    configuration, `store_fails` tells whether nothing can be written."""
+    configuration, `store_fails` tells whether nothing can be written, `vitals` what else the member
+    knows of itself."""
 
     handle: Handle
     decide: Decide
@@ -95,6 +97,7 @@ class AgentHooks:
     pending: Callable[[], Sequence[PendingChange]] = tuple
     on_change: Callable[[], None] = lambda: None
     store_fails: Callable[[], bool] = lambda: False
+    vitals: Callable[[], Vitals] = Vitals
 
 
 class SnmpAgent:
@@ -252,7 +255,7 @@ class SnmpAgent:
         if role is None:
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
         peers, pending = self._hooks.peers(), self._hooks.pending()
-        store_fails = self._hooks.store_fails()
+        store_fails, vitals = self._hooks.store_fails(), self._hooks.vitals()
 
         def answer() -> bytes:
             # Of the processor: a machine that stands still for a moment is not the request's doing.
@@ -265,6 +268,7 @@ class SnmpAgent:
                     pending,
                     lambda: time.thread_time() > until_s,
                     store_fails,
+                    vitals,
                 )
                 if pdu.kind == message.GET:
                     return self.reader.get(scope, role, varbinds, room)

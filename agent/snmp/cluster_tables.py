@@ -15,6 +15,7 @@ from agent.model import (
     Member,
     MemberRole,
     MemberState,
+    Trouble,
     stream_id,
     stream_incarnation,
     stream_member,
@@ -102,8 +103,10 @@ def _server_state(scope: Scope) -> int:
         return 5
     if local.serving and scope.store_fails:
         return 8
+    if local.serving and not local.answers_clients:
+        return 7
     if local.serving:
-        return 2 if local.answers_clients else 7
+        return 9 if scope.vitals.trouble is Trouble.ENGINE_SILENT else 2
     return 1 if own is not None and own.is_current else 3
 
 
@@ -136,6 +139,11 @@ def _uncertain_since(scope: Scope) -> bytes:
     return date_and_time(local.certain_until) if doubts else b""
 
 
+def _engine_heard(scope: Scope) -> bytes:
+    at = scope.vitals.engine_heard_at
+    return date_and_time(at) if at > 0 else b""
+
+
 def scalars(version: str) -> list[Node]:
     """The server's scalars and the DHCP counters."""
     readers: dict[str, Callable[[Scope], int | bytes | str]] = {
@@ -150,6 +158,8 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerPoolsLow": pools_low,
         "dhcpSyncServerMaxBacklog": lambda scope: max([0, *(p.backlog for p in _peers(scope))]),
         "dhcpSyncServerUncertainSince": _uncertain_since,
+        "dhcpSyncServerEngineHeard": _engine_heard,
+        "dhcpSyncServerDiskFree": lambda scope: scope.vitals.disk_free,
     }
     readers |= {name: _counter(stored) for name, stored in COUNTER_NAMES.items()}
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]
@@ -211,6 +221,7 @@ MEMBER_CELLS: Mapping[str, Cell] = {
     ),
     "Operation": lambda _, row: NO_OPERATION,
     "Force": lambda _, row: NO_FORCE,
+    "Trouble": lambda _, row: row[1].trouble,
 }
 
 
@@ -231,6 +242,7 @@ def _members(scope: Scope) -> list[Row]:
         joining=_server_state(scope) in _JOINING,
         last_heard_at=scope.now,
         endpoint_state=endpoint_state(standing),
+        trouble=scope.vitals.trouble,
     )
     return sorted(
         (

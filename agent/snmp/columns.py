@@ -228,6 +228,7 @@ SERVER = _scalars(
         "dhcpSyncServerState",
         _enumeration(
             "joining serving notServing publishing starting recovering paused storeFailing"
+            " engineSilent"
         ),
     ),
     ("dhcpSyncServerConfigVersion", _GAUGE64),
@@ -236,6 +237,8 @@ SERVER = _scalars(
     ("dhcpSyncServerPoolsLow", _GAUGE),
     ("dhcpSyncServerMaxBacklog", _GAUGE),
     ("dhcpSyncServerUncertainSince", _DATE),
+    ("dhcpSyncServerEngineHeard", _DATE),
+    ("dhcpSyncServerDiskFree", _GAUGE64),
 )
 
 COUNTERS = _scalars(
@@ -301,6 +304,7 @@ MEMBER = _table(
     ("EndpointState", _ENDPOINT, RO),
     ("Operation", _enumeration("none partnerDown pause resume shutdown leave endWait realign"), RC),
     ("Force", _enumeration("no yes"), RC),
+    ("Trouble", _enumeration("none diskLow engineSilent"), RO),
 )
 
 PENDING = _table(

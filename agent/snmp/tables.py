@@ -24,8 +24,10 @@ from agent.model import (
     Group,
     Local,
     MemberId,
+    Trouble,
 )
 from agent.port import StoreTransaction
+from agent.pulse import Vitals
 from agent.snmp import ber
 from agent.snmp.columns import Base, Column, Scalar, Table
 from agent.snmp.oid import Oid, first_index_after
@@ -108,6 +110,7 @@ class PeerStatus:
     backlog: int = 0
     endpoint_state: int = 1
     joining: bool = False
+    trouble: int = Trouble.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class Scope:
     pending: Sequence[PendingChange] = ()
     is_late: Callable[[], bool] = lambda: False
     store_fails: bool = False
+    vitals: Vitals = field(default_factory=Vitals)
     _kept: dict[object, Any] = field(default_factory=dict)
 
     @property

@@ -34,6 +34,7 @@ from agent.model import (
     Service,
     StoreMark,
     StreamId,
+    Trouble,
 )
 from agent.sync import messages as m
 from agent.sync.octets import OPENING, U16, U32, U63, VERSION, Reader, short_octets, text
@@ -63,6 +64,7 @@ __all__ = [
 _GROUP_KIND: Final = 4
 
 _SERVICES: Final = frozenset(map(int, Service))
+_TROUBLES: Final = frozenset(map(int, Trouble))
 
 _HEADER = struct.Struct("!III")
 _RANGE = struct.Struct("!IIq")
@@ -278,6 +280,7 @@ def _hello(request: m.Hello, _: int) -> bytes:
             _CLOCKS.pack(request.unconfirmed_ms, request.wall_ahead_ms),
             bytes((request.votes,)),
             _pack_optional_ballot(request.ballot),
+            bytes((request.trouble,)),
         )
     )
 
@@ -301,7 +304,9 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
     unconfirmed_ms, wall_ahead_ms = r.fields(_CLOCKS)
     if unconfirmed_ms < 0:
         raise PacketError("hello", "a time that has passed is negative")
-    votes, ballot = r.flag(), _unpack_optional_ballot(r)
+    votes, ballot, trouble = r.flag(), _unpack_optional_ballot(r), r.octet()
+    if trouble not in _TROUBLES:
+        raise PacketError("hello", f"there is no trouble {trouble}")
     return m.Hello(
         header,
         vector,
@@ -321,6 +326,7 @@ def _read_hello(header: m.Header, r: Reader) -> m.Hello:
         wall_ahead_ms,
         votes,
         ballot,
+        Trouble(trouble),
     )
 
 

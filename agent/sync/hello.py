@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.errors import IllegalTransitionError
-from agent.model import MemberId, Service, StreamId
+from agent.model import MemberId, Service, StreamId, Trouble
 
 
 class LinkState(enum.IntEnum):
@@ -83,9 +83,9 @@ class Peer:
     """What is known of another member since this process heard of it; never durable.
 
     `disputed`: it holds other rows under an equal vector, or another group under this generation.
-    `vector`, `serving`, `intact`, `service` and `digest` are those of its last Hello under the
-    present generation (`told`); `clock_offset_ms` is its clock minus mine, the message's way
-    included, `offset_ms` the same of the wall clocks.
+    `vector`, `serving`, `intact`, `service`, `trouble` and `digest` are those of its last Hello
+    under the present generation (`told`); `clock_offset_ms` is its clock minus mine, the message's
+    way included, `offset_ms` the same of the wall clocks.
     `votes`: it takes part in ballots; `confided`: it has told the store that I have now what it
     remembers of ballots. `seen_at_ms`: when some member said last that it hears it.
     `hears`: whom it hears, if it has said so; `relayed`: what others know it to hold.
@@ -103,6 +103,7 @@ class Peer:
     votes: bool = False
     confided: bool = False
     service: Service = Service.RUNNING
+    trouble: Trouble = Trouble.NONE
     disputed: bool = False
     digest: bytes = b""
     offset_ms: int = 0
@@ -134,6 +135,11 @@ class Peer:
         if state is None:
             raise IllegalTransitionError("alignment", self.align.name, event.name)
         self.align = state
+
+    @property
+    def answers(self) -> bool:
+        """Whether clients have an answer of it, as far as it has told."""
+        return self.serving and self.trouble is not Trouble.ENGINE_SILENT
 
     @property
     def reachable(self) -> bool:

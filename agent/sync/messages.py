@@ -22,6 +22,7 @@ from agent.model import (
     Service,
     StoreMark,
     StreamId,
+    Trouble,
 )
 
 Record = Binding | ConfigRecord
@@ -52,7 +53,7 @@ class Hello:
     `service`: what my operator wants of me. `votes`: I take part in ballots; `ballot`: to one that
     does not, what I have promised and accepted for the next generation.
     `unconfirmed_ms`: time that only my wall clock says has passed over a reboot; `wall_ahead_ms`:
-    my wall clock minus my clock, for people."""
+    my wall clock minus my clock, for people. `trouble`: what is wrong with my member."""
 
     header: Header
     vector: dict[StreamId, int]
@@ -72,6 +73,7 @@ class Hello:
     wall_ahead_ms: int = 0
     votes: bool = False
     ballot: Ballot | None = None
+    trouble: Trouble = Trouble.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from agent.model import (
     StoreMark,
     StreamHead,
     StreamId,
+    Trouble,
     format_address,
 )
 from agent.port import StoreTransaction
@@ -84,6 +85,7 @@ class PeerStatus:
     lacks: int
     endpoint: Endpoint
     joining: bool
+    trouble: Trouble
 
 
 class Node:
@@ -123,6 +125,7 @@ class Node:
         self._began_ms = 0
         self._silent: frozenset[MemberId] | None = None
         self._idle: frozenset[MemberId] = frozenset()
+        self._trouble = Trouble.NONE
 
     # --- requests of peers
 
@@ -203,12 +206,13 @@ class Node:
         self, tx: StoreTransaction, peer: Peer, hello: m.Hello, now_ms: int
     ) -> m.Acknowledged:
         was_told = peer.told
-        before = (was_told, peer.link, peer.align, peer.serving, peer.intact)
+        before = (was_told, peer.link, peer.align, peer.serving, peer.intact, peer.trouble)
         peer.told = True
         peer.vector = dict(hello.vector)
         peer.serving = hello.serving
         peer.intact = hello.intact
         peer.service = hello.service
+        peer.trouble = hello.trouble
         peer.votes = hello.votes
         self._membership.ballots.take_over(tx, peer, hello)
         peer.digest = hello.digest
@@ -234,7 +238,7 @@ class Node:
             follow_loss(tx, peer.member, now_ms // 1000)
             self._situation.load(tx, keep_peers=True)
         self._compare_digests(tx, peer, now_ms)
-        after = (True, peer.link, peer.align, peer.serving, peer.intact)
+        after = (True, peer.link, peer.align, peer.serving, peer.intact, peer.trouble)
         ahead = not covers(self._applied, peer.vector)
         if before != after or ahead or self._recovery.changed or loss_is_news:
             self._wake(now_ms)  # a Hello that tells nothing new makes no work
@@ -402,7 +406,7 @@ class Node:
             if now_ms - peer.heard_at_ms > dead_ms or peer.service is not Service.RUNNING
         ) | frozenset(self._lately_out(now_ms))
         pollers = self._situation.pollers
-        idle = frozenset(m for m in pollers if not self._situation.peers[m].serving) - silent
+        idle = frozenset(m for m in pollers if not self._situation.peers[m].answers) - silent
         if (silent, idle) != (self._silent, self._idle):
             tx.set_silent_members(silent, idle)
             for member in sorted(silent ^ (self._silent or frozenset())):
@@ -479,6 +483,7 @@ class Node:
                 self._clocks.wall_ahead_ms,
                 situation.votes,
                 None if situation.peers[peer].votes else ballot,
+                self._trouble,
             )
             situation.send(peer, hello)
 
@@ -517,6 +522,12 @@ class Node:
     def note_wall_clock(self, ahead_ms: int) -> None:
         """The wall clock minus the member's clock."""
         self._clocks.wall_ahead_ms = ahead_ms
+
+    def note_trouble(self, trouble: Trouble) -> None:
+        """What is wrong with this member; a change of it is told to everybody at once."""
+        if trouble is not self._trouble:
+            self._trouble = trouble
+            self._hello_at_ms = self._due_ms = 0
 
     @property
     def is_clock_settled(self) -> bool:
@@ -611,6 +622,7 @@ class Node:
                 max(0, applied - peer.holds(own_stream)),
                 self._endpoint(peer),
                 peer.told and not peer.intact,
+                peer.trouble,
             )
             for peer in self._situation.peers.values()
         ]

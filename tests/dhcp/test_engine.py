@@ -235,10 +235,10 @@ def test_counters_reach_the_store_once() -> None:
     world = World()
     world.one(Client(1).discover())
     world.failing.failing = True
-    world.server.flush_counters(world.now_ms)
+    world.server.flush_counters(world.now_ms, 5)
     world.failing.failing = False
-    world.server.flush_counters(world.now_ms)
-    world.server.flush_counters(world.now_ms)
+    world.server.flush_counters(world.now_ms, 5)
+    world.server.flush_counters(world.now_ms, 5)
     with world.store.read() as tx:
         counters = tx.counters()
     assert counters["discovers"] == counters["offers"] == 1

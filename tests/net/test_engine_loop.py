@@ -16,12 +16,12 @@ from unittest.mock import patch
 
 import pytest
 
-from agent.clock import BootClock, measure_anchor
+from agent.clock import BootClock, boot_ms, measure_anchor
 from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import MessageType, Received, Reply
 from agent.engine import EngineSockets, StopSignal, _handle, _handle_held, run_engine
 from agent.errors import ConfigError
-from agent.model import BindingState, Enquiry, Transaction, format_address
+from agent.model import BindingState, EngineBeat, Enquiry, Transaction, format_address
 from agent.net.link import build_datagram, load_interfaces
 from agent.net.wake import WakeSocket
 from store.database import Store
@@ -267,6 +267,26 @@ def test_draft_6_5_a_client_that_answers_for_its_own_address_keeps_it(running: R
     running.finish()
     with running.store.read() as tx:
         assert tx.counters()["probes_answered"] >= 1
+
+
+def test_the_store_is_told_that_the_loop_goes_around_whatever_comes(running: Running) -> None:
+    """Also where datagrams come all the time, each of which ends a wait."""
+
+    def beat() -> EngineBeat | None:
+        with running.store.read() as tx:
+            return tx.engine_beat()
+
+    station = Station(running.wire)
+    until_s = time.monotonic() + 2.5
+    while time.monotonic() < until_s:
+        station.send(Received(b"rubbish", 0, 0, 0))
+        select.select([], [], [], 0.02)
+    station.close()
+    running.finish()
+    last = beat()
+    assert last is not None
+    assert 3 <= last.beats <= 6, "at its start, each second, and at its end"
+    assert 0 <= boot_ms() - last.boot_ms < 10_000
 
 
 def test_draft_6_5_an_address_that_another_machine_answers_for_is_unavailable(

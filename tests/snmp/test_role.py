@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agent.model import MemberRole, MemberState, Service
+from agent.model import MemberRole, MemberState, Service, Trouble
+from agent.pulse import Vitals
 from agent.snmp import ber, columns
 from agent.snmp.ber import Varbind
 from agent.snmp.oid import Oid
@@ -57,9 +58,9 @@ def test_a_member_that_answers_no_client_does_not_call_itself_serving() -> None:
         async with running() as world:
             state = columns.SERVER["dhcpSyncServerState"]
 
-            def shown(*, store_fails: bool = False) -> str:
+            def shown(*, store_fails: bool = False, trouble: Trouble = Trouble.NONE) -> str:
                 with world.store.read() as tx:
-                    scope = Scope(tx, NOW_MS, store_fails=store_fails)
+                    scope = Scope(tx, NOW_MS, store_fails=store_fails, vitals=Vitals(trouble))
                     asked = [Varbind(state.instance, ber.NULL, None)]
                     answer = world.agent.reader.get(scope, Role.MONITOR, asked, 60_000)
                 (one,) = ber.decode_varbinds(answer)
@@ -70,6 +71,9 @@ def test_a_member_that_answers_no_client_does_not_call_itself_serving() -> None:
                 tx.set_serving(True, since=0)
             assert shown() == "serving"
             assert shown(store_fails=True) == "storeFailing"
+            assert shown(trouble=Trouble.ENGINE_SILENT) == "engineSilent"
+            assert shown(store_fails=True, trouble=Trouble.ENGINE_SILENT) == "storeFailing"
+            assert shown(trouble=Trouble.DISK_LOW) == "serving"
             with world.store.write() as tx:
                 tx.set_service(Service.PAUSED)
             assert shown() == "paused"

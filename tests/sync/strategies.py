@@ -27,6 +27,7 @@ from agent.model import (
     StoreMark,
     Subnet,
     Transaction,
+    Trouble,
     Version,
 )
 from agent.sync import messages as m
@@ -181,6 +182,7 @@ requests = st.one_of(
         service=st.sampled_from(Service),
         votes=st.booleans(),
         ballot=held_ballots,
+        trouble=st.sampled_from(Trouble),
     ),
     st.builds(m.BindingUpdate, headers, u63, u63, u63, record_lists),
     st.builds(m.ChangePull, headers, u63, u63, u16),

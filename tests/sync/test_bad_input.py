@@ -17,6 +17,7 @@ from agent.model import (
     MemberState,
     Nonce,
     Pool,
+    Trouble,
     Version,
     stream_id,
 )
@@ -182,6 +183,15 @@ def test_what_is_not_configured_here_is_kept(address: int) -> None:
     lan = make_lan()
     lan.ask(1, update(lan, row_of(lan, address)), lan.now_ms)
     assert [row.address for row in lan.rows(1)] == [address]
+
+
+def test_a_trouble_that_nobody_knows_is_no_message() -> None:
+    lan = make_lan()
+    packed = codec.pack_request(m.Hello(header(lan), {}, (), lan.now_ms), lan.now_ms)
+    assert packed[-1] == Trouble.NONE
+    for octet in (0, max(Trouble) + 1, 255):
+        with pytest.raises(PacketError):
+            codec.unpack_request(packed[:-1] + bytes((octet,)), lan.now_ms)
 
 
 def test_more_of_anything_than_a_message_may_hold_is_no_message() -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from agent.errors import IllegalTransitionError
+from agent.model import Trouble
 from agent.sync.hello import (
     ALIGN_TRANSITIONS,
     LINK_TRANSITIONS,
@@ -92,6 +93,30 @@ def test_the_offset_of_a_peers_clock_is_measured() -> None:
     lan.run(3_000)
     assert [s.offset_ms for s in lan.nodes[1].peer_status()] == [45_000]
     assert [s.offset_ms for s in lan.nodes[2].peer_status()] == [-45_000]
+
+
+def test_a_member_with_a_silent_engine_says_so_at_once_and_others_answer_its_clients() -> None:
+    lan = Lan([1, 2, 3], make_group([1, 2, 3]))
+    lan.run(8_000)
+
+    def idle(member: int) -> frozenset[int]:
+        with lan.stores[member].read() as tx:
+            assert tx.silent_members() == frozenset()
+            return tx.idle_members()
+
+    def told(member: int) -> Trouble:
+        return next(s.trouble for s in lan.nodes[member].peer_status() if s.member == 1)
+
+    for trouble, of_it in (
+        (Trouble.ENGINE_SILENT, {1}),
+        (Trouble.DISK_LOW, frozenset()),
+        (Trouble.NONE, frozenset()),
+    ):
+        lan.nodes[1].note_trouble(trouble)
+        took_ms = lan.run(900, lambda: told(2) is told(3) is trouble)  # noqa: B023
+        assert took_ms < 300, "not by the next Hello"
+        lan.run(100)
+        assert idle(2) == idle(3) == of_it
 
 
 def test_an_idle_member_is_called_about_once_a_second() -> None:

@@ -43,6 +43,17 @@ def test_a_group_without_reasons_is_well() -> None:
     [
         (replace(WELL, state="storeFailing"), Kind.NOT_SERVING, Severity.FAILING,
          "2 of 3 serve; clients are served; north cannot write to its disk."),
+        (replace(WELL, state="engineSilent", engine_heard="noon"), Kind.ENGINE_SILENT,
+         Severity.DEGRADED, "2 of 3 serve; clients are served; the engine of north is silent"),
+        (replace(WELL, state="engineSilent", members=[WELL.members[0]]), Kind.ENGINE_SILENT,
+         Severity.FAILING, "0 of 1 serve; nobody that north hears does; the engine of north is"),
+        (of_south(trouble="engineSilent"), Kind.ENGINE_SILENT, Severity.DEGRADED,
+         "2 of 3 serve; clients are served; the engine of south is silent."),
+        (of_south(trouble="diskLow"), Kind.DISK_LOW, Severity.DEGRADED,
+         "3 of 3 serve; clients are served; south has little room left on its store's disk."),
+        (replace(WELL, disk_free=9 << 20,
+                 members=[replace(WELL.members[0], trouble="diskLow"), *WELL.members[1:]]),
+         Kind.DISK_LOW, Severity.DEGRADED, "; north has 9 MiB left on its store's disk."),
         (replace(WELL, state="paused"), Kind.NOT_SERVING, Severity.DEGRADED,
          "2 of 3 serve; clients are served; north is paused."),
         (replace(WELL, state="notServing"), Kind.NOT_SERVING, Severity.DEGRADED,
@@ -106,6 +117,11 @@ def test_a_removed_member_is_missed_by_nobody_and_counted_by_nobody() -> None:
     status = of_south(state="removed", hello="down", align="down")
     assert is_well(reasons(status))
     assert sentence(status) == "2 of 2 serve; clients are served."
+
+
+def test_what_a_member_said_that_is_silent_now_is_not_repeated() -> None:
+    silent = of_south(hello="waiting", align="down", trouble="diskLow")
+    assert [reason.kind for reason in reasons(silent)] == [Kind.SILENT]
 
 
 def test_a_pool_out_of_service_may_be_full() -> None:
