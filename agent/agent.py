@@ -21,6 +21,7 @@ from pathlib import Path
 from agent.clock import BootClock, boot_id, boot_s, wall_ms
 from agent.cluster import Cluster
 from agent.errors import StoreError
+from agent.health import Health
 from agent.limits import (
     SNMP_BOOTS_OF_CLOCK_MAX,
     SNMP_THREADS,
@@ -31,12 +32,15 @@ from agent.limits import (
 from agent.member_file import MemberFile
 from agent.model import Group, Local, MemberId, MemberRole
 from agent.net.wake import WakeSocket
+from agent.pulse import Vitals
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
 from agent.snmp.door import BOOTS_MAX
+from agent.snmp.health import PoolGauge, look
+from agent.snmp.health_objects import health_notice
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.system import FILE_NAME as SYSTEM_FILE
 from agent.snmp.system import SystemGroup
-from agent.snmp.tables import PeerStatus, PendingChange
+from agent.snmp.tables import PeerStatus, PendingChange, Scope
 from agent.snmp.view import Role
 from agent.standing import ClockMark, Standing, mark_of
 from agent.sync.ballot import BallotPhase
@@ -101,9 +105,15 @@ async def run_agent(
         )
         watch = Watch(
             Watched(
-                folder, store, clock, member.role is MemberRole.SERVER, lambda: cluster.store_fails
+                folder,
+                store,
+                clock,
+                member.role is MemberRole.SERVER,
+                lambda: cluster.store_fails,
+                _judge(store, clock, cluster),
             ),
             cluster.note_trouble,
+            lambda health: snmp.notifier.notify(health_notice(health)),
         )
         snmp = SnmpAgent(
             _settings(member, local, boots, users, SystemGroup(folder / SYSTEM_FILE)),
@@ -146,6 +156,26 @@ async def run_agent(
                 await task
         await snmp.close()
     return 0 if stopping in done else 1
+
+
+def _judge(store: Store, clock: BootClock, cluster: Cluster) -> Callable[[Vitals], Health]:
+    """What the member has to say of itself and its group, as its tables show them."""
+    gauge = PoolGauge(lambda: time.thread_time() * 1000)
+
+    def judge(vitals: Vitals) -> Health:
+        with store.read() as tx:
+            return look(
+                Scope(
+                    tx,
+                    clock(),
+                    _peers(cluster),
+                    store_fails=cluster.store_fails,
+                    vitals=vitals,
+                ),
+                gauge,
+            )
+
+    return judge
 
 
 async def _note_standing(

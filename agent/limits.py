@@ -89,7 +89,7 @@ STORE_ALARM_MS = 10_000
 STORE_TRIAL_MS = 2_000
 """So often the agent tries whether its store commits: within 3 s, a Hello more, the group knows."""
 
-ENGINE_SILENT_MS = 2_200
+ENGINE_SILENT_MS = 2_000
 """An engine of which nothing was written for so long is called silent: it writes once a second,
 one commit may be slow, and with a Hello more the group knows within 3 s."""
 
@@ -97,13 +97,24 @@ ENGINE_STARTS_MS = 5_000
 """How long an engine that starts together with its agent is waited for: on a slow machine it takes
 a second or two to open its store."""
 
-WATCH_MS = 1_000
-"""So often a member looks whether its engine lives and its disk has room: as often as the engine
-writes that it does."""
+WATCH_MS = 500
+"""So often a member looks what is not well, with itself and the group: with ENGINE_SILENT_MS and a
+Hello it is under 3 s until all members have told their operators of an engine that died."""
 
 WATCH_LEAST_MS = 50
 """And never sooner than so long after the last look, however soon the engine would count as
 silent."""
+
+POOL_COUNT_AGAIN_MS = 1_000
+"""A pool that may have become full, or is, is counted again for the member's health after so
+long."""
+
+POOL_COUNT_SHARE = 200
+"""And not before so many times what the last count took: half a percent of a processor."""
+
+HEALTH_QUIET_MS = 15_000
+"""How long after its start a member tells nobody that something is not well: it has to hear the
+others first, and to compare what each has."""
 
 DISK_LOW_OCTETS = 64 << 20
 """Free octets of the store's file system below which a member warns: eight times the log that one

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.health import WELL, Health
 from agent.limits import ENGINE_SILENT_MS, ENGINE_STARTS_MS
 from agent.model import EngineBeat, Trouble
 
@@ -17,11 +18,13 @@ from agent.model import EngineBeat, Trouble
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """What a member knows of itself beyond its store. `engine_heard_at`: when its engine was known
-    to live, 0: it never was. `disk_free`: octets of the store's file system that are left."""
+    to live, 0: it never was. `disk_free`: octets of the store's file system that are left. `health`
+    is what it thinks of all, the group included."""
 
     trouble: Trouble = Trouble.NONE
     engine_heard_at: int = 0
     disk_free: int = 0
+    health: Health = WELL
 
 
 class Pulse:

@@ -1,5 +1,6 @@
-"""The agent looks after its own member: whether the engine beside it lives, and whether the store
-has room. What it finds is in the MIB, and every Hello tells the worst of it.
+"""The agent looks after its own member: whether the engine beside it lives, whether the store has
+room, and what it has to say of the group (`agent.health`). What it finds is in the MIB and the log,
+operators are notified of it, and every Hello tells the worst of what is its own.
 """
 
 from __future__ import annotations
@@ -9,44 +10,50 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.clock import boot_ms
 from agent.errors import StoreError
-from agent.limits import DISK_LOW_OCTETS, WATCH_LEAST_MS, WATCH_MS
+from agent.health import WELL, Health
+from agent.limits import DISK_LOW_OCTETS, HEALTH_QUIET_MS, WATCH_LEAST_MS, WATCH_MS
 from agent.model import Trouble
 from agent.port import Store
 from agent.pulse import Pulse, Vitals
 
 log = logging.getLogger("dhcpsync.agent")
 
-_WORDS = {
-    Trouble.NONE: "the member is well again: its engine serves, and its disk has room",
-    Trouble.DISK_LOW: "the disk of the store is nearly full",
-    Trouble.ENGINE_SILENT: "the engine is silent: no client of this member is answered",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What is looked at. `has_engine`: a database member has none. `store_fails`: nothing can be
-    written now, by the engine no more than by the agent, so that its silence says nothing."""
+    written now, by the engine no more than by the agent, so that its silence says nothing.
+    `judge`: what is to be said of the member that has these vitals, and of its group."""
 
     folder: Path
     store: Store
     clock: Callable[[], int]
     has_engine: bool
     store_fails: Callable[[], bool]
+    judge: Callable[[Vitals], Health]
     boot_clock: Callable[[], int] = boot_ms
 
 
 class Watch:
-    """`vitals` is what was found last; `on_trouble` hears of it after every look."""
+    """`vitals` is what was found last. `on_trouble` hears of it after every look, `on_health` of a
+    health that is another than the one before: not after a start, when nobody was heard yet."""
 
-    def __init__(self, watched: Watched, on_trouble: Callable[[Trouble], None]) -> None:
+    def __init__(
+        self,
+        watched: Watched,
+        on_trouble: Callable[[Trouble], None],
+        on_health: Callable[[Health], None],
+    ) -> None:
         self._watched = watched
         self._on_trouble = on_trouble
+        self._on_health = on_health
+        self._told = WELL
+        self._quiet_until_ms = watched.boot_clock() + HEALTH_QUIET_MS
         self._pulse = Pulse(watched.boot_clock())
         self.vitals = Vitals()
 
@@ -54,15 +61,22 @@ class Watch:
         """Until cancelled, on the event loop; the looking is done by a thread of `executor`."""
         loop = asyncio.get_running_loop()
         while True:
-            before = self.vitals.trouble
             try:
                 self.vitals = await loop.run_in_executor(executor, self.look)
             except (StoreError, OSError) as error:
                 log.error("the member cannot look after itself: %s", error)
-            if self.vitals.trouble is not before:
-                log.error("%s", _WORDS[self.vitals.trouble])
             self._on_trouble(self.vitals.trouble)
+            self._tell(self.vitals.health)
             await asyncio.sleep(self._delay_ms() / 1000)
+
+    def _tell(self, health: Health) -> None:
+        """Only the words change while the same things are wrong: that is nothing new."""
+        known = (self._told.severity, self._told.kinds)
+        is_quiet = self._watched.boot_clock() < self._quiet_until_ms
+        if is_quiet or (health.severity, health.kinds) == known:
+            return
+        self._told = health
+        self._on_health(health)
 
     def _delay_ms(self) -> int:
         """Up to the instant at which the engine would count as silent, so that it is seen then."""
@@ -88,4 +102,5 @@ class Watch:
             trouble = Trouble.ENGINE_SILENT
         elif free < DISK_LOW_OCTETS:
             trouble = Trouble.DISK_LOW
-        return Vitals(trouble, heard_at, free)
+        vitals = Vitals(trouble, heard_at, free)
+        return replace(vitals, health=watched.judge(vitals))

@@ -12,8 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from agent.limits import DISK_LOW_OCTETS, ENGINE_SILENT_MS, ENGINE_STARTS_MS
+from agent.health import Health, Kind, Severity
+from agent.limits import (
+    DISK_LOW_OCTETS,
+    ENGINE_SILENT_MS,
+    ENGINE_STARTS_MS,
+    HEALTH_QUIET_MS,
+)
 from agent.model import Trouble
+from agent.pulse import Vitals
 from agent.watch import Watch, Watched
 from store import Store, create_store
 
@@ -31,6 +38,7 @@ class Life:
         self.boot_ms = BEGAN_MS
         self.room = ROOM
         self.told: list[Trouble] = []
+        self.healths: list[Health] = []
         self.watch = Watch(
             Watched(
                 folder,
@@ -38,11 +46,19 @@ class Life:
                 lambda: NOW_S * 1000,
                 has_engine,
                 lambda: self.store_fails,
+                self._judge,
                 lambda: self.boot_ms,
             ),
             self._tell,
+            self.healths.append,
         )
         self.boot_ms += ENGINE_STARTS_MS
+
+    def _judge(self, vitals: Vitals) -> Health:
+        if vitals.trouble is Trouble.NONE:
+            return Health(text=f"well at {self.boot_ms}")
+        kind = Kind.DISK_LOW if vitals.trouble is Trouble.DISK_LOW else Kind.ENGINE_SILENT
+        return Health(Severity.DEGRADED, frozenset({kind}), f"{kind} at {self.boot_ms}")
 
     def _tell(self, trouble: Trouble) -> None:
         if self.told[-1:] != [trouble]:
@@ -85,7 +101,7 @@ def test_an_engine_is_silent_two_seconds_after_its_last_word(life: Life) -> None
     assert life.watch.look().trouble is Trouble.NONE
     life.boot_ms += 1
     vitals = life.watch.look()
-    assert (vitals.trouble, vitals.engine_heard_at) == (Trouble.ENGINE_SILENT, NOW_S - 3)
+    assert (vitals.trouble, vitals.engine_heard_at) == (Trouble.ENGINE_SILENT, NOW_S - 2)
 
 
 def test_little_room_is_told_unless_something_worse_is(life: Life) -> None:
@@ -138,14 +154,34 @@ def follow(life: Life, *steps: tuple[Trouble, Callable[[], None]]) -> None:
     assert life.told == [trouble for trouble, _ in steps]
 
 
-def test_silence_is_told_when_it_begins_and_when_it_ends(
-    life: Life, caplog: pytest.LogCaptureFixture
-) -> None:
-    follow(life, (Trouble.ENGINE_SILENT, life.beat), (Trouble.NONE, lambda: None))
-    assert [record.message.split(":")[0] for record in caplog.records] == [
-        "the engine is silent",
-        "the member is well again",
-    ]
+def test_health_is_told_when_it_is_another_and_not_right_after_a_start(life: Life) -> None:
+    life.beat()
+    assert life.healths == []
+
+    def quiet_is_over() -> None:
+        assert life.healths == [], "nobody was heard yet: that says nothing"
+        life.boot_ms += HEALTH_QUIET_MS
+
+    def words_change() -> None:
+        (first,) = life.healths
+        assert first.kinds == {Kind.ENGINE_SILENT}
+        life.boot_ms += 1
+        life.beat()
+        life.room = 0
+
+    def mend() -> None:
+        assert [health.kinds for health in life.healths[1:]] == [{Kind.DISK_LOW}]
+        life.room = ROOM
+
+    life.room = 0
+    follow(
+        life,
+        (Trouble.DISK_LOW, quiet_is_over),
+        (Trouble.ENGINE_SILENT, words_change),
+        (Trouble.DISK_LOW, mend),
+        (Trouble.NONE, lambda: None),
+    )
+    assert [health.is_well for health in life.healths] == [False, False, True]
 
 
 def test_a_disk_that_cannot_be_asked_ends_nothing(

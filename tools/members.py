@@ -11,13 +11,14 @@ import json
 from collections.abc import Callable
 
 from agent.errors import ConfigError
+from agent.health import MemberStatus
 from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
 from agent.snmp.orders import END_WAIT, FORCE, PARTNER_DOWN, SERVICES
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.init import check_mul
 from tools.manager import Assignment, Session, Value
-from tools.status import MemberStatus, read_members
+from tools.status import read_members
 from tools.target import Place, Target
 
 _SET_TIMEOUT_S = 10.0

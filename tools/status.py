@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from agent import health
+from agent.health import MemberStatus, PoolStatus
 from agent.model import format_address
 from agent.snmp.columns import (
     COUNTERS,
@@ -20,7 +22,6 @@ from agent.snmp.columns import (
 )
 from agent.snmp.columns import Column as ManagedColumn
 from agent.snmp.oid import index_address
-from tools import health
 from tools.aligned import Column, aligned, terminal_width
 from tools.console import shown
 from tools.errors import ManagerError
@@ -28,59 +29,6 @@ from tools.manager import Row, Session, Value, number_in, octets_in
 from tools.target import Place, Target
 
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
-
-
-@dataclass(frozen=True, slots=True)
-class MemberStatus:
-    """A row of dhcpSyncMemberTable; states in the MIB's words."""
-
-    id: int
-    name: str
-    address: str
-    state: str
-    role: str
-    hello: str
-    align: str
-    backlog: int
-    clock_offset_ms: int
-    engine_id: str = ""
-    port: int = 161
-    endpoint: str = "normal"
-    last_heard: str = ""
-    trouble: str = "none"
-
-    @property
-    def is_well(self) -> bool:
-        """One that was removed is missed by nobody. One that takes what it lacks is as well as
-        one that has all of it: while clients are served, some change is always on its way."""
-        if self.state == "removed":
-            return True
-        linked = (self.state, self.hello) == ("active", "bidirectional")
-        return linked and self.align in ("update", "aligned")
-
-    @property
-    def is_aligned(self) -> bool:
-        """Well, and it has everything."""
-        return self.is_well and self.align != "update"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStatus:
-    """`free` is what the member that was asked can give at once."""
-
-    first: str
-    last: str
-    name: str
-    active: bool
-    size: int
-    in_use: int
-    free: int
-    unavailable: int
-
-    @property
-    def left(self) -> int:
-        """Addresses that no client has and that can be given, by anybody."""
-        return max(0, self.size - self.in_use - self.unavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +67,7 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        """Whether there is no reason to do anything (tools/health.py)."""
+        """Whether there is no reason to do anything (agent/health.py)."""
         return health.is_well(health.reasons(self))
 
     @property
@@ -140,22 +88,13 @@ class Status:
         told = {"well": self.is_well, "sentence": health.sentence(self), "reasons": reasons}
         return told | asdict(self)
 
-    def doubt(self) -> str:
-        """That it may have been declared dead, in words; "" where it knows that it was not."""
-        if not self.uncertain_since:
-            return ""
-        return (
-            f"{self.asked_name} may have been declared dead since {self.uncertain_since}: it has"
-            " not heard a majority of the group, and gives only what the others hold back for it"
-        )
-
     def summary(self) -> str:
         """One line for whoever waits for it to become well."""
         others = ", ".join(
             f"{m.name} {m.state}, {m.hello}, {m.align}" for m in self.members if not m.is_well
         )
         free = ", ".join(f"{pool.first} has {pool.free} free" for pool in self.pools)
-        parts = [f"it is {self.state}", self.doubt(), others, free]
+        parts = [f"it is {self.state}", health.doubt(self), others, free]
         return "; ".join(part for part in parts if part)
 
 

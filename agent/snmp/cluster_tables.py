@@ -22,6 +22,7 @@ from agent.model import (
 )
 from agent.snmp import columns
 from agent.snmp.columns import RowStatus, Table
+from agent.snmp.health_objects import health_text, level, reason_bits
 from agent.snmp.lease_tables import pools_low
 from agent.snmp.oid import Oid
 from agent.snmp.tables import (
@@ -92,7 +93,7 @@ def _counter(stored: str) -> Callable[[Scope], int]:
     return lambda scope: _counters(scope).get(stored, 0)
 
 
-def _server_state(scope: Scope) -> int:
+def server_state(scope: Scope) -> int:
     group, local = scope.group(), scope.local()
     own = group.member(local.member) if group else None
     if own is not None and own.role is MemberRole.DATABASE:
@@ -110,7 +111,7 @@ def _server_state(scope: Scope) -> int:
     return 1 if own is not None and own.is_current else 3
 
 
-def _own_name(scope: Scope) -> str:
+def own_name(scope: Scope) -> str:
     group = scope.group()
     own = group.member(scope.local().member) if group else None
     return own.name if own else ""
@@ -148,10 +149,10 @@ def scalars(version: str) -> list[Node]:
     """The server's scalars and the DHCP counters."""
     readers: dict[str, Callable[[Scope], int | bytes | str]] = {
         "dhcpSyncServerId": lambda scope: scope.local().member,
-        "dhcpSyncServerName": _own_name,
+        "dhcpSyncServerName": own_name,
         "dhcpSyncServerVersion": lambda _: version,
         "dhcpSyncServerIncarnation": lambda scope: scope.local().incarnation,
-        "dhcpSyncServerState": _server_state,
+        "dhcpSyncServerState": server_state,
         "dhcpSyncServerConfigVersion": lambda scope: scope.local().configuration_version,
         "dhcpSyncServerBindings": _binding_count,
         "dhcpSyncServerPeersDown": lambda scope: sum(p.hello_state <= 2 for p in _peers(scope)),
@@ -160,6 +161,9 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerUncertainSince": _uncertain_since,
         "dhcpSyncServerEngineHeard": _engine_heard,
         "dhcpSyncServerDiskFree": lambda scope: scope.vitals.disk_free,
+        "dhcpSyncServerHealth": lambda scope: level(scope.vitals.health),
+        "dhcpSyncServerHealthReasons": lambda scope: reason_bits(scope.vitals.health),
+        "dhcpSyncServerHealthText": lambda scope: health_text(scope.vitals.health),
     }
     readers |= {name: _counter(stored) for name, stored in COUNTER_NAMES.items()}
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]
@@ -225,7 +229,7 @@ MEMBER_CELLS: Mapping[str, Cell] = {
 }
 
 
-def _members(scope: Scope) -> list[Row]:
+def members(scope: Scope) -> list[Row]:
     group, local = scope.group(), scope.local()
     if group is None:
         return []
@@ -239,7 +243,7 @@ def _members(scope: Scope) -> list[Row]:
     own = replace(
         _SELF,
         incarnation=local.incarnation,
-        joining=_server_state(scope) in _JOINING,
+        joining=server_state(scope) in _JOINING,
         last_heard_at=scope.now,
         endpoint_state=endpoint_state(standing),
         trouble=scope.vitals.trouble,
@@ -409,7 +413,7 @@ def providers(
             columns.ACTIVITY, {"Count": lambda _, row: row}, _counters_of(ACTIVITY_PREFIX)
         ),
         ListProvider(columns.GROUP, GROUP_CELLS, group_rows),
-        ListProvider(columns.MEMBER, MEMBER_CELLS, _members),
+        ListProvider(columns.MEMBER, MEMBER_CELLS, members),
         ListProvider(columns.PENDING, PENDING_CELLS, _pending),
         ListProvider(columns.STREAM, STREAM_CELLS, _streams),
         QueryProvider(columns.CHANGE, {"Record": _change_record}, _changes),

@@ -36,6 +36,8 @@ EVENTS: Mapping[str, Oid] = {
     "dhcpSyncConfigMismatch": (*NOTIFICATIONS, 7),
     "dhcpSyncConflict": (*NOTIFICATIONS, 8),
     "dhcpSyncGroupFork": (*NOTIFICATIONS, 9),
+    "dhcpSyncHealthRaised": (*NOTIFICATIONS, 10),
+    "dhcpSyncHealthCleared": (*NOTIFICATIONS, 11),
 }
 """What operators are told; the first two are between members."""
 
@@ -239,6 +241,9 @@ SERVER = _scalars(
     ("dhcpSyncServerUncertainSince", _DATE),
     ("dhcpSyncServerEngineHeard", _DATE),
     ("dhcpSyncServerDiskFree", _GAUGE64),
+    ("dhcpSyncServerHealth", _enumeration("well degraded failing")),
+    ("dhcpSyncServerHealthReasons", _octets(0, 8)),
+    ("dhcpSyncServerHealthText", _text(0, 255)),
 )
 
 COUNTERS = _scalars(

@@ -14,7 +14,10 @@ _ROUNDING = 1e-6
 
 Subject = tuple[str, tuple[int, ...]]
 
-_PAIRS: Mapping[str, str] = {"dhcpSyncFreeAddressHigh": "dhcpSyncFreeAddressLow"}
+_PAIRS: Mapping[str, str] = {
+    "dhcpSyncFreeAddressHigh": "dhcpSyncFreeAddressLow",
+    "dhcpSyncHealthCleared": "dhcpSyncHealthRaised",
+}
 """What clears a notification is about the same subject as what raises it."""
 
 

@@ -41,7 +41,7 @@ _OBJECTS: Mapping[str, tuple[Oid, columns.Syntax]] = {
     column.name: (column.oid, column.syntax)
     for table in columns.TABLES
     for column in table.columns.values()
-}
+} | {scalar.name: (scalar.oid, scalar.syntax) for scalar in columns.SERVER.values()}
 
 
 class Notifier:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.health import Kind as HealthKind
 from agent.kinds import KINDS
 from agent.kinds.kind import REQUIRED, Field, Kind
 from agent.kinds.values import Address, Choice, Number, Text
@@ -22,6 +23,7 @@ from tests.snmp import smi
 NODES = smi.read_module()
 TYPES = {
     "OCTET": Base.OCTETS,
+    "BITS": Base.OCTETS,
     "SnmpAdminString": Base.OCTETS,
     "SnmpEngineID": Base.OCTETS,
     "InetAddressIPv4": Base.OCTETS,
@@ -70,6 +72,9 @@ def check_syntax(name: str, syntax: Syntax) -> None:
     assert syntax.form is FORMS.get(word, Form.PLAIN), name
     if word == "INTEGER":
         assert dict(syntax.names) == smi.enumeration(text), name
+    elif word == "BITS":
+        assert smi.enumeration(text) == {bit: kind.value for bit, kind in enumerate(HealthKind)}
+        assert syntax.high * 8 >= len(HealthKind)
     else:
         assert (syntax.low, syntax.high) == (smi.bounds(text) or WORDS[word]), name
 

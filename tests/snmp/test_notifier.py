@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from agent import clock
+from agent.health import WELL, Health, Kind, Severity
 from agent.limits import NOTICE_AGAIN_S, NOTICE_SUBJECTS_MAX, NOTICES_MAX
 from agent.model import Binding
 from agent.snmp import columns
 from agent.snmp.damping import Damper, subject_of
+from agent.snmp.health_objects import health_notice
 from agent.snmp.notifier import describe
 from agent.sync.conflict import conflict_notice
 from agent.sync.merge import merge
@@ -46,6 +48,8 @@ NOTICES = [
     config_mismatch(2, "m2"),
     conflict_notice(conflict()),
     group_fork(make_group()),
+    health_notice(Health(Severity.FAILING, frozenset({Kind.POOL_FULL}), "A pool is full.")),
+    health_notice(WELL),
 ]
 
 
@@ -116,16 +120,12 @@ def test_snmptrapd_takes_every_notification_in(tmp_path: Path) -> None:
                     if line.startswith("TRAP"):
                         heard.append(line)
             telling.cancel()
+        oids = {c.name: c.oid for table in columns.TABLES for c in table.columns.values()}
+        oids |= {scalar.name: scalar.oid for scalar in columns.SERVER.values()}
         for notice, line in zip(NOTICES, heard, strict=True):
             assert "." + ".".join(map(str, columns.EVENTS[notice.name])) in line
             for name, index, value in notice.objects:
-                oid = next(
-                    c.oid
-                    for table in columns.TABLES
-                    for c in table.columns.values()
-                    if c.name == name
-                )
-                assert "." + ".".join(map(str, (*oid, *index))) in line
+                assert "." + ".".join(map(str, (*oids[name], *index))) in line
                 assert (value.hex(" ").upper() if isinstance(value, bytes) else str(value)) in line
 
     asyncio.run(body())

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.health import MemberStatus, PoolStatus
 from agent.model import Pool, Subnet
 from tools.apply.command import show
 from tools.apply.plan import make_plan
 from tools.console import plain_console
 from tools.lab.demo import Story
-from tools.status import MemberStatus, PoolStatus, Status, show_status
+from tools.status import Status, show_status
 
 NAMES = ("[/x]", "[red]rack[/red]", "rack [a]", ":smile:")
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer
 
+from agent.health import Kind, MemberStatus, PoolStatus, Severity, is_well, reasons, sentence
 from tools import status as view
-from tools.health import Kind, Severity, is_well, reasons, sentence
-from tools.status import MemberStatus, PoolStatus, Status
+from tools.status import Status
 
 PEER = MemberStatus(
     2, "south", "198.18.0.2", "active", "server", "bidirectional", "aligned", 0, 0

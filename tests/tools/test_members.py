@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from agent.errors import ConfigError
+from agent.health import MemberStatus
 from tools.manager import Assignment
 from tools.members import find_member, set_parameters
-from tools.status import MemberStatus
 from tools.target import Target
 
 MEMBERS = [

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from agent.health import MemberStatus
 from agent.snmp.columns import COUNTERS, SERVER, Scalar, Table
 from agent.snmp.oid import Oid
 from agent.snmp.tables import date_and_time
 from tools.manager import Assignment, Row, Value
-from tools.status import MemberStatus, Status, read_status_at, show_status
+from tools.status import Status, read_status_at, show_status
 
 PEER = MemberStatus(
     2, "m2", "198.18.0.2", "active", "server", "bidirectional", "aligned", 0, 0

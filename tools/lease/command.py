@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from agent.errors import ConfigError
+from agent.health import MemberStatus
 from agent.model import format_address
 from agent.snmp.columns import CONFLICT, RowStatus
 from agent.snmp.oid import address_index
@@ -18,7 +19,7 @@ from tools.errors import ManagerError, ToolError
 from tools.lease.lease import LEASES_MAX, Lease, find_leases, local_time, read_lease, read_version
 from tools.lease.words import parse_words
 from tools.manager import Assignment, Session
-from tools.status import MemberStatus, read_members
+from tools.status import read_members
 from tools.target import Place
 
 _PEER_TIMEOUT_S = 1.0

@@ -1,18 +1,16 @@
 """What is not well with a group, and what to do: one value for what `dhcpsync status` says, for its
-exit code and for its JSON.
+exit code and its JSON, for the MIB, the notifications and the log.
 
-Pure: judged by what one member tells of itself, of the others as it sees them, and of the pools.
+Pure: judged by what one member tells of itself, of the others as it sees them, and of the pools
+(`Sight`), be it read over SNMP or on the spot.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tools.status import MemberStatus, PoolStatus, Status
+from typing import Protocol
 
 CLOCK_OFFSET_MS = 30_000
 """From here on members log that a clock is wrong (agent/sync/clocks.py)."""
@@ -49,6 +47,84 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """A row of dhcpSyncMemberTable; states in the MIB's words."""
+
+    id: int
+    name: str
+    address: str
+    state: str
+    role: str
+    hello: str
+    align: str
+    backlog: int
+    clock_offset_ms: int
+    engine_id: str = ""
+    port: int = 161
+    endpoint: str = "normal"
+    last_heard: str = ""
+    trouble: str = "none"
+
+    @property
+    def is_well(self) -> bool:
+        """One that was removed is missed by nobody. One that takes what it lacks is as well as
+        one that has all of it: while clients are served, some change is always on its way."""
+        if self.state == "removed":
+            return True
+        linked = (self.state, self.hello) == ("active", "bidirectional")
+        return linked and self.align in ("update", "aligned")
+
+    @property
+    def is_aligned(self) -> bool:
+        """Well, and it has everything."""
+        return self.is_well and self.align != "update"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """`free` is what the member that was asked can give at once."""
+
+    first: str
+    last: str
+    name: str
+    active: bool
+    size: int
+    in_use: int
+    free: int
+    unavailable: int
+
+    @property
+    def left(self) -> int:
+        """Addresses that no client has and that can be given, by anybody."""
+        return max(0, self.size - self.in_use - self.unavailable)
+
+
+class Sight(Protocol):
+    """What one member (`asked`) sees. `engine_heard`: when its engine last was known to live;
+    `uncertain_since`: since when it may have been declared dead and does not know. Instants are
+    words for people, "" for none; states are the MIB's words."""
+
+    @property
+    def asked(self) -> int: ...
+    @property
+    def asked_name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def members(self) -> Sequence[MemberStatus]: ...
+    @property
+    def pools(self) -> Sequence[PoolStatus]: ...
+    @property
+    def pools_low(self) -> int: ...
+    @property
+    def uncertain_since(self) -> str: ...
+    @property
+    def engine_heard(self) -> str: ...
+    @property
+    def disk_free(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """`words` is a clause with its subject, `to_do` a sentence; both for people."""
 
@@ -58,11 +134,34 @@ class Reason:
     to_do: str
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All of it as one value: the worst severity, NOTE where all is well; the kinds of reason that
+    make it so, notes left out; and the sentence."""
+
+    severity: Severity = Severity.NOTE
+    kinds: frozenset[Kind] = frozenset()
+    text: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return self.severity is Severity.NOTE
+
+
+WELL = Health()
+
+
+def judge(status: Sight) -> Health:
+    bad = [reason for reason in reasons(status) if reason.severity is not Severity.NOTE]
+    worst = bad[0].severity if bad else Severity.NOTE
+    return Health(worst, frozenset(reason.kind for reason in bad), sentence(status))
+
+
 def is_well(reasons: list[Reason]) -> bool:
     return all(reason.severity is Severity.NOTE for reason in reasons)
 
 
-def reasons(status: Status) -> list[Reason]:
+def reasons(status: Sight) -> list[Reason]:
     """What is not well, the worst first."""
     found = [
         *_of_itself(status),
@@ -78,7 +177,7 @@ def reasons(status: Status) -> list[Reason]:
     return sorted(found, key=lambda reason: order.index(reason.severity))
 
 
-def sentence(status: Status) -> str:
+def sentence(status: Sight) -> str:
     """All of it in one: who serves, whether clients are served, and what is worst."""
     found = reasons(status)
     servers = [one for one in status.members if one.role == "server" and one.state != "removed"]
@@ -96,9 +195,19 @@ def sentence(status: Status) -> str:
     return "; ".join(parts) + "."
 
 
-def _serves(status: Status, one: MemberStatus) -> bool:
+def doubt(status: Sight) -> str:
+    """That it may have been declared dead, in words; "" where it knows that it was not."""
+    if not status.uncertain_since:
+        return ""
+    return (
+        f"{status.asked_name} may have been declared dead since {status.uncertain_since}: it has"
+        " not heard a majority of the group, and gives only what the others hold back for it"
+    )
+
+
+def _serves(status: Sight, one: MemberStatus) -> bool:
     if one.id == status.asked:
-        return status.is_serving
+        return status.state == "serving"
     linked = (one.state, one.hello) == ("active", "bidirectional")
     able = one.endpoint not in ("startup", "recover", "paused", "shutdown")
     return linked and able and one.trouble != "engineSilent"
@@ -140,7 +249,7 @@ _ENGINE = (
 _DISK = 'Make room there (docs/operations.md, "A disk that is full, or fails").'
 
 
-def _of_itself(status: Status) -> Iterator[Reason]:
+def _of_itself(status: Sight) -> Iterator[Reason]:
     if status.state == "engineSilent":
         since = f" since {status.engine_heard}" if status.engine_heard else ""
         others = any(_serves(status, one) for one in status.members if one.id != status.asked)
@@ -148,7 +257,7 @@ def _of_itself(status: Status) -> Iterator[Reason]:
         words = f"the engine of {status.asked_name} is silent{since}"
         to_do = _ENGINE.replace("{process}", "its process (dhcpsync-engine)")
         yield Reason(Kind.ENGINE_SILENT, severity, words, to_do)
-    elif not status.is_ready:
+    elif status.state not in ("serving", "publishing"):
         other = (Severity.DEGRADED, f"does not serve ({status.state})", "Its log says why.")
         severity, words, to_do = _ITSELF.get(status.state, other)
         name = status.asked_name
@@ -162,7 +271,7 @@ def _of_itself(status: Status) -> Iterator[Reason]:
             " NAME --force` here. If nobody can have declared it dead: stop it, `dhcpsync member"
             " vouch DIR`, start it."
         )
-        yield Reason(Kind.UNCERTAIN, Severity.DEGRADED, status.doubt(), to_do)
+        yield Reason(Kind.UNCERTAIN, Severity.DEGRADED, doubt(status), to_do)
 
 
 _ENDPOINTS = {
@@ -189,7 +298,7 @@ _ENDPOINTS = {
 }
 
 
-def _of_member(status: Status, one: MemberStatus) -> Iterator[Reason]:
+def _of_member(status: Sight, one: MemberStatus) -> Iterator[Reason]:
     """A member that was removed is missed by nobody."""
     if one.state == "removed":
         return
@@ -231,7 +340,7 @@ def _of_trouble(one: MemberStatus) -> Iterator[Reason]:
         yield Reason(Kind.DISK_LOW, Severity.DEGRADED, words, _DISK)
 
 
-def _of_link(status: Status, one: MemberStatus) -> Iterator[Reason]:
+def _of_link(status: Sight, one: MemberStatus) -> Iterator[Reason]:
     asked = status.asked_name
     if one.hello == "unidirectional":
         words = f"{one.name} is heard by {asked}, and does not hear it"

@@ -1,0 +1,131 @@
+"""How the member's own agent sees what `agent.health` judges: from the store and the running node,
+by the same cells as the tables that a manager reads, and so in the same words.
+
+Counting a pool reads a row for every lease, so pools are counted seldom: one that had n addresses
+left when it was counted has none left only after n changes at least, of whatever stream.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agent.health import Health, MemberStatus, PoolStatus, judge
+from agent.limits import POOL_COUNT_AGAIN_MS, POOL_COUNT_SHARE
+from agent.model import Pool, format_address
+from agent.snmp import columns
+from agent.snmp.cluster_tables import MEMBER_CELLS, members, own_name, server_state
+from agent.snmp.lease_tables import active_pools, usage
+from agent.snmp.tables import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`agent.health.Sight`, made on the spot. `pools_low` is no matter of health: 0."""
+
+    asked: int
+    asked_name: str
+    state: str
+    members: tuple[MemberStatus, ...]
+    pools: tuple[PoolStatus, ...]
+    uncertain_since: str
+    engine_heard: str
+    disk_free: int
+    pools_low: int = 0
+
+
+@dataclass(slots=True)
+class _Count:
+    """`left` addresses at that number of changes; the next count is not before `again_ms`."""
+
+    left: int
+    changes: int
+    again_ms: int
+
+
+class PoolGauge:
+    """Tells which pools are full; `timer_ms` measures what a count costs."""
+
+    def __init__(self, timer_ms: Callable[[], float]) -> None:
+        self._timer_ms = timer_ms
+        self._counts: dict[Pool, _Count] = {}
+
+    def full(self, scope: Scope) -> list[Pool]:
+        changes = sum(head.applied for head in scope.tx.streams().values())
+        pools = active_pools(scope)
+        self._counts = {pool: self._counts[pool] for pool in pools if pool in self._counts}
+        return [pool for pool in pools if not self._left(scope, pool, changes)]
+
+    def _left(self, scope: Scope, pool: Pool, changes: int) -> int:
+        known = self._counts.get(pool)
+        if known is not None:
+            possible = known.left - (changes - known.changes)
+            if possible > 0 or known.again_ms - scope.now_ms >= 0:
+                return known.left
+        began_ms = self._timer_ms()
+        used = usage(scope, pool.first, pool.last)
+        left = max(0, pool.last - pool.first + 1 - used.in_use - used.unavailable)
+        took_ms = int((self._timer_ms() - began_ms) * POOL_COUNT_SHARE)
+        again_ms = scope.now_ms + max(POOL_COUNT_AGAIN_MS, took_ms)
+        self._counts[pool] = _Count(left, changes, again_ms)
+        return left
+
+
+def look(scope: Scope, gauge: PoolGauge) -> Health:
+    """What this member thinks of itself and its group."""
+    local, vitals = scope.local(), scope.vitals
+    uncertain = local.certain_until if scope.group() is not None else 0
+    pools = tuple(_full(pool) for pool in gauge.full(scope))
+    return judge(
+        Seen(
+            local.member,
+            own_name(scope),
+            columns.SERVER["dhcpSyncServerState"].syntax.names[server_state(scope)],
+            tuple(_member(scope, row) for _, row in members(scope)),
+            pools,
+            instant(uncertain, "it ran last") if uncertain else "",
+            instant(vitals.engine_heard_at),
+            vitals.disk_free,
+        )
+    )
+
+
+def _full(pool: Pool) -> PoolStatus:
+    size = pool.last - pool.first + 1
+    first, last = format_address(pool.first), format_address(pool.last)
+    return PoolStatus(first, last, pool.name, active=True, size=size, in_use=size, free=0,
+                      unavailable=0)  # fmt: skip
+
+
+def _member(scope: Scope, row: Any) -> MemberStatus:
+    member, peer = row
+
+    def word(short: str) -> str:
+        value = MEMBER_CELLS[short](scope, row)
+        assert isinstance(value, int)
+        return columns.MEMBER[short].syntax.names[value]
+
+    return MemberStatus(
+        member.member,
+        member.name,
+        format_address(member.address),
+        state=word("State"),
+        role=word("Role"),
+        hello=word("HelloState"),
+        align=word("AlignState"),
+        backlog=peer.backlog,
+        clock_offset_ms=peer.clock_offset_ms,
+        endpoint=word("EndpointState"),
+        last_heard=instant(peer.last_heard_at),
+        trouble=word("Trouble"),
+    )
+
+
+def instant(at_s: int, never: str = "") -> str:
+    """As a person reads it; `never` for the beginning of time."""
+    if at_s <= 0:
+        return never
+    at = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at.year > 1970 else never
