@@ -110,7 +110,7 @@ async def run_agent(
                 clock,
                 member.role is MemberRole.SERVER,
                 lambda: cluster.store_fails,
-                _judge(store, clock, cluster),
+                _judge(store, clock, cluster, member.name),
             ),
             cluster.note_trouble,
             lambda health: snmp.notifier.notify(health_notice(health)),
@@ -158,7 +158,9 @@ async def run_agent(
     return 0 if stopping in done else 1
 
 
-def _judge(store: Store, clock: BootClock, cluster: Cluster) -> Callable[[Vitals], Health]:
+def _judge(
+    store: Store, clock: BootClock, cluster: Cluster, name: str
+) -> Callable[[Vitals], Health]:
     """What the member has to say of itself and its group, as its tables show them."""
     gauge = PoolGauge(lambda: time.thread_time() * 1000)
 
@@ -173,6 +175,7 @@ def _judge(store: Store, clock: BootClock, cluster: Cluster) -> Callable[[Vitals
                     vitals=vitals,
                 ),
                 gauge,
+                name,
             )
 
     return judge

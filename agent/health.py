@@ -243,7 +243,7 @@ _ITSELF = {
 
 
 _ENGINE = (
-    "Others answer its clients. See what became of {process}: it is started anew when it ends, not"
+    "See what became of {process}: it is started anew when it ends, not"
     ' when it hangs (docs/operations.md, "An engine that is silent").'
 )
 _DISK = 'Make room there (docs/operations.md, "A disk that is full, or fails").'
@@ -256,6 +256,7 @@ def _of_itself(status: Sight) -> Iterator[Reason]:
         severity = Severity.DEGRADED if others else Severity.FAILING
         words = f"the engine of {status.asked_name} is silent{since}"
         to_do = _ENGINE.replace("{process}", "its process (dhcpsync-engine)")
+        to_do = f"Others answer its clients. {to_do}" if others else to_do
         yield Reason(Kind.ENGINE_SILENT, severity, words, to_do)
     elif status.state not in ("serving", "publishing"):
         other = (Severity.DEGRADED, f"does not serve ({status.state})", "Its log says why.")
@@ -333,7 +334,9 @@ def _of_trouble(one: MemberStatus) -> Iterator[Reason]:
         return
     if one.trouble == "engineSilent":
         words = f"the engine of {one.name} is silent"
-        to_do = _ENGINE.replace("{process}", "dhcpsync-engine there")
+        to_do = "Others answer its clients. " + _ENGINE.replace(
+            "{process}", "dhcpsync-engine there"
+        )
         yield Reason(Kind.ENGINE_SILENT, Severity.DEGRADED, words, to_do)
     elif one.trouble == "diskLow":
         words = f"{one.name} has little room left on its store's disk"

@@ -112,7 +112,7 @@ long."""
 POOL_COUNT_SHARE = 200
 """And not before so many times what the last count took: half a percent of a processor."""
 
-HEALTH_QUIET_MS = 15_000
+HEALTH_QUIET_MS = 10_000
 """How long after its start a member tells nobody that something is not well: it has to hear the
 others first, and to compare what each has."""
 

@@ -73,15 +73,16 @@ class PoolGauge:
         return left
 
 
-def look(scope: Scope, gauge: PoolGauge) -> Health:
-    """What this member thinks of itself and its group."""
+def look(scope: Scope, gauge: PoolGauge, name: str) -> Health:
+    """What this member thinks of itself and its group; `name` is its own, as long as no group has
+    one for it."""
     local, vitals = scope.local(), scope.vitals
     uncertain = local.certain_until if scope.group() is not None else 0
     pools = tuple(_full(pool) for pool in gauge.full(scope))
     return judge(
         Seen(
             local.member,
-            own_name(scope),
+            own_name(scope) or name,
             columns.SERVER["dhcpSyncServerState"].syntax.names[server_state(scope)],
             tuple(_member(scope, row) for _, row in members(scope)),
             pools,

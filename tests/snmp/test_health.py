@@ -25,7 +25,7 @@ HEARD = PeerStatus(1, 4, 5, NOW_MS // 1000, 0, 0, 2)
 def judged(world: World, trouble: Trouble = Trouble.NONE, heard_at: int = 0) -> Health:
     with world.store.read() as tx:
         scope = Scope(tx, NOW_MS, world.peers, vitals=Vitals(trouble, heard_at, 5 << 20))
-        return look(scope, PoolGauge(lambda: 0))
+        return look(scope, PoolGauge(lambda: 0), "")
 
 
 def test_it_is_judged_by_what_the_tables_show() -> None:
