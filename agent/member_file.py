@@ -21,6 +21,8 @@ from agent.model import MemberRole, format_address, is_host_address, parse_addre
 
 FILE_NAME = "member.toml"
 STORE_NAME = "store.db"
+GROUP_NAME = "standing.group"
+"""The group as the member's store knew it last (agent/standing.py), as JSON."""
 NOTIFY_PORT = 162
 
 _KEYS: dict[str, dict[str, type]] = {

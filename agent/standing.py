@@ -35,6 +35,7 @@ from pathlib import Path
 
 from agent.clock import ClockAnchor, boot_id, measure_anchor, wall_ms
 from agent.errors import StoreError
+from agent.member_file import GROUP_NAME
 from agent.model import Group, Local, stream_id
 from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote
 from agent.sync.expulsion import come_back
@@ -44,7 +45,6 @@ from store.group import group_from_json, group_to_json
 from store.transaction import Transaction
 
 FILE_NAME = "standing"
-GROUP_NAME = "standing.group"
 _OCTETS = 512
 """One sector: it is on the disk as a whole, or not at all."""
 _CLOCK_AT = 4096

@@ -15,8 +15,9 @@ import pytest
 
 from agent.clock import BootClock, boot_id, boot_s, wall_ms
 from agent.errors import StoreError
+from agent.member_file import GROUP_NAME
 from agent.model import Group, Local
-from agent.standing import FILE_NAME, GROUP_NAME, ClockMark, Standing, mark_of
+from agent.standing import FILE_NAME, ClockMark, Standing, mark_of
 from store import Store, create_store, open_store
 from store.group import group_from_json, group_to_json
 from tests.store.samples import held_open

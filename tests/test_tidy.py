@@ -91,7 +91,7 @@ LONG_FILES = {
     "agent/sync/node.py": 690,
     "agent/sync/poll.py": 440,
     "tools/lab/lab.py": 430,
-    "tools/main.py": 482,
+    "tools/main.py": 490,
     "tools/model/address.py": 490,
     "tools/model/seats.py": 490,
     "tools/simulator/checkers.py": 510,

@@ -162,15 +162,18 @@ def status(
     credentials: CredentialsFile = None,
     rates: Annotated[bool, typer.Option("--rates", help="Count messages for a second.")] = False,
     json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Every 2 s anew, until it is interrupted.")
+    ] = False,
 ) -> None:
     """Who serves and what is not well, the members and the pools; ends with 1 where not all is."""
-    from tools import status as view
     from tools.place import find_place
+    from tools.watching import show_once, show_until_interrupted
 
     place = find_place(context.obj, folder, address, credentials, "monitor")
-    found = view.read_status_at(place, rate_s=1.0 if rates else 0.0)
-    view.show_status(found, as_json=json)
-    if not found.is_well:
+    if watch:
+        show_until_interrupted(place, folder, rates=rates, as_json=json)
+    elif not show_once(place, folder, rates=rates, as_json=json):
         raise typer.Exit(EXIT_NOT)
 
 

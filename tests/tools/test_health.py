@@ -170,12 +170,12 @@ def test_nobody_serves_and_the_worst_comes_first() -> None:
 def test_the_exit_code_is_that_of_the_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tools import main, place
+    from tools import main, place, watching
 
     monkeypatch.setattr(place, "find_place", lambda *_: None)
     context = typer.Context(typer.main.get_command(main.app), obj=None)
     for status in (WELL, replace(WELL, state="paused")):
-        monkeypatch.setattr(view, "read_status_at", lambda *_, s=status, **__: s)
+        monkeypatch.setattr(watching, "read_status_at", lambda *_, s=status, **__: s)
         if status.is_well:
             main.status(context)
         else:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.clock import LAB_STEP
+from agent.member_file import GROUP_NAME as STANDING_GROUP
 from agent.member_file import STORE_NAME
 from agent.model import MemberRole
 from agent.standing import FILE_NAME as STANDING
-from agent.standing import GROUP_NAME as STANDING_GROUP
 from tools.apply.file import parse_file
 from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
