@@ -21,3 +21,8 @@ def is_host_address(address: int) -> bool:
     """Whether a host can have the address at all, loopback included: not 0.0.0.0/8 (RFC 1122
     3.2.1.3), multicast, or what is reserved above it (RFC 1112 4)."""
     return 0 < address >> 24 < 224
+
+
+def format_place(address: int, port: int) -> str:
+    """Where an agent is reached: `198.18.0.1:161`."""
+    return f"{format_address(address)}:{port}"

@@ -97,7 +97,12 @@ async def run_agent(
         ThreadPoolExecutor(SNMP_THREADS, "snmp") as snmp_threads,
     ):
         cluster = Cluster(
-            lambda: Node(local.member, random.Random(), clocks=clock_note),
+            lambda: Node(
+                local.member,
+                random.Random(),
+                clocks=clock_note,
+                listens_at=(member.address, member.port),
+            ),
             store,
             clock,
             node_thread,

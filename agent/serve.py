@@ -20,7 +20,7 @@ from agent.clock import BootClock
 from agent.errors import ConfigError, DhcpSyncError, StoreError
 from agent.limits import GC_THRESHOLDS
 from agent.member_file import LEVELS, STORE_NAME, MemberFile, load_member_file
-from agent.model import MemberRole, MemberState, format_address
+from agent.model import MemberRole
 from agent.standing import Standing
 from agent.supervise import EXIT_USAGE, Supervisor
 from store import Store, open_store
@@ -62,16 +62,6 @@ def check_identity(folder: Path, member: MemberFile, store: Store) -> None:
             "member.role",
             f"is {member.role.name.lower()}, but the group knows it as {own.role.name.lower()}",
             "a role never changes: put the old word back, or make a new member",
-        )
-    seated = own is not None and own.state is not MemberState.REMOVED
-    if own is not None and seated and own.address != member.address:
-        now, known = format_address(member.address), format_address(own.address)
-        raise ConfigError(
-            str(folder / "member.toml"),
-            "member.address",
-            f"is {now}, but the group reaches this member at {known}: its leases would not arrive",
-            f"put {known} back; to move the member, have it leave (`dhcpsync member leave`, with"
-            f" {known} in place), change the address, and join again (`dhcpsync member join`)",
         )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VALUES = {"agent.model", "agent.addresses", "agent.kinds", "agent.errors", "agent.limits",
-          "agent.port", "agent.health"}  # fmt: skip
+VALUES = {"agent.model", "agent.addresses", "agent.names", "agent.kinds", "agent.errors",
+          "agent.limits", "agent.port", "agent.health"}  # fmt: skip
 IMPURE = {"socket", "asyncio", "sqlalchemy", "pysnmp", "time", "random", "os", "subprocess",
           "threading", "alembic", "select", "secrets", "sqlite3", "pyasn1"}  # fmt: skip
 SNMP_RULES = ("ber", "oid", "view", "columns", "message", "usm", "keys", "statistics", "budget",
@@ -20,7 +20,9 @@ PURE = [
     *sorted(ROOT.glob("agent/kinds/*.py")),
     *(
         ROOT / "agent" / f"{name}.py"
-        for name in ("addresses", "config", "model", "errors", "limits", "port", "pulse", "health")
+        for name in (
+            "addresses", "names", "config", "model", "errors", "limits", "port", "pulse", "health"
+        )
     ),
     *(ROOT / "agent" / "snmp" / f"{name}.py" for name in SNMP_RULES),
 ]

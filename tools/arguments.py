@@ -71,3 +71,6 @@ class PolicyName(enum.Enum):
     WEIGHTED = "weighted"
     LEAST_USED = "least-used"
     RANDOM = "random"
+
+
+Who = Annotated[str, typer.Argument(metavar="MEMBER", help="Its number or name.")]

@@ -25,6 +25,7 @@ from agent.model import (
     is_host_address,
     parse_address,
 )
+from agent.names import fault_of_name
 from agent.snmp.columns import ENTERPRISE
 from agent.snmp.keys import derive_keys
 from store import SnmpUser, create_store, open_store
@@ -151,8 +152,8 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
         )
     if not 1 <= new.port <= 65535:
         raise ConfigError("--port", "", f"is {new.port}", "must be 1..65535")
-    if not new.name.isprintable() or not 1 <= len(new.name.encode()) <= NAME_OCTETS_MAX:
-        raise ConfigError("--name", "", f"is {new.name!r}", "use 1..64 printable characters")
+    if fault := fault_of_name(new.name):
+        raise ConfigError("--name", "", f"is {new.name!r}", fault)
     for interface in new.interfaces:
         if (
             not interface.isprintable()

@@ -14,12 +14,12 @@ from agent.errors import ConfigError
 from agent.model import parse_address
 from agent.snmp.columns import MEMBER, SERVER, RowStatus
 from tools import credentials as credentials_file
-from tools.credentials import find_user
+from tools.credentials import Credentials, find_user
 from tools.errors import ManagerError, ToolError
 from tools.init import Identity, read_identity
 from tools.manager import Assignment, Row, Session
 from tools.pool.target import PoolOption
-from tools.status import read_status
+from tools.status import MemberStatus, Status, read_members, read_status
 from tools.target import Place, Target, parse_endpoint
 
 _POLL_S = 0.5
@@ -79,32 +79,85 @@ def join_member(
     ToolError when it does not."""
     identity = read_identity(folder)
     path = credentials or folder / credentials_file.FILE_NAME
-    user = find_user(path, "operator")
-    place: Place
+    operator, peer = find_user(path, "operator"), find_user(path, "peer")
     if isinstance(contact, str):
         address, port = parse_endpoint("--contact", contact)
         if (address, port) == (identity.address, identity.port):
             raise ConfigError("--contact", "", "is this member itself", "name one of the group")
-        place = Target(address, port, user, timeout_s=_SET_TIMEOUT_S, retries=0)
-    else:
-        place = contact.target(user, timeout_s=_SET_TIMEOUT_S, retries=0)
     newcomer = Target(identity.address, identity.port, find_user(path, "monitor"))
-    _check_running(newcomer, identity)
+    found = _check_running(newcomer, identity)
+    its = _ask_as_peer(Target(identity.address, identity.port, peer), identity.name)
+    check_versions(its, _ask_as_peer(_place(contact, peer, timeout_s=2.0, retries=2), "the group"))
+    place = _place(contact, operator, timeout_s=_SET_TIMEOUT_S, retries=0)
+    place.run(lambda manager: _check_group(found, identity, read_members(manager)))
     taken_by = place.run(lambda manager: _join(manager, identity))
     say(f"{taken_by} has taken {identity.name} into the group")
     _wait(newcomer, timeout_s, say)
 
 
-def _check_running(newcomer: Target, identity: Identity) -> None:
-    """ToolError where nobody answers there: as a member of the group one that does not run would
-    keep every poll of the others from its end."""
+def _place(
+    contact: str | PoolOption, user: Credentials, *, timeout_s: float, retries: int
+) -> Place:
+    if isinstance(contact, str):
+        address, port = parse_endpoint("--contact", contact)
+        return Target(address, port, user, timeout_s=timeout_s, retries=retries)
+    return contact.target(user, timeout_s=timeout_s, retries=retries)
+
+
+def _check_running(newcomer: Target, identity: Identity) -> Status:
+    """ToolError where nobody answers there, or another member does: as a member of the group one
+    that is not reached would keep every poll of the others from its end."""
+    place = f"{identity.address}:{identity.port}"
     try:
-        read_status(newcomer, timeout_s=_RUNNING_S, retries=2)
+        found = read_status(newcomer, timeout_s=_RUNNING_S, retries=2)
     except ManagerError as error:
         raise ToolError(
-            f"{identity.name} does not answer at {identity.address}:{identity.port}, so it has not"
+            f"{identity.name} does not answer at {place}, so it has not"
             f" been taken into the group: start it (`dhcpsync serve`), and ask again: {error}"
         ) from error
+    if found.asked != identity.member:
+        raise ToolError(
+            f"at {place} member {found.asked} answers, and not {identity.member}"
+            f" ({identity.name}): two members cannot have one address; nothing has been changed"
+        )
+    return found
+
+
+def _ask_as_peer(place: Place, who: str) -> str:
+    """The version of dhcpsync there. ToolError where `who` does not take the user as which members
+    speak to each other."""
+    try:
+        (version,) = place.run(lambda manager: manager.get([SERVER["dhcpSyncServerVersion"]]))
+        return version.decode("utf-8", "replace") if isinstance(version, bytes) else ""
+    except ManagerError as error:
+        raise ToolError(
+            f"{who} does not take the user of role peer, as which members speak to each other:"
+            f" {error}; make the new member with the group's credentials.env (`dhcpsync init --join"
+            " --credentials FILE`)"
+        ) from error
+
+
+def check_versions(its: str, the_groups: str) -> None:
+    """ToolError where they differ: members of two versions do not understand each other."""
+    if its != the_groups:
+        raise ToolError(
+            f"it runs dhcpsync {its}, and the group {the_groups}: install the same version on both,"
+            " start it again, and ask again"
+        )
+
+
+def _check_group(found: Status, identity: Identity, members: list[MemberStatus]) -> None:
+    """ToolError where the newcomer is in another group: its leases are not this group's. One that
+    was removed knows this group still, and the group knows it."""
+    if not found.generation or any(
+        (one.id, one.engine_id) == (identity.member, identity.engine_id.hex()) for one in members
+    ):
+        return
+    raise ToolError(
+        f"{identity.name} is in a group of its own ({found.group}, generation {found.generation}):"
+        " whoever founds a group joins no other. Make it anew with `dhcpsync init --join"
+        " --credentials FILE`, in another folder; leases that it has given are not taken over"
+    )
 
 
 def _wait(target: Target, timeout_s: float, say: Callable[[str], None]) -> None:

@@ -24,12 +24,14 @@ from tools.arguments import (
     ProcessName,
     Role,
     RoleName,
+    Who,
 )
 from tools.bench.commands import bench
 from tools.check import check
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
 from tools.lease.commands import lease
+from tools.member_commands import identity
 
 if TYPE_CHECKING:
     from tools.target import Place
@@ -194,7 +196,6 @@ def member_join(
     join_member(folder, find_contact(context.obj, contact), credentials, timeout, typer.echo)
 
 
-Who = Annotated[str, typer.Argument(metavar="MEMBER", help="Its number or name.")]
 Force = Annotated[
     bool,
     typer.Option(
@@ -341,27 +342,7 @@ def member_end_wait(
     _operate(context, who, "end-wait", folder, address, credentials)
 
 
-Stopped = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The folder of a member that does not run.")
-]
-
-
-@member.command("retire")
-def member_retire(folder: Stopped) -> None:
-    """Tell a stopped member that it was declared dead or replaced: it gives up all it owns."""
-    from tools.offline import retire
-
-    for line in retire(folder):
-        typer.echo(line)
-
-
-@member.command("vouch")
-def member_vouch(folder: Stopped) -> None:
-    """Tell a stopped member that nobody has declared it dead: its next start relies on that."""
-    from tools.offline import vouch
-
-    for line in vouch(folder):
-        typer.echo(line)
+member.registered_commands += identity.registered_commands
 
 
 @app.command("group")

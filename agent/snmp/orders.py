@@ -19,7 +19,16 @@ from agent.snmp.assignment import RowAssignment
 from agent.snmp.columns import RowStatus
 from agent.snmp.oid import index_address
 from agent.snmp.status import ErrorStatus, RequestError
-from agent.sync.change import Expel, GroupChange, Join, Parameters, Reweigh, apply
+from agent.sync.change import (
+    Expel,
+    GroupChange,
+    Join,
+    Parameters,
+    Readdress,
+    Rename,
+    Reweigh,
+    apply,
+)
 
 PARTNER_DOWN = 2
 SERVICES = {
@@ -48,8 +57,18 @@ _IDENTITY = ("Name", "Address", "Port", "EngineId", "Role")
 _STATUS = {
     "unknown_member": ErrorStatus.INCONSISTENT_NAME,
     "parameter": ErrorStatus.WRONG_VALUE,
+    "name": ErrorStatus.WRONG_VALUE,
+    "address": ErrorStatus.WRONG_VALUE,
     "busy": ErrorStatus.RESOURCE_UNAVAILABLE,
 }
+
+AT_FAULT = {
+    "name": "Name",
+    "name_taken": "Name",
+    "address": "Address",
+    "address_taken": "Address",
+}
+"""The column whose variable binding is at fault, by the reason of the refusal."""
 
 
 def status_of_refusal(reason: str) -> ErrorStatus:
@@ -96,6 +115,8 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
     if row.status is RowStatus.CREATE_AND_GO:
         _refuse_others(row, ("Operation", "Force"))
         return Order(row.status_number, Join(_new_member(row)))
+    if row.status is None and (identity := _new_identity(row)) is not None:
+        return identity
     _refuse_others(row, _IDENTITY)
     if "Weight" in row.values and row.status is None:
         _refuse_others(row, ("Operation", "Force"))
@@ -131,6 +152,27 @@ def member_order(row: RowAssignment, me: MemberId) -> Order:
         )
     number = row.values["Operation"].number
     return Order(number, service=service, ends_wait=operation == END_WAIT)
+
+
+def _new_identity(row: RowAssignment) -> Order | None:
+    """Another address, port or name for a member that there is; None where the SET says neither.
+    Address and port go together; a name is a decision of its own."""
+    member, columns = row.index[0], row.values
+    if "Name" in columns:
+        _refuse_others(row, tuple(short for short in columns if short != "Name"))
+        return Order(columns["Name"].number, Rename(member, row.text("Name", "")))
+    place = [columns[short] for short in ("Address", "Port") if short in columns]
+    if not place:
+        return None
+    allowed = ("Address", "Port", "Force")
+    _refuse_others(row, tuple(short for short in columns if short not in allowed))
+    address, port = row.octets("Address", b""), row.integer("Port", 0)
+    change = Readdress(
+        member,
+        index_address(tuple(address)) if "Address" in columns else None,
+        port if "Port" in columns else None,
+    )
+    return Order(place[0].number, change, force=row.integer("Force", 1) == FORCE)
 
 
 def _refuse_others(row: RowAssignment, shorts: tuple[str, ...]) -> None:

@@ -251,6 +251,9 @@ class Writer:
         except PeerError as error:
             status = orders.status_of_refusal(error.reason)
             number = order.number
+            at_fault = row.values.get(orders.AT_FAULT.get(error.reason, ""))
+            if at_fault is not None:
+                number = at_fault.number
             if error.reason == "member_taken" and not await self._has_member(row.index[0]):
                 number = row.values["EngineId"].number
             raise RequestError(status, number, str(error)) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from agent.addresses import format_place
 from agent.errors import PeerError
 from agent.limits import (
     LEASE_MAX_S,
@@ -18,7 +19,16 @@ from agent.limits import (
     MUL_MAX_S,
     SAFE_PERIOD_MIN_S,
 )
-from agent.model import INFINITE_S, Group, Member, MemberId, MemberState
+from agent.model import (
+    INFINITE_S,
+    Group,
+    Member,
+    MemberId,
+    MemberState,
+    format_address,
+    is_host_address,
+)
+from agent.names import fault_of_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,31 @@ class Reweigh:
 
 
 @dataclass(frozen=True, slots=True)
+class Readdress:
+    """A member's agent is reached elsewhere; None leaves address or port as it is."""
+
+    member: MemberId
+    address: int | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        address = "" if self.address is None else f" {format_address(self.address)}"
+        port = "" if self.port is None else f" port {self.port}"
+        return f"address{address}{port} of member {self.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A member has another name for people; nothing else depends on it."""
+
+    member: MemberId
+    name: str
+
+    def __str__(self) -> str:
+        return f"name {self.name} of member {self.member}"
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """Group parameters; None leaves one as it is."""
 
@@ -99,7 +134,8 @@ class GoOn:
         return f"going on above generation {self.generation}"
 
 
-GroupChange = Join | Expel | Return | Reweigh | Parameters | ForgetPastMul | GoOn
+_Change = Join | Expel | Return | Reweigh | Readdress | Rename | Parameters | ForgetPastMul
+GroupChange = _Change | GoOn
 
 
 def apply(change: GroupChange, group: Group) -> Group | None:
@@ -113,9 +149,7 @@ def apply(change: GroupChange, group: Group) -> Group | None:
     return replace(following, generation=group.generation + 1)
 
 
-def _apply(
-    change: Join | Expel | Return | Reweigh | Parameters | ForgetPastMul, group: Group
-) -> Group | None:
+def _apply(change: _Change, group: Group) -> Group | None:
     if isinstance(change, Join):
         return _join(change.member, group)
     if isinstance(change, Expel):
@@ -124,6 +158,10 @@ def _apply(
         return _return(change, group)
     if isinstance(change, Reweigh):
         return _reweigh(change, group)
+    if isinstance(change, Readdress):
+        return _readdress(change, group)
+    if isinstance(change, Rename):
+        return _rename(change, group)
     if isinstance(change, Parameters):
         return _set_parameters(change, group)
     return replace(group, past_mul_s=0)
@@ -142,14 +180,9 @@ def _join(member: Member, group: Group) -> Group | None:
             f"member {member.member} or its engine ID is in {group.name} already; "
             "a number is never used again, choose another",
         )
+    _check_name(member, group)
+    _check_place(member, group)
     seated = [one for one in group.members if one.state is not MemberState.REMOVED]
-    for one in seated:
-        if one.member != member.member and member.name and one.name == member.name:
-            raise PeerError(
-                "name_taken",
-                f"member {one.member} of {group.name} is {one.name} already, and orders by name "
-                "must find one; choose another name",
-            )
     if len(seated) >= MEMBERS_MAX and known not in seated:
         raise PeerError("group_full", f"{group.name} has {MEMBERS_MAX} members")
     if known is None and len(group.members) >= MEMBERS_LISTED_MAX:
@@ -162,6 +195,41 @@ def _join(member: Member, group: Group) -> Group | None:
     # In order of number, as the store keeps them: a restart must not change the membership's hash.
     members = sorted((*others, joined), key=lambda one: one.member)
     return replace(group, members=tuple(members))
+
+
+def _others_seated(member: MemberId, group: Group) -> list[Member]:
+    return [
+        one
+        for one in group.members
+        if one.member != member and one.state is not MemberState.REMOVED
+    ]
+
+
+def _check_name(wanted: Member, group: Group) -> None:
+    """PeerError where the name cannot be, or is another member's."""
+    if fault := fault_of_name(wanted.name):
+        raise PeerError("name", f"member {wanted.member} cannot be {wanted.name!r}: {fault}")
+    for one in _others_seated(wanted.member, group):
+        if one.name == wanted.name:
+            raise PeerError(
+                "name_taken",
+                f"member {one.member} of {group.name} is {one.name} already, and orders by name "
+                "must find one; choose another name",
+            )
+
+
+def _check_place(wanted: Member, group: Group) -> None:
+    """PeerError where no member can be reached there, or another one is."""
+    place = format_place(wanted.address, wanted.port)
+    if not is_host_address(wanted.address) or not 1 <= wanted.port <= 65535:
+        raise PeerError("address", f"{place} is no host's address and port")
+    for one in _others_seated(wanted.member, group):
+        if (one.address, one.port) == (wanted.address, wanted.port):
+            raise PeerError(
+                "address_taken",
+                f"member {one.member} {one.name} of {group.name} is reached at {place}; "
+                "give it another address first, or remove it if it is gone",
+            )
 
 
 def _in_place(group: Group, changed: Member) -> tuple[Member, ...]:
@@ -202,6 +270,33 @@ def _reweigh(change: Reweigh, group: Group) -> Group:
             "removed", f"member {change.member} was removed; it may join again with that weight"
         )
     return replace(group, members=_in_place(group, replace(member, weight=change.weight)))
+
+
+def _readdress(change: Readdress, group: Group) -> Group:
+    """Of a member that is down too: it takes its seat again from there."""
+    member = _seated(change.member, group)
+    moved = replace(
+        member,
+        address=member.address if change.address is None else change.address,
+        port=member.port if change.port is None else change.port,
+    )
+    _check_place(moved, group)
+    return replace(group, members=_in_place(group, moved))
+
+
+def _rename(change: Rename, group: Group) -> Group:
+    renamed = replace(_seated(change.member, group), name=change.name)
+    _check_name(renamed, group)
+    return replace(group, members=_in_place(group, renamed))
+
+
+def _seated(member: MemberId, group: Group) -> Member:
+    known = _known(member, group)
+    if known.state is MemberState.REMOVED:
+        raise PeerError(
+            "removed", f"member {member} was removed; it may join again, with what it has then"
+        )
+    return known
 
 
 def _known(member: MemberId, group: Group) -> Member:

@@ -43,12 +43,14 @@ from agent.sync.change import (
     GoOn,
     GroupChange,
     Join,
+    Readdress,
     Return,
     apply,
 )
 from agent.sync.hello import covers
 from agent.sync.lineage import descends, is_alone_in, needed_vote_of, stands_over
 from agent.sync.notices import group_fork
+from agent.sync.quorum import check_silent, has_majority, why_no_majority, why_not_voting
 from agent.sync.recover import Position, Recovery, begin_recovery, behind
 from agent.sync.situation import Situation, is_being_expelled, vector_of
 
@@ -120,16 +122,19 @@ class Membership:
         if isinstance(change, Expel) and self._supposes_death(change):
             if not force:
                 self._check_expulsion(change, now_ms)
-            if not self._has_majority(now_ms):
+            if not has_majority(self._situation, now_ms):
                 self._force(tx, change, following, user, now_ms)
                 return
+        elif isinstance(change, Readdress) and force and not has_majority(self._situation, now_ms):
+            self._force(tx, change, following, user, now_ms)
+            return
         elif isinstance(change, Expel) and not change.clean and user:
             raise PeerError(
                 "self", "a member cannot remove itself: let it leave, or ask another member"
             )
         is_operator = user not in ("", SAFE_PERIOD)
         if is_operator and not situation.votes:
-            raise PeerError("not_voting", self._why_i_do_not_vote())
+            raise PeerError("not_voting", why_not_voting(self._situation))
         if len(self._wishes) >= WISHES_MAX:
             if is_operator:
                 raise PeerError("busy", f"{WISHES_MAX} proposals are waiting; try again")
@@ -144,73 +149,17 @@ class Membership:
     def _check_expulsion(self, change: Expel, now_ms: int) -> None:
         group = self._situation.group
         assert group is not None
-        self._check_silent(change.member, now_ms)
-        if not self._has_majority(now_ms):
-            raise PeerError("no_majority", self._why_no_majority(now_ms))
-
-    def _why_no_majority(self, now_ms: int) -> str:
-        situation = self._situation
-        assert situation.group is not None
-        voters, members = self._voters(now_ms), len(situation.group.current)
-        mute = [one for one in situation.peers if self._is_heard(one, now_ms)]
-        mute = [one for one in mute if not situation.peers[one].votes]
-        if not situation.votes:
-            mute.append(situation.me)
-        why = ""
-        if mute:
-            listed = ", ".join(map(str, sorted(mute)))
-            why = f" ({listed}: not voting until it has heard every other member)"
-        return (
-            f"{voters} of {members} members are no majority{why}: only force decides here, "
-            "if the others are known to be dead"
-        )
-
-    def _why_i_do_not_vote(self) -> str:
-        situation = self._situation
-        waits = [str(one) for one, peer in situation.peers.items() if not peer.confided]
-        state = "is recovering" if situation.recovering else "has not been confirmed yet"
-        until = f", and waits for member {', '.join(waits)}" if waits else ""
-        return (
-            f"member {situation.me} {state}{until}: it decides nothing before; ask another member, "
-            "or force those out that are known to be dead"
-        )
-
-    def _check_silent(self, member: MemberId, now_ms: int) -> None:
-        """PeerError where that member lives: heard here, or by a member that can be reached. One
-        link that is cut is no death."""
-        peers = self._situation.peers
-        found = ""
-        if self._is_heard(member, now_ms):
-            found = f"was heard {(now_ms - peers[member].heard_at_ms) / 1000:.1f} s ago"
-        by = [p.member for p in peers.values() if p.reachable and member in (p.hears or ())]
-        if not found and by:
-            found = f"is heard by member {by[0]}"
-        if found:
-            raise PeerError(
-                "member_alive",
-                f"member {member} {found}: let it leave or shut down; "
-                "force is for a member that is known to be dead",
-            )
-
-    def _is_heard(self, member: MemberId, now_ms: int) -> bool:
-        peer = self._situation.peers.get(member)
-        if peer is None or not peer.heard_at_ms:
-            return False
-        return now_ms - peer.heard_at_ms <= self._situation.dead_ms
-
-    def _voters(self, now_ms: int) -> int:
-        """How many members can be asked for their vote, as far as I know."""
-        peers = self._situation.peers
-        votes = [self._is_heard(one, now_ms) and peer.votes for one, peer in peers.items()]
-        return sum(votes) + self._situation.votes
-
-    def _has_majority(self, now_ms: int) -> bool:
-        group = self._situation.group
-        assert group is not None
-        return 2 * self._voters(now_ms) > len(group.current)
+        check_silent(self._situation, change.member, now_ms)
+        if not has_majority(self._situation, now_ms):
+            raise PeerError("no_majority", why_no_majority(self._situation, now_ms))
 
     def _force(
-        self, tx: StoreTransaction, change: Expel, following: Group, user: str, now_ms: int
+        self,
+        tx: StoreTransaction,
+        change: Expel | Readdress,
+        following: Group,
+        user: str,
+        now_ms: int,
     ) -> None:
         """Nobody else is asked: who forces it answers for it."""
         value = replace(self._drawn(following), forced=following.forced + 1)
@@ -247,6 +196,18 @@ class Membership:
             self._tell_those_out()
             due = min(due, self._keep_house(tx, now_ms), self._coordinate(tx, now_ms))
         due = min(due, self._ask_those_out(tx, now_ms))
+        return min(due, self._ask_and_tell(tx, heads, now_ms))
+
+    def attend(self, tx: StoreTransaction, now_ms: int) -> int:
+        """In the place of `tick` where nobody reaches this member: what it asks and tells itself,
+        and what an operator wishes here."""
+        due = self._ask_and_tell(tx, tx.streams(), now_ms)
+        return min(due, self._coordinate(tx, now_ms)) if self._situation.is_current else due
+
+    def _ask_and_tell(
+        self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
+    ) -> int:
+        situation, due = self._situation, now_ms + _IDLE_MS
         for to, at_ms in sorted(self._query.items()):
             if now_ms >= at_ms:
                 self._query[to] = at_ms = now_ms + _RETRY_MS
@@ -380,7 +341,7 @@ class Membership:
     def _may_take_down(self, now_ms: int) -> bool:
         group = self._situation.group
         assert group is not None
-        if self._has_majority(now_ms):
+        if has_majority(self._situation, now_ms):
             return self._situation.votes
         return len(group.current) == 2
 
@@ -454,14 +415,14 @@ class Membership:
             if apply(change, group) is None:
                 return "decided", f"generation {group.generation}"
             if isinstance(change, Expel) and self._supposes_death(change) and not wish.forced:
-                self._check_silent(change.member, now_ms)
+                check_silent(self._situation, change.member, now_ms)
         except PeerError as error:
             return "undecided", str(error)
         if not self._situation.is_current:
             return "undecided", "this member is out of the group"
         if now_ms >= wish.until_ms:
-            if not self._has_majority(now_ms):
-                return "undecided", self._why_no_majority(now_ms)
+            if not has_majority(self._situation, now_ms):
+                return "undecided", why_no_majority(self._situation, now_ms)
             return "undecided", "no majority has answered in time"
         return "undecided", ""
 

@@ -48,6 +48,7 @@ from agent.sync.group import Membership, Wish
 from agent.sync.hello import AlignState, LinkState, Peer, covers
 from agent.sync.keeper import Keeper
 from agent.sync.notices import Notice, config_mismatch, group_change, member_state_change
+from agent.sync.place import Seeking
 from agent.sync.poll import Poll
 from agent.sync.promise import Promises
 from agent.sync.pull import Pull
@@ -97,8 +98,10 @@ class Node:
         random: Random,
         settings: Settings | None = None,
         clocks: ClockNote = NO_CLOCK_NOTE,
+        listens_at: tuple[int, int] | None = None,
     ) -> None:
-        self._situation = situation = Situation(member, random, settings or Settings())
+        settings = settings or Settings()
+        self._situation = situation = Situation(member, random, settings, listens_at)
         self._push = Push(situation)
         self._pull = Pull(situation)
         self._digest = Digest(situation)
@@ -113,6 +116,7 @@ class Node:
         situation.takes_records = not clocks.unconfirmed_ms
         self._recovery = Recovery(situation, self._clocks)
         self._membership = Membership(situation, self._recovery)
+        self._seeking = Seeking(situation, self._membership, self._recovery)
         self._departure = Departure(situation, self._poll, self._taker, self._membership)
         self._certainty = Certainty(situation)
         self._due_ms = 0
@@ -279,7 +283,7 @@ class Node:
             self._membership.refresh(to)
         current = request.header.generation == situation.generation
         answered = response is not None and not isinstance(response, PeerError)
-        if peer is not None and current and answered:
+        if peer is not None and current and answered and not situation.is_misplaced:
             peer.heard(now_ms)
             peer.hears_me(now_ms)
             if not peer.reachable:
@@ -366,6 +370,23 @@ class Node:
             peer.judge(now_ms, dead_ms)
             peer.compare(self._applied)
         self._note_silent_members(tx, now_ms)
+        if situation.is_misplaced:
+            due = [self._seeking.tick(tx, now_ms)]
+        else:
+            due = self._tick_parts(tx, heads, now_ms)
+        changed = self._membership.changed or self._recovery.changed
+        self._after_membership(tx)
+        if changed:
+            due.append(now_ms)
+        if situation.counters:
+            tx.add_counters({f"cluster_{k}": v for k, v in situation.counters.items()})
+            situation.counters.clear()
+        self._due_ms = min(due)
+
+    def _tick_parts(
+        self, tx: StoreTransaction, heads: dict[StreamId, StreamHead], now_ms: int
+    ) -> list[int]:
+        """When each of them wants to be called again."""
         due = [
             self._recovery.tick(tx, now_ms),
             self._membership.tick(tx, heads, now_ms),
@@ -376,7 +397,7 @@ class Node:
             self._enquiries.tick(tx, now_ms),
             self._keeper.tick(tx, self._own_applied, now_ms),
         ]
-        if situation.group is not None:
+        if self._situation.group is not None:
             due += [
                 self._push.tick(tx, heads, now_ms),
                 self._pull.tick(tx, heads, now_ms),
@@ -384,14 +405,7 @@ class Node:
             ]
             self._say_hello(tx, heads, now_ms)
             due.append(self._hello_at_ms)
-        changed = self._membership.changed or self._recovery.changed
-        self._after_membership(tx)
-        if changed:
-            due.append(now_ms)
-        if situation.counters:
-            tx.add_counters({f"cluster_{k}": v for k, v in situation.counters.items()})
-            situation.counters.clear()
-        self._due_ms = min(due)
+        return due
 
     def _note_silent_members(self, tx: StoreTransaction, now_ms: int) -> None:
         """Write down which members nothing is heard of, and which are heard and do not serve, when

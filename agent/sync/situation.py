@@ -19,6 +19,7 @@ from agent.model import (
     Member,
     MemberId,
     MemberRole,
+    MemberState,
     Service,
     StoreMark,
     StreamHead,
@@ -62,8 +63,16 @@ class Settings:
 class Situation:
     """See the module. `load` must have been called before anything else is read."""
 
-    def __init__(self, member: MemberId, random: Random, settings: Settings) -> None:
+    def __init__(
+        self,
+        member: MemberId,
+        random: Random,
+        settings: Settings,
+        listens_at: tuple[int, int] | None = None,
+    ) -> None:
         self.me = member
+        self.listens_at = listens_at
+        """Address and port of this member's agent; None: wherever the group says."""
         self.random = random
         self.settings = settings
         self.loaded = False
@@ -151,6 +160,14 @@ class Situation:
             return []
         others = (member for member in self.group.members if member.member != self.me)
         return [one for one in others if not (self.is_current and one.is_current)]
+
+    @property
+    def is_misplaced(self) -> bool:
+        """Whether the others look for me where I do not listen: nothing that they send arrives."""
+        own = self.group.member(self.me) if self.group else None
+        if own is None or own.state is MemberState.REMOVED or self.listens_at is None:
+            return False
+        return (own.address, own.port) != self.listens_at
 
     @property
     def own_stream(self) -> StreamId:

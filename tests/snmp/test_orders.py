@@ -14,7 +14,7 @@ from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid
 from agent.snmp.tables import PeerStatus, PendingChange
 from agent.sync import recover
-from agent.sync.change import Expel, GroupChange, Parameters, Reweigh
+from agent.sync.change import Expel, GroupChange, Parameters, Readdress, Rename, Reweigh
 from agent.sync.endpoint import Endpoint
 from tests.snmp.test_requests import ask, build_set
 from tests.snmp.test_writing import ACTIVE, DESTROY, MEMBER, NOT_IN_SERVICE, audited, set_as
@@ -46,6 +46,10 @@ def weight(member: int, value: str) -> tuple[str, ...]:
     return name(columns.MEMBER, "Weight", member), "u", value
 
 
+def identity(short: str, member: int, kind: str, value: str) -> tuple[str, ...]:
+    return name(columns.MEMBER, short, member), kind, value
+
+
 def parameter(short: str, value: str) -> tuple[str, ...]:
     return name(columns.GROUP, short, 1), "u", value
 
@@ -59,6 +63,13 @@ def parameter(short: str, value: str) -> tuple[str, ...]:
         (operation(2, PARTNER_DOWN), (Expel(2, keeps_seat=True), False)),
         ((*force(2), *operation(2, PARTNER_DOWN)), (Expel(2, keeps_seat=True), True)),
         (weight(2, "3"), (Reweigh(2, 3), False)),
+        (
+            (*identity("Address", 2, "x", "c6120009"), *identity("Port", 2, "u", "1161")),
+            (Readdress(2, 0xC6120009, 1161), False),
+        ),
+        ((*identity("Port", 2, "u", "162"), *force(2)), (Readdress(2, None, 162), True)),
+        (identity("Address", 2, "x", "c6120009"), (Readdress(2, 0xC6120009), False)),
+        (identity("Name", 2, "s", "south"), (Rename(2, "south"), False)),
         (parameter("MaxUnpushedLeaseTime", "900"), (Parameters(mul_s=900), False)),
         (
             (*parameter("LeaseTime", "7200"), *parameter("SafePeriod", "3600")),

@@ -186,7 +186,10 @@ def parse(words: str) -> list[str]:
             4,
         ),
         ("Member.RowStatus.1 i 2", "inconsistentValue", 1),
-        ("Member.Name.1 s new", "inconsistentValue", 1),
+        ("Member.EngineId.1 x 8000000001", "inconsistentValue", 1),
+        ("Member.Name.1 s new; Member.Weight.1 u 2", "inconsistentValue", 2),
+        ("Member.Port.1 u 162; Member.Name.1 s new", "inconsistentValue", 1),
+        ("Member.Address.1 x 7f000009; Member.Operation.1 i 3", "inconsistentValue", 2),
     ],
 )
 def test_refused(words: str, reason: str, at: int) -> None:

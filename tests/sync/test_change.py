@@ -15,6 +15,8 @@ from agent.sync.change import (
     GroupChange,
     Join,
     Parameters,
+    Readdress,
+    Rename,
     Return,
     Reweigh,
     apply,
@@ -52,6 +54,48 @@ def test_two_members_with_one_name_are_refused() -> None:
     assert after(gone, Join(replace(make_member(9), name="m2"))).member(9) is not None
     with pytest.raises(PeerError, match="name_taken"):
         apply(Join(replace(make_member(3), name="m1")), after(GROUP, Expel(3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (Rename(2, "m3"), "name_taken", "member 3 of test is m3 already"),
+        (Rename(2, "7"), "name", "no number"),
+        (Rename(2, ""), "name", "1..64 octets"),
+        (Rename(2, "é" * 33), "name", "1..64 octets"),
+        (Rename(2, "south "), "name", "begins nor ends with a blank"),
+        (Rename(2, "so\nuth"), "name", "printable"),
+        (Rename(9, "south"), "unknown_member", "no member 9"),
+        (Readdress(2, address=make_member(3).address), "address_taken", "member 3 m3 .*:161"),
+        (Readdress(2, address=0xE0000001), "address", "224.0.0.1:161 is no host"),
+        (Readdress(2, port=0), "address", ":0 is no host"),
+        (Readdress(2, port=65_536), "address", "65536 is no host"),
+        (Readdress(9, port=162), "unknown_member", "no member 9"),
+        (Join(replace(make_member(9), name="9")), "name", "no number"),
+        (Join(replace(make_member(9), address=make_member(1).address)), "address_taken", "m1"),
+    ],
+)
+def test_no_other_identity_than_these(change: GroupChange, reason: str, words: str) -> None:
+    with pytest.raises(PeerError, match=words) as caught:
+        apply(change, GROUP)
+    assert caught.value.reason == reason
+    if not isinstance(change, Join) and reason != "unknown_member":
+        with pytest.raises(PeerError, match="was removed"):
+            apply(change, after(GROUP, Expel(2)))
+
+
+def test_a_member_has_another_name_or_address_and_is_the_same_else() -> None:
+    before = GROUP.member(2)
+    assert before is not None
+    group = after(GROUP, Rename(2, "south"), Readdress(2, address=7 << 24), Readdress(2, port=1161))
+    wanted = replace(before, name="south", address=7 << 24, port=1161)
+    assert group.member(2) == wanted
+    assert descends(group, GROUP)
+    gone = after(group, Expel(3), Readdress(2, address=make_member(3).address))
+    assert gone.member(2) == replace(wanted, address=make_member(3).address), "3 needs it no more"
+    down = after(GROUP, Expel(2, keeps_seat=True), Readdress(2, port=1161), Return(2)).member(2)
+    assert down is not None
+    assert (down.port, down.state) == (1161, MemberState.ACTIVE)
 
 
 def test_a_member_is_never_taken_out_of_the_value() -> None:
@@ -104,6 +148,9 @@ def test_what_cannot_be(change: GroupChange, reason: str) -> None:
         Join(make_member(2)),
         Return(2),
         Reweigh(2, 1),
+        Readdress(2),
+        Readdress(2, make_member(2).address, 161),
+        Rename(2, "m2"),
         Parameters(),
         Parameters(mul_s=60),
         ForgetPastMul(),
