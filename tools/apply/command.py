@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from agent.limits import CONFIGURATION_READS_MAX
 from agent.model import ConfigRow
 from tools.apply.dump import dump_rows
 from tools.apply.file import parse_file
+from tools.apply.outside import leases_outside
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
 from tools.errors import ManagerError, ToolError
@@ -29,8 +31,16 @@ def apply_file(path: Path, place: Place, *, only_plan: bool, as_json: bool) -> l
     def plan(present: Iterable[ConfigRow]) -> list[Step]:
         return make_plan(present, wanted)
 
-    done = apply_plan(str(path), plan, place, only_plan=only_plan)
-    show(done, len(wanted), only_plan=only_plan, as_json=as_json)
+    warnings: list[str] = []
+
+    def look(manager: Session, present: Sequence[ConfigRow]) -> None:
+        warnings[:] = leases_outside(manager, present, wanted)
+
+    done = apply_plan(str(path), plan, place, only_plan=only_plan, look=look)
+    if not as_json:
+        for line in warnings:
+            sys.stderr.write(f"{line}\n")
+    show(done, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)
     return done
 
 
@@ -40,9 +50,11 @@ def apply_plan(
     place: Place,
     *,
     only_plan: bool,
+    look: Callable[[Session, Sequence[ConfigRow]], None] = lambda *_: None,
 ) -> list[Step]:
     """Do what `make` finds to do, given the rows that the group has.
 
+    `look` is given the rows before anything is written, to see what that means for clients.
     Safe to repeat at another member: what was done is read back before the rest is planned."""
 
     def work(manager: Session) -> list[Step]:
@@ -53,6 +65,8 @@ def apply_plan(
         except ConfigError as error:
             # The file is right in itself; it is what the members have that stands against it.
             raise ToolError(str(explain(error, name))) from None
+        if not done:  # what another member has been told of already is not left any more
+            look(manager, remote.rows)
         if not only_plan:
             remote.write(plan, done.append)
         return plan

@@ -1,0 +1,99 @@
+"""Whose leases a plan leaves outside of every pool: the member is asked before anything is written.
+
+A lease on an address that is in no pool any more, and reserved for nobody, is not renewed by any
+member: its client hears nothing until the lease is over, and then begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from agent.model import ConfigRow, Pool, Reservation, format_address
+from agent.snmp.columns import BINDING
+from tools.lease.lease import read_lease
+from tools.manager import Session
+
+_SHOWN = 3
+LEASES_COUNTED_MAX = 10_000
+"""So many are counted exactly: with more the operator knows enough, and has waited a second."""
+_OCTETS = 4
+
+
+def addresses_left(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list[range]:
+    """The addresses of pools that are in service, and of none afterwards; in order."""
+    after = sorted((p.first, p.last) for p in wanted if isinstance(p, Pool) and p.active)
+    left = []
+    for pool in sorted((p for p in present if isinstance(p, Pool) and p.active), key=_first):
+        at = pool.first
+        for first, last in after:
+            if last < at or first > pool.last:
+                continue
+            if first > at:
+                left.append(range(at, first))
+            at = last + 1
+        if at <= pool.last:
+            left.append(range(at, pool.last + 1))
+    return left
+
+
+def _first(pool: Pool) -> int:
+    return pool.first
+
+
+def leases_outside(
+    manager: Session, present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]
+) -> list[str]:
+    """Lines to be shown; none where no client has such a lease. What is reserved is renewed, or
+    refused for another client, as before."""
+    wanted = list(wanted)
+    left = addresses_left(present, wanted)
+    reserved = {row.address for row in wanted if isinstance(row, Reservation) and row.active}
+    live = (one for one in _bound(manager, left) if one not in reserved)
+    found = list(islice(live, LEASES_COUNTED_MAX + 1))
+    if not found:
+        return []
+    many = len(found) > LEASES_COUNTED_MAX
+    number = f"more than {LEASES_COUNTED_MAX}" if many else f"{len(found)}"
+    lines = [
+        f"{number} live lease{'' if len(found) == 1 else 's'} outside of the pools as they are to"
+        " be: a client of such a one is not answered when it renews, and gets another address when"
+        " the lease is over"
+    ]
+    for address in found[:_SHOWN]:
+        lease = read_lease(manager, address)
+        if lease is not None:
+            client = lease.hardware_address or lease.client_id
+            host = f" ({lease.host_name})" if lease.host_name else ""
+            lines.append(f"  {format_address(address)} of {client}{host} until {lease.end}")
+    if len(found) > _SHOWN:
+        lines.append(f"  and others, up to {format_address(found[-1])}")
+    return lines
+
+
+def _bound(manager: Session, left: Iterable[range]) -> Iterator[int]:
+    names = BINDING["State"].syntax.names
+    for addresses in left:
+        for head in heads(addresses):
+            rows = manager.below(BINDING["State"], head, LEASES_COUNTED_MAX + 1)
+            for rest, state in rows.items():
+                address = int.from_bytes(bytes((*head, *rest)), "big")
+                is_bound = names.get(state if isinstance(state, int) else 0) == "bound"
+                if is_bound and address in addresses:
+                    yield address
+
+
+def heads(addresses: range) -> Iterator[tuple[int, ...]]:
+    """What the addresses begin with: as few heads of one, two or three octets as cover them, so
+    that each is one walk; a head of three may cover others too."""
+    at = addresses.start
+    while at < addresses.stop:
+        octets = 3
+        while octets > 1:
+            size = 1 << 8 * (_OCTETS - octets + 1)
+            if at % size or at + size > addresses.stop:
+                break
+            octets -= 1
+        yield tuple(at.to_bytes(_OCTETS, "big")[:octets])
+        size = 1 << 8 * (_OCTETS - octets)
+        at = at // size * size + size
