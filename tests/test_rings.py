@@ -21,7 +21,15 @@ PURE = [
     *(
         ROOT / "agent" / f"{name}.py"
         for name in (
-            "addresses", "names", "config", "model", "errors", "limits", "port", "pulse", "health"
+            "addresses",
+            "names",
+            "config",
+            "model",
+            "errors",
+            "limits",
+            "port",
+            "pulse",
+            "health",
         )
     ),
     *(ROOT / "agent" / "snmp" / f"{name}.py" for name in SNMP_RULES),

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.errors import ConfigError
+from agent.health import MemberStatus
 from agent.names import fault_of_name
 from agent.snmp.columns import MEMBER
 from agent.snmp.orders import FORCE
 from tools.errors import ToolError
 from tools.manager import Assignment, Session
 from tools.members import find_member, order
-from tools.status import MemberStatus, read_members
+from tools.status import read_members
 from tools.target import Place, Target, parse_endpoint
 
 _POLL_S = 0.25

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.health import MemberStatus
 from agent.model import parse_address
 from agent.snmp.columns import MEMBER, SERVER, RowStatus
 from tools import credentials as credentials_file
@@ -19,7 +20,7 @@ from tools.errors import ManagerError, ToolError
 from tools.init import Identity, read_identity
 from tools.manager import Assignment, Row, Session
 from tools.pool.target import PoolOption
-from tools.status import MemberStatus, Status, read_members, read_status
+from tools.status import Status, read_members, read_status
 from tools.target import Place, Target, parse_endpoint
 
 _POLL_S = 0.5

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import ConfigError, PacketError
+from agent.health import CLOCK_OFFSET_MS
 from agent.limits import BLOCK_ADDRESSES
 from agent.model import Group, Member, MemberId, format_address
 from agent.snmp.columns import GROUP, MEMBER, SERVER
@@ -28,7 +29,6 @@ from tools.compare.values import Difference
 from tools.console import shown
 from tools.credentials import Credentials
 from tools.errors import EXIT_NOT, EXIT_USAGE, EXIT_WISHED, ToolError
-from tools.health import CLOCK_OFFSET_MS
 from tools.manager import Assignment, Session, octets_in
 from tools.members import order
 from tools.status import read_members
