@@ -79,7 +79,6 @@ LINES_MAX = {"code": 420, "tests": 600}
 """About what a person holds in the head. Of the files below each may have so many, and no more."""
 LONG_FILES = {
     "agent/dhcp/engine.py": 570,
-    "agent/dhcp/options.py": 560,
     "agent/limits.py": 540,
     "agent/model.py": 480,
     "agent/snmp/cluster_tables.py": 430,

@@ -25,7 +25,8 @@ from agent.dhcp.decline import DeclineLimiter
 from agent.dhcp.held import Held, Patience
 from agent.dhcp.lease import Terms, group_terms
 from agent.dhcp.log import message_lines
-from agent.dhcp.options import named_addresses, option_type
+from agent.dhcp.option_types import option_type
+from agent.dhcp.options import named_addresses
 from agent.dhcp.packet import (
     Interface,
     MessageType,

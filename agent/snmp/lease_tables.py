@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.dhcp.options import format_text, option_type
+from agent.dhcp.option_types import option_type
+from agent.dhcp.options import format_text
 from agent.kinds import KINDS
 from agent.kinds.kind import Field, Kind
 from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE

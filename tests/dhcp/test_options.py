@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.dhcp.options import (
-    EXAMPLES,
-    OPTION_TYPES,
-    ValueKind,
-    check_octets,
-    format_text,
-    option_type,
-    parse_text,
-)
+from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
+from agent.dhcp.options import check_octets, format_text, parse_text
 from agent.errors import ConfigError
 
 

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.config import _SERVER_OPTIONS
-from agent.dhcp.options import EXAMPLES, OPTION_TYPES, ValueKind, option_type, parse_text
+from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
+from agent.dhcp.options import parse_text
 from agent.limits import CONFIGURATION_READS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
 from agent.model import (
     ClaimPolicy,

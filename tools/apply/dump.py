@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.dhcp.options import OPTION_TYPES, ValueKind, format_text, option_type, parse_text
+from agent.dhcp.option_types import OPTION_TYPES, ValueKind, option_type
+from agent.dhcp.options import format_text, parse_text
 from agent.errors import ConfigError
 from agent.kinds import kind_of
 from agent.kinds.values import Address, Choice, Type

@@ -37,7 +37,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from agent.config import validate_configuration
-from agent.dhcp.options import OPTION_TYPES, option_type, parse_octets, parse_text
+from agent.dhcp.option_types import OPTION_TYPES, option_type
+from agent.dhcp.options import parse_octets, parse_text
 from agent.errors import ConfigError
 from agent.kinds import KINDS, row_name
 from agent.kinds.kind import REQUIRED, Kind

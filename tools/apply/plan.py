@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.dhcp.options import format_text, option_type
+from agent.dhcp.option_types import option_type
+from agent.dhcp.options import format_text
 from agent.kinds import kind_of
 from agent.kinds.values import Address, Choice, Number, Type
 from agent.model import ConfigRow, Option, Reservation, configuration_key

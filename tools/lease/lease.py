@@ -6,7 +6,8 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.dhcp.options import format_text, option_type
+from agent.dhcp.option_types import option_type
+from agent.dhcp.options import format_text
 from agent.dhcp.wire import parse_options
 from agent.errors import PacketError
 from agent.model import format_address
