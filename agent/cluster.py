@@ -32,8 +32,9 @@ from agent.sync.ballot import BallotPhase
 from agent.sync.change import GroupChange
 from agent.sync.group import Wish
 from agent.sync.messages import BlockPage, BlockPull, Request, Response
-from agent.sync.node import Node, PeerStatus
+from agent.sync.node import Node
 from agent.sync.notices import Notice
+from agent.sync.peer_status import PeerStatus
 
 log = logging.getLogger("dhcpsync.cluster")
 T = TypeVar("T")

@@ -87,7 +87,7 @@ LONG_FILES = {
     "agent/sync/codec.py": 590,
     "agent/sync/group.py": 650,
     "agent/sync/keeper.py": 460,
-    "agent/sync/node.py": 690,
+    "agent/sync/node.py": 650,
     "agent/sync/poll.py": 440,
     "tools/lab/lab.py": 430,
     "tools/main.py": 490,

@@ -15,7 +15,6 @@ lacking, `digest` the proof of agreement, `poll`, `promise` and `keeper` the sto
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from agent.errors import PeerError
@@ -40,14 +39,14 @@ from agent.sync.clocks import NO_CLOCK_NOTE, ClockNote, Clocks
 from agent.sync.conflict import is_conflict, repaired
 from agent.sync.departure import Departure
 from agent.sync.digest import Digest
-from agent.sync.endpoint import Endpoint, Standing, endpoint_state
 from agent.sync.enquiry import Enquiries
 from agent.sync.expulsion import follow_loss
 from agent.sync.giver import Giver
 from agent.sync.group import Membership, Wish
-from agent.sync.hello import AlignState, LinkState, Peer, covers
+from agent.sync.hello import LinkState, Peer, covers
 from agent.sync.keeper import Keeper
 from agent.sync.notices import Notice, config_mismatch, group_change, member_state_change
+from agent.sync.peer_status import PeerStatus, peer_statuses
 from agent.sync.place import Seeking
 from agent.sync.poll import Poll
 from agent.sync.promise import Promises
@@ -64,29 +63,11 @@ from agent.sync.stream import (
 )
 from agent.sync.transfer import Taker
 
-__all__ = ["Node", "PeerStatus", "Settings"]
+__all__ = ["Node", "Settings"]
 
 _REFRESH_REASONS = ("generation", "no_group", "unknown_member", "removed")
 _RETURN_MS = 2_000
 """A member that is down asks for its seat this often, one member after the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """What the MIB shows of a peer. `lacks`: changes of mine that it has not acknowledged.
-    `joining`: it has not served since it joined, or since it lost its store."""
-
-    member: MemberId
-    incarnation: int
-    link: LinkState
-    align: AlignState
-    serving: bool
-    heard_at_ms: int
-    offset_ms: int
-    lacks: int
-    endpoint: Endpoint
-    joining: bool
-    trouble: Trouble
 
 
 class Node:
@@ -622,41 +603,7 @@ class Node:
         ]
 
     def peer_status(self) -> list[PeerStatus]:
-        own_stream = self._situation.own_stream
-        applied = self._own_applied
-        return [
-            PeerStatus(
-                peer.member,
-                peer.incarnation,
-                peer.link,
-                peer.align,
-                peer.serving,
-                peer.heard_at_ms,
-                peer.offset_ms,
-                max(0, applied - peer.holds(own_stream)),
-                self._endpoint(peer),
-                peer.told and not peer.intact,
-                peer.trouble,
-            )
-            for peer in self._situation.peers.values()
-        ]
-
-    def _endpoint(self, peer: Peer) -> Endpoint:
-        situation = self._situation
-        standing = Standing(
-            my_service=situation.service,
-            i_serve=situation.joined,
-            its_service=peer.service,
-            it_serves=peer.serving or self._is_database(peer.member),
-            heard_since_start=bool(peer.heard_at_ms),
-            both_ways=peer.reachable,
-            covered=peer.told and peer.align is AlignState.ALIGNED,
-            disputed=peer.disputed,
-        )
-        return endpoint_state(standing)
-
-    def _is_database(self, member: MemberId) -> bool:
-        return member not in self._situation.pollers
+        return peer_statuses(self._situation, self._own_applied)
 
     # ---
 
