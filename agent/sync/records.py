@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.errors import PacketError
 from agent.kinds import kind_of
@@ -38,6 +38,10 @@ _RECORDS_KIND: Final = 3
 
 _BINDING = struct.Struct("!BIBBqIiiiiiqqBHHBHH")
 _CONFIGURATION = struct.Struct("!BBBqiqq")
+_SKETCH = struct.Struct("!5xBB12xii4xi21xHHBHH")
+"""Of a packed binding flags, transaction, instants but for the acknowledged one, and lengths."""
+_INSTANTS_AT: Final = 19
+_BEHIND_INSTANTS_AT: Final = 35
 
 _INSTANT_NEVER: Final = 0x7FFF_FFFF
 _INSTANT_NONE: Final = -0x8000_0000
@@ -51,6 +55,16 @@ _BINDING_FLAGS: Final = _STATE_BITS | _KEY_FROM_ID | _KEY_FROM_HARDWARE | _HAS_I
 
 _STATES: Final[tuple[BindingState | None, ...]] = (None, *BindingState)
 _TRANSACTIONS: Final[tuple[Transaction, ...]] = tuple(Transaction)
+
+
+class Sketch(NamedTuple):
+    """Some packed bindings, unread: `said` is equal where their changes and contents are;
+    `instants` are expiry, potential expiry and transaction of each; `conflicts` their addresses."""
+
+    said: bytes
+    instants: list[int]
+    conflicts: list[int]
+    rows: int
 
 
 # --- instants ----------------------------------------------------------------------------------
@@ -281,3 +295,32 @@ def unpack_records(data: bytes, now_ms: int) -> tuple[m.Record, ...]:
     records = unpack_list(reader, UPDATE_RECORDS_MAX)
     reader.end()
     return records
+
+
+def sketch_records(data: bytes, now_ms: int) -> Sketch:
+    """As `unpack_records`, of bindings only, at a fifth of the time."""
+    reader = Reader(data, now_ms)
+    if reader.kind != _RECORDS_KIND:
+        raise PacketError("kind", f"string of kind {reader.kind} is no list of records")
+    count, base_s = reader.count(UPDATE_RECORDS_MAX), reader.base_s
+    at, size = reader.position, len(data)
+    said: list[bytes] = []
+    instants: list[int] = []
+    conflicts: list[int] = []
+    for _ in range(count):
+        if at + _BINDING.size > size or data[at] != _BINDING_KIND:
+            raise PacketError("truncated", f"no binding at octet {at} of {size}")
+        flags, transaction, expires, potential, changed, *lengths = _SKETCH.unpack_from(data, at)
+        end = at + _BINDING.size + sum(lengths)
+        said += data[at : at + _INSTANTS_AT], data[at + _BEHIND_INSTANTS_AT : end]
+        instants += (
+            _instant(expires, base_s),
+            _instant(potential, base_s),
+            _instant(changed, base_s),
+        )
+        if transaction == Transaction.CONFLICT and flags & _STATE_BITS == BindingState.UNAVAILABLE:
+            conflicts.append(int.from_bytes(data[at + 1 : at + 5], "big"))
+        at = end
+    if at != size:
+        raise PacketError("trailing", f"{size - at} octets too many, or too few")
+    return Sketch(b"".join(said), instants, conflicts, count)

@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pytest
 
-from agent.model import Binding, BindingState, ConfigRecord, Pool, Transaction, Version, stream_id
+from agent.errors import PacketError
+from agent.model import (
+    NEVER,
+    Binding,
+    BindingState,
+    ConfigRecord,
+    Pool,
+    Transaction,
+    Version,
+    stream_id,
+)
+from agent.sync.codec import pack_records
 from agent.sync.conflict import Rank, pack_parties
+from agent.sync.records import Sketch, sketch_records
 from tests.sync.lan import make_binding, make_group, make_member
 from tools.compare import command, comparison, words
 from tools.compare.comparison import Comparison
@@ -48,17 +61,17 @@ def test_members_are_alike_though_their_instants_are_some_seconds_apart() -> Non
     assert judge(m1=look(None), m2=look(None)) is Finding.ALIKE
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"hostname": "x"},
-        {"epoch": 2},
-        {"options": b"\x01"},
-        {"expires_at": NOW + 601 + INSTANTS_APART_S},
-        {"potential_expires_at": NOW},
-        {"transaction_at": NOW - 60},
-    ],
-)
+CHANGES: list[dict[str, object]] = [
+    {"hostname": "x"},
+    {"epoch": 2},
+    {"options": b"\x01"},
+    {"expires_at": NOW + 601 + INSTANTS_APART_S},
+    {"potential_expires_at": NOW},
+    {"transaction_at": NOW - 60},
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 def test_rows_of_one_change_differ_whatever_is_on_its_way(changes: dict[str, object]) -> None:
     looks = {"m1": look(row(), {ONE: 900}), "m2": look(row()._replace(**changes), {ONE: 7})}  # type: ignore[arg-type]
     assert judge(**looks) is Finding.DIFFERENT
@@ -135,8 +148,52 @@ def test_of_different_changes_the_merge_decides_and_no_record_is_never_right() -
 
 def surveyed(*rows: Binding) -> Survey:
     found = Survey()
-    found.take(rows)
+    for block, sketch in sketched(rows):
+        found.take(block, sketch)
     return found
+
+
+def sketched(rows: Sequence[Binding]) -> list[tuple[int, Sketch]]:
+    """As they come from a member."""
+    return [
+        (block, sketch_records(pack_records(list(inside), NOW * 1000), NOW * 1000))
+        for block, inside in groupby(rows, lambda one: one.address // 16)
+    ]
+
+
+def test_a_sketch_has_every_field_but_the_acknowledged_instant() -> None:
+    plain = row(client_id=b"\x01ab", hostname="h", options=b"\x01\x01\x00")
+    (before,) = sketched([plain])
+    assert before[1].instants == [NOW + 600, NOW + 900, NOW]
+    assert sketched([plain._replace(acknowledged_at=NOW)]) == [before]
+    for changes in (
+        *CHANGES,
+        {"client_key": b"\x01x"},
+        {"client_id": None},
+        {"hardware_type": 6},
+        {"hardware_address": b""},
+        {"state": BindingState.RELEASED},
+        {"grant": 2},
+        {"transaction": Transaction.RENEWING},
+        {"transaction_server": 2},
+        {"stream": TWO},
+        {"seq": 8},
+    ):
+        assert sketched([plain._replace(**changes)]) != [before], changes  # type: ignore[arg-type]
+    never = row(expires_at=NEVER, potential_expires_at=NEVER, transaction_at=0)
+    assert sketched([never])[0][1].instants == [NEVER, NEVER, 0]
+
+
+def test_a_sketch_of_octets_that_are_no_bindings_is_refused() -> None:
+    data = pack_records([row(), row(hostname="x")], NOW * 1000)
+    for size in range(len(data)):
+        with pytest.raises(PacketError):
+            sketch_records(data[:size], NOW * 1000)
+    for wrong in (data + b"x", b"\x02" + data[1:], data[:1] + b"\x09" + data[2:]):
+        with pytest.raises(PacketError):
+            sketch_records(wrong, NOW * 1000)
+    with pytest.raises(PacketError):
+        sketch_records(data[:12] + b"\x02" + data[13:], NOW * 1000)
 
 
 def test_blocks_that_are_not_alike_are_found() -> None:
@@ -296,8 +353,9 @@ class Member:
             raise ManagerError(self.fails)
         return Overview(make_group([1, 2]), self.version, 1, 2 if self.version != "1" else 0)
 
-    async def bindings(self, take: Callable[[Sequence[Binding]], None]) -> None:
-        take(list(self.states[0].rows.values()))
+    async def bindings(self, take: Callable[[int, Sketch], None]) -> None:
+        for block, sketch in sketched(list(self.states[0].rows.values())):
+            take(block, sketch)
 
     async def configuration(self) -> Told:
         return Told(self.states[0].vector, {})

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from agent.limits import BLOCK_ADDRESSES
-from agent.model import Binding, Member, MemberId
+from agent.model import Member, MemberId
+from agent.sync.records import Sketch
 from tools.compare import words
 from tools.compare.judge import Finding, judge_binding, judge_configuration
 from tools.compare.overlap import Overlap, blocks_of, free_twice, lasting, overlaps
@@ -136,10 +137,10 @@ class Comparison:
         async def survey(reader: MemberReader) -> Survey:
             found = Survey()
 
-            def take(rows: Sequence[Binding]) -> None:
+            def take(block: int, sketch: Sketch) -> None:
                 nonlocal read
-                found.take(rows)
-                read += len(rows)
+                found.take(block, sketch)
+                read += sketch.rows
                 self.progress(read, max(read, total))
 
             await reader.bindings(take)

@@ -7,14 +7,10 @@ Of a block only the hash of its rows and the instants in them are kept, so that 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Collection, Mapping
 from operator import sub
 
-from agent.limits import BLOCK_ADDRESSES
-from agent.model import Binding
-from agent.sync.conflict import is_conflict
-from agent.sync.merge import content
+from agent.sync.records import Sketch
 
 INSTANTS_APART_S = 10
 """Members hold the same instant some seconds apart: a merge leaves two, and clocks of members that
@@ -29,17 +25,10 @@ class Survey:
         self.count = 0
         self.conflicts: list[int] = []
 
-    def take(self, rows: Sequence[Binding]) -> None:
-        self.count += len(rows)
-        for block, inside in groupby(rows, lambda row: row.address // BLOCK_ADDRESSES):
-            said: list[tuple[object, ...]] = []
-            instants = array("q")
-            for row in inside:
-                if is_conflict(row):
-                    self.conflicts.append(row.address)
-                said.append((row.stream, row.seq, content(row)))
-                instants.extend((row.expires_at, row.potential_expires_at, row.transaction_at))
-            self.blocks[block] = hash(tuple(said)), instants
+    def take(self, block: int, sketch: Sketch) -> None:
+        self.count += sketch.rows
+        self.conflicts += sketch.conflicts
+        self.blocks[block] = hash(sketch.said), array("q", sketch.instants)
 
 
 def differing_blocks(surveys: Collection[Survey]) -> list[int]:
