@@ -17,6 +17,7 @@ from tools.apply.file import parse_file
 from tools.apply.outside import leases_outside
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
+from tools.apply.somebodys import tell_somebodys
 from tools.errors import ManagerError, ToolError
 from tools.manager import Session
 from tools.target import Place
@@ -24,22 +25,33 @@ from tools.target import Place
 _STYLES = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
 
 
-def apply_file(path: Path, place: Place, *, only_plan: bool, as_json: bool) -> list[Step]:
-    """Make the group's configuration what the file says; returns the steps."""
+def apply_file(
+    path: Path,
+    place: Place,
+    *,
+    only_plan: bool,
+    as_json: bool,
+    say: Callable[[str], object] = sys.stderr.write,
+) -> list[Step]:
+    """Make the group's configuration what the file says; returns the steps. What is right and may
+    surprise goes to standard error, or into the JSON."""
     wanted = parse_file(str(path), read_text(path))
+    notes = tell_somebodys(wanted)
+    warnings = list(notes)
+    tell: Callable[[str], object] = (lambda _: None) if as_json else say
+    for note in notes:
+        tell(f"dhcpsync: {path}: note: {note}\n")
 
     def plan(present: Iterable[ConfigRow]) -> list[Step]:
         return make_plan(present, wanted)
 
-    warnings: list[str] = []
-
     def look(manager: Session, present: Sequence[ConfigRow]) -> None:
-        warnings[:] = leases_outside(manager, present, wanted)
+        outside = leases_outside(manager, present, wanted)
+        if warnings != [*notes, *outside]:
+            warnings[:] = [*notes, *outside]
+            tell("".join(f"{line}\n" for line in outside))
 
     done = apply_plan(str(path), plan, place, only_plan=only_plan, look=look)
-    if not as_json:
-        for line in warnings:
-            sys.stderr.write(f"{line}\n")
     show(done, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)
     return done
 
