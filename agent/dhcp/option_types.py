@@ -214,6 +214,8 @@ def option_type(option: int | str) -> OptionType:
         number = name.removeprefix("option-")
         if not (number.isascii() and number.isdigit()):
             raise ConfigError(f"option {option!r}", "", "is no known option", _nearest_names(name))
+        if len(number) > 9:  # Python makes no number of thousands of digits
+            raise ConfigError(f"option {option}", "", "is no option code", "use 1..254")
         option = int(number)
     if not 1 <= option <= 254:
         raise ConfigError(f"option {option}", "", "is no option code", "use 1..254")

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, OptionType, ValueKind, option_type
+from agent.dhcp.quotes import quoted, unquoted
 from agent.errors import ConfigError
 from agent.model import format_address, parse_address
 
@@ -174,20 +175,7 @@ def _format_boolean(data: bytes) -> str:
 def _parse_plain_text(text: str) -> bytes:
     if not text.isprintable():
         raise ValueError(f"{text!r} holds characters that cannot be printed")
-    return (text[1:-1] if _needs_quotes(text) else text).encode()
-
-
-def _format_plain_text(data: bytes) -> str:
-    text = data.decode()
-    return f'"{text}"' if _needs_quotes(text) else text
-
-
-def _needs_quotes(text: str) -> bool:
-    """Blanks about a value are not part of it, unless quotes are about them. Quotes about anything
-    else are part of the text: files that have them are older than this meaning."""
-    while len(text) > 2 and text[0] == text[-1] == '"':
-        text = text[1:-1]
-    return text != text.strip()
+    return unquoted(text).encode()
 
 
 def _format_addresses(data: bytes) -> str:
@@ -347,7 +335,7 @@ _FORMATTERS: dict[ValueKind, Callable[[bytes], str]] = {
     ValueKind.UNSIGNED_8_LIST: _list_formatter(1),
     ValueKind.UNSIGNED_16_LIST: _list_formatter(2),
     ValueKind.BOOLEAN: _format_boolean,
-    ValueKind.TEXT: _format_plain_text,
+    ValueKind.TEXT: lambda data: quoted(data.decode()),
     ValueKind.DOMAINS: _format_domains,
     ValueKind.ROUTES: _format_routes,
     ValueKind.HEX: lambda data: data.hex(":"),
