@@ -28,6 +28,7 @@ from tools.arguments import (
 )
 from tools.bench.commands import bench
 from tools.check import check
+from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
 from tools.lease.commands import lease
@@ -448,6 +449,7 @@ def model(context: typer.Context) -> None:
 
 def main() -> None:
     """Entry point of the `dhcpsync` script."""
+    mend_streams()
     try:
         app()
     except ConfigError as error:
@@ -456,10 +458,8 @@ def main() -> None:
     except DhcpSyncError as error:
         sys.stderr.write(f"dhcpsync: {error}\n")
         sys.exit(EXIT_NOT)
-    except BrokenPipeError:
-        # Somebody like `head` has read enough; nothing more can be told.
-        sys.stderr.close()
-        sys.exit(EXIT_NOT)
+    except OSError as error:
+        sys.exit(end_unwritten(error))
 
 
 if __name__ == "__main__":

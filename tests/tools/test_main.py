@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -158,3 +159,48 @@ def test_a_new_group_of_short_leases_has_a_mul_no_longer(tmp_path: Path) -> None
         group = tx.group()
     assert group is not None
     assert (group.mul_s, group.lease_s) == (600, 600)
+
+
+def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text("")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.main", "check", str(file)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "dhcpsync: [Errno 28] No space left on device\n"
+
+
+def test_a_closed_standard_output_is_one_that_nobody_reads() -> None:
+    script = 'exec "$0" -c "$1" >&-'
+    code = "import sys, tools.console; tools.console.mend_streams(); sys.stdout.isatty()"
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, code],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
+    file = tmp_path / "cluster.toml"
+    file.write_text('"\u4e8b\u52d9" = 1')
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.main", "check", str(file)],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"\\u4e8b\\u52d9: is no known key" in done.stdout

@@ -106,7 +106,7 @@ def dump_file(place: Place, *, as_json: bool) -> None:
     rows = place.run(read_rows)
     dump = dump_rows(rows)
     told = json.dumps(tomllib.loads(dump.text), indent=2) + "\n" if as_json else dump.text
-    typer.echo(told, nl=False)
+    typer.echo(told.encode(), nl=False)  # TOML is UTF-8, whatever the terminal speaks
     if dump.left_out:
         names = ", ".join(map(row_name, dump.left_out))
         raise ToolError(f"no file of `apply` can say, and this one would delete: {names}")
@@ -130,7 +130,7 @@ def read_rows(manager: Session) -> list[ConfigRow]:
 
 def read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
         raise ConfigError(str(path), "", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
