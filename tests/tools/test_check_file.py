@@ -147,3 +147,31 @@ def test_a_subnet_there_twice_is_named_with_the_file() -> None:
     one = '[[subnet]]\nprefix = "192.0.2.0/24"\n'
     (fault,) = read_file("x.toml", one + one)[1]
     assert str(fault) == "x.toml: subnet 192.0.2.0/24: is there twice; keep one"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000, "a list is too deep"),
+        ("a = " + "9" * 5000, "digits"),
+        ("[options]\n[options]\n", "twice"),
+    ],
+)
+def test_what_no_parser_of_toml_can_read_is_one_error(text: str, words: str) -> None:
+    rows, faults = read_file("x.toml", text)
+    assert rows == []
+    assert [fault.problem.startswith("is no valid TOML: ") for fault in faults] == [True]
+    assert words in faults[0].problem
+
+
+def test_a_byte_order_mark_at_the_beginning_is_no_error(tmp_path: Path) -> None:
+    path = _write(tmp_path, "\ufeff[options]\n")
+    answer = CliRunner().invoke(app, ["check", path])
+    assert (answer.exit_code, answer.stdout) == (0, f"{path}: well, 0 rows\n")
+
+
+def test_numbers_of_thousands_of_digits_are_errors_where_they_are() -> None:
+    digits = "9" * 5000
+    text = f'[options]\n{digits} = "01"\n[[subnet]]\nprefix = "192.0.2.0/{digits}"\n'
+    _, faults = read_file("x.toml", text)
+    assert [fault.remedy for fault in faults] == ["use 1..254", 'write "198.18.0.0/15"']

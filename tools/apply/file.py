@@ -60,6 +60,7 @@ from agent.model import (
 
 OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
 _ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
+_LENGTH = re.compile(r"[0-9]{1,4}\Z")
 _PYTHON: dict[type[Type], type] = {
     Address: str, Octets: str, Text: str, Choice: str, Number: int
 }  # fmt: skip
@@ -123,7 +124,9 @@ def read_file(name: str, text: str) -> tuple[list[ConfigRow], Faults]:
     faults: Faults = []
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        return [], [ConfigError(name, "", "is no valid TOML: a list is too deep")]
+    except ValueError as error:  # TOMLDecodeError, or of Python: a number of too many digits
         return [], [ConfigError(name, "", f"is no valid TOML: {error}")]
     rows = _judged(name, _without_twins(name, _rows(name, tables, faults), faults), faults)
     return rows, faults[:CONFIG_ERRORS_MAX]
@@ -396,7 +399,7 @@ def _value(name: str, place: str, type_: Type, value: Any) -> Any:
 
 def _prefix(name: str, place: str, text: str) -> tuple[int, int]:
     network, slash, length = text.partition("/")
-    if not slash or not (length.isascii() and length.isdigit() and int(length) <= 32):
+    if not slash or not _LENGTH.match(length) or int(length) > 32:
         raise ConfigError(name, place, f"{text!r} is no prefix", 'write "198.18.0.0/15"')
     return _address(name, place, network), int(length)
 
