@@ -9,12 +9,19 @@ def format_address(address: int) -> str:
 
 
 def parse_address(text: str) -> int:
-    """Dotted decimal to int; ValueError names the text."""
+    """Dotted decimal to int; ValueError names the text. A zero in front of a number is refused:
+    some read what follows as octal."""
     parts = text.strip().split(".")
-    if len(parts) != 4 or not all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
+    if len(parts) != 4 or not all(map(_is_octet, parts)):
         raise ValueError(f"{text!r} is no IPv4 address, expected a.b.c.d")
     a, b, c, d = (int(p) for p in parts)
     return a << 24 | b << 16 | c << 8 | d
+
+
+def _is_octet(text: str) -> bool:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3):
+        return False
+    return int(text) < 256 and (text == "0" or text[0] != "0")
 
 
 def is_host_address(address: int) -> bool:

@@ -75,8 +75,9 @@ def parse_endpoint(name: str, text: str) -> tuple[str, int]:
         raise ConfigError(name, "", str(error)) from None
     if not colon:
         return address, _DEFAULT_PORT
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise ConfigError(name, "", f"{port!r} is no UDP port", "use 1..65535")
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5
+    if not (is_number and 1 <= int(port) <= 65535):
+        raise ConfigError(name, "", f"{port[:20]!r} is no UDP port", "use 1..65535")
     return address, int(port)
 
 

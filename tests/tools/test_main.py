@@ -98,6 +98,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["status"], 2, "dhcpsync: member: none is named"),
         (["status", "--address", "here", "--credentials", "x"], 2, "'here' is no IPv4 address"),
         (["status", "--address", "127.0.0.1:x", "--credentials", "x"], 2, "'x' is no UDP port"),
+        (["status", "--address", f"127.0.0.1:{'9' * 5000}"], 2, "'99999999999999999999' is no UDP"),
         (["status", "--address", "127.0.0.1"], 2, "--credentials: is missing"),
         (["member", "retire"], 2, "Missing argument 'DIR'"),
         (["member", "vouch", "/nowhere"], 2, "/nowhere/member.toml: is missing"),
