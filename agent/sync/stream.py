@@ -34,6 +34,7 @@ from agent.limits import (
 )
 from agent.model import (
     Binding,
+    BindingState,
     Change,
     ChangeKind,
     ConfigRecord,
@@ -157,7 +158,7 @@ def apply_records(
             continue
         row = _with_acknowledged(mine, outcome.row, own, clock) if mine else outcome.row
         local[row.address] = row
-        if _came_late(situation, outcome):
+        if _came_late(situation, outcome) or _goes_on_unheard(mine, row):
             situation.came_to_light.append(row.address)
         if is_conflict(row) and not (mine and is_conflict(mine)):
             situation.count("conflicts")
@@ -190,6 +191,17 @@ def _came_late(situation: Situation, outcome: Outcome) -> bool:
     if peer is None or (lost is not None and stream_incarnation(stream) <= lost.incarnation):
         return True  # nor may it have been heard since this process began
     return stream_incarnation(stream) < peer.incarnation
+
+
+def _goes_on_unheard(mine: Binding | None, row: Binding) -> bool:
+    """Whether a client has renewed a lease that was not known here, or was over here: what a former
+    store gave, and the present one goes on with, has that one's name. In a group that has lost
+    nothing this is a renewal that came before the lease, or as late, and costs a look."""
+    if row.state is not BindingState.BOUND:
+        return False
+    if mine is None or (mine.client_key, mine.epoch) != (row.client_key, row.epoch):
+        return row.grant > 1
+    return mine.state is not BindingState.BOUND or row.transaction_at >= mine.expires_at
 
 
 def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:

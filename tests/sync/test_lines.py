@@ -11,6 +11,7 @@ from agent.sync.change import Expel, Parameters
 from tests.sync.lan import POOL_FIRST, Lan, make_binding
 from tests.sync.test_set_back import (
     MUL_S,
+    founded_then_joined,
     group_of,
     local,
     make_lan,
@@ -88,3 +89,23 @@ def test_a_start_votes_when_it_holds_what_the_others_hold() -> None:
     lan.run(10_000, until=lambda: not local(lan, 2).unconfirmed)
     assert lan.rows(2)
     assert not local(lan, 2).unconfirmed
+
+
+def test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with() -> None:
+    """The client renews at 1 once that has recovered, before 2 hears of the lease."""
+    lan, copy = founded_then_joined()
+    owned = lan.ranges(2, AddressState.BINDABLE)[0]
+    lan.cut(2)
+    set_back(lan, 1, copy)
+    lan.run(6_000)
+    lan.save(1, [make_binding(owned.first, lan.now_s)])
+    lan.passes = lambda *message: not isinstance(message[2], m.BindingUpdate | m.ChangePull)
+    lan.run(60_000, until=lambda: local(lan, 1).incarnation > 1 and not local(lan, 1).recovery)
+    (row,) = lan.rows(1)
+    lan.save(1, [row._replace(grant=row.grant + 1, transaction_at=lan.now_s)])
+    lan.heal()
+    lan.run(60_000, until=lambda: bool(lan.rows(2)))
+    (taken,) = lan.rows(2)
+    assert (taken.stream, taken.epoch < owned.epoch) == (lan.rows(1)[0].stream, True)
+    mine = lan.ranges(2, AddressState.BINDABLE)
+    assert not any(one.first <= owned.first <= one.last for one in mine)

@@ -78,6 +78,13 @@ MUTANTS = [
         ),
     ),
     Mutant(
+        "what_goes_on_unheard_does_not_count",
+        "A member goes on owning an address of which a lost store's lease is told when renewed.",
+        LINES,
+        "test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with",
+        (Exchange(stream, "_goes_on_unheard", lambda *_: False),),
+    ),
+    Mutant(
         "a_decision_has_no_number",
         "Of two decisions that say the same nobody can tell that they are two.",
         SET_BACK,
