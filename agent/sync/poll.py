@@ -372,11 +372,12 @@ class Poll:
         renewing it at a member that knows of no ownership of mine. Whether there was any."""
         situation = self._situation
         found = situation.came_to_light
-        if not found:
+        if not found or situation.owns_nothing:
+            found.clear()
             return False
         spans = ranges.union((address, address) for address in found)
         found.clear()
-        mine = [] if situation.owns_nothing else self.free(tx, spans)
+        mine = self.free(tx, spans)
         if mine:
             situation.count("addresses_yielded", ranges.size(mine))
             self.give_back(tx, mine)

@@ -598,6 +598,7 @@ _add(
     "leases_that_come_to_light_do_not_count", 12,
     "A member goes on owning an address of which a lost store's lease is told.",
     "set-back-and-gives-what-is-anothers", Exchange(stream, "_came_late", lambda *_: False),
+    Exchange(stream, "_goes_on_unheard", lambda *_: False),
 )  # fmt: skip
 _add(
     "nothing_follows_from_a_loss", 12,
