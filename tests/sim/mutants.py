@@ -378,7 +378,7 @@ _add(
     "A decision is told once, and who speaks of another generation is not asked.", JOINING,
     Exchange(Membership, "refresh", lambda *_: None),
     Edit(
-        Membership._ask_and_tell, ("telling.at_ms = now_ms + telling.wait_ms", "telling.at_ms = 2**60")
+        Membership._ask_and_tell, ("now_ms + telling.wait_ms", "2**60")
     ),
 )  # fmt: skip
 _add(
