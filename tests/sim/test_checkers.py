@@ -353,6 +353,17 @@ def test_a_start_after_an_unseen_loss_is_exposed_only_where_nobody_could_tell() 
     assert ADDRESS in evidence.exposed
 
 
+def test_who_cannot_write_what_it_writes_at_a_start_gives_nothing_yet() -> None:
+    """Seed 11291009 of two members: a store was put back on a disk that is full."""
+    evidence = make_evidence()
+    back = store_of(1, make_group(1, 1, 2, 3), owned(1))
+    evidence.lost(1, back)
+    evidence.booted(1, back)
+    evidence.lease("a", ADDRESS, 2, (NOW_S + 60) * 1000)
+    with pytest.raises(ViolationError, match=r"^I3:"):
+        evidence.started(1, unseen=False)
+
+
 def test_what_a_member_gave_alone_and_forgot_is_exposed_though_others_confirm_its_start() -> None:
     """Nobody else has heard that it was alone."""
     evidence = make_evidence()

@@ -261,8 +261,10 @@ class Evidence(Words):
 
     def _gives_for_nobody(self, shadow: Shadow) -> bool:
         """Whether what a member owns by its disk is not for it to give: it was taken out when it
-        was dead, and has not heard of it. What it gives all the same is judged by I1 and I7."""
-        return shadow.number in self.groups.unaware and shadow.removed_at_ms < 0
+        was dead, and has not heard of it; or it boots, and cannot write what it writes at a start
+        (the disk is full, say). What it gives all the same is judged by I1 and I7."""
+        unaware = shadow.number in self.groups.unaware and shadow.removed_at_ms < 0
+        return unaware or shadow.starting
 
     def _check_goes_on(self, shadow: Shadow, journal: Journal) -> None:
         """L9: who serves and has kept its store goes on, whatever store of another member was lost
