@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from agent.limits import EXPIRY_SLACK_S
 from agent.model import Binding, BindingState, ConfigRecord, Transaction
 from agent.sync.conflict import is_conflict, join_parties, pack_parties, parties_of
+from agent.sync.rows import pack_row
 
 
 class Choice(enum.Enum):
@@ -70,10 +71,18 @@ def merge(local: Binding | None, remote: Binding) -> Outcome:
 
 
 def merge_configuration(local: ConfigRecord | None, remote: ConfigRecord) -> ConfigRecord | None:
-    """The record to write, or None where the local one stays: the last writer wins."""
+    """The record to write, or None where the local one stays: the last writer wins. A store that
+    was put back counts on from what it remembers, so two changes of one author may have one
+    version: then its later stream, and number, decide, and at last what the record says."""
     if local is None or local.version < remote.version:
         return remote
-    return None
+    if local.version != remote.version or local == remote:
+        return None
+    return remote if _tells(local) < _tells(remote) else None
+
+
+def _tells(record: ConfigRecord) -> tuple[int, int, bool, bytes]:
+    return record.stream, record.seq, record.deleted, pack_row(record.row)
 
 
 def content(row: Binding) -> tuple[object, ...]:

@@ -165,7 +165,7 @@ class Node:
         if isinstance(request, m.Hello):
             return self._hear(tx, peer, request, now_ms)
         if isinstance(request, m.BindingUpdate):
-            return receive_update(tx, self._situation, request)
+            return receive_update(tx, self._situation, request, now_ms)
         if isinstance(request, m.ChangePull):
             return serve_changes(tx, request)
         if isinstance(request, m.BlockPull):

@@ -205,15 +205,15 @@ class Pull:
         del self._outstanding[to]
         if isinstance(request, m.ChangePull) and isinstance(response, m.ChangePage):
             try:
-                self._take_page(tx, to, request, response)
+                self._take_page(tx, to, request, response, now_ms)
             except PeerError as error:
                 self._situation.count(f"refused_{error.reason}")
                 self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
         elif isinstance(request, m.StreamQuery) and isinstance(response, m.StreamAnswer):
-            self._take_streams(tx, to, response)
+            self._take_streams(tx, to, response, now_ms)
         elif isinstance(request, m.BlockPull) and isinstance(response, m.BlockPage):
             try:
-                self._take_blocks(tx, to, request, response)
+                self._take_blocks(tx, to, request, response, now_ms)
             except PeerError as error:
                 self._situation.count(f"refused_{error.reason}")
                 self._not_before[to] = now_ms + self._situation.settings.push_retry_ms
@@ -224,7 +224,12 @@ class Pull:
                 self._full.failures += 1
 
     def _take_page(
-        self, tx: StoreTransaction, to: MemberId, request: m.ChangePull, page: m.ChangePage
+        self,
+        tx: StoreTransaction,
+        to: MemberId,
+        request: m.ChangePull,
+        page: m.ChangePage,
+        now_ms: int,
     ) -> None:
         if page.stream != request.stream:
             return
@@ -234,16 +239,17 @@ class Pull:
             return
         applied = head_of(tx, page.stream).applied
         if page.through > applied >= request.after:
-            take_changes(
-                tx, self._situation, page.stream, request.after, page.through, page.records
-            )
+            span = request.after, page.through
+            take_changes(tx, self._situation, page.stream, *span, page.records, now_ms)
 
-    def _take_streams(self, tx: StoreTransaction, to: MemberId, answer: m.StreamAnswer) -> None:
+    def _take_streams(
+        self, tx: StoreTransaction, to: MemberId, answer: m.StreamAnswer, now_ms: int
+    ) -> None:
         full = self._full
         if full is None or full.peer != to:
             return
         own = head_of(tx, self._situation.own_stream)
-        apply_records(tx, self._situation, answer.configuration, own)
+        apply_records(tx, self._situation, answer.configuration, own, now_ms)
         if full.replaces:
             self._note_replaced(replace_configuration(tx, answer.configuration))
         full.vector = dict(answer.vector)
@@ -251,7 +257,12 @@ class Pull:
         self._send(to, m.BlockPull(self._situation.header(), -1, _BLOCKS_A_PAGE))
 
     def _take_blocks(
-        self, tx: StoreTransaction, to: MemberId, request: m.BlockPull, page: m.BlockPage
+        self,
+        tx: StoreTransaction,
+        to: MemberId,
+        request: m.BlockPull,
+        page: m.BlockPage,
+        now_ms: int,
     ) -> None:
         full = self._full
         if full is None or full.peer != to or request.after_block != full.after_block:
@@ -262,7 +273,7 @@ class Pull:
         )
         if full.repairs:
             self._name_differing(tx, full, page)
-        apply_records(tx, self._situation, page.records, own)
+        apply_records(tx, self._situation, page.records, own, now_ms)
         if full.replaces:
             self._note_replaced(replace_rows(tx, page.records))
         self._situation.count("records_taken", len(page.records))

@@ -35,14 +35,14 @@ def replace_configuration(tx: StoreTransaction, records: Sequence[ConfigRecord])
     wrong = []
     for record in records:
         mine = tx.configuration_record(*configuration_key(record.row))
-        if mine is not None and mine.version == record.version and mine != record:
+        if mine is not None and is_same_change(mine, record) and mine != record:
             wrong.append(record)
     if wrong:
         tx.put_configuration(wrong)
     return len(wrong)
 
 
-def is_same_change(a: Binding, b: Binding) -> bool:
+def is_same_change(a: m.Record, b: m.Record) -> bool:
     return (a.stream, a.seq) == (b.stream, b.seq)
 
 

@@ -136,7 +136,11 @@ def serve_streams(tx: StoreTransaction) -> m.StreamAnswer:
 
 
 def apply_records(
-    tx: StoreTransaction, situation: Situation, records: Sequence[m.Record], own: StreamHead
+    tx: StoreTransaction,
+    situation: Situation,
+    records: Sequence[m.Record],
+    own: StreamHead,
+    now_ms: int,
 ) -> None:
     """Merge received records into the store; a conflict that is new here is told.
 
@@ -158,7 +162,7 @@ def apply_records(
             continue
         row = _with_acknowledged(mine, outcome.row, own, clock) if mine else outcome.row
         local[row.address] = row
-        if _came_late(situation, outcome) or _goes_on_unheard(mine, row):
+        if _came_late(situation, outcome) or _goes_on_unheard(mine, row, now_ms):
             situation.came_to_light.append(row.address)
         if is_conflict(row) and not (mine and is_conflict(mine)):
             situation.count("conflicts")
@@ -193,15 +197,16 @@ def _came_late(situation: Situation, outcome: Outcome) -> bool:
     return stream_incarnation(stream) < peer.incarnation
 
 
-def _goes_on_unheard(mine: Binding | None, row: Binding) -> bool:
-    """Whether a client has renewed a lease that was not known here, or was over here: what a former
+def _goes_on_unheard(mine: Binding | None, row: Binding, now_ms: int) -> bool:
+    """Whether this goes on with a lease that was not known here, or is over here: what a former
     store gave, and the present one goes on with, has that one's name. In a group that has lost
-    nothing this is a renewal that came before the lease, or as late, and costs a look."""
-    if row.state is not BindingState.BOUND:
+    nothing this is a renewal that came before the lease, or as late, and costs a look. By the
+    clock here, as when the address was polled for: its author's may have been set meanwhile."""
+    if row.state not in (BindingState.BOUND, BindingState.UNAVAILABLE):
         return False
     if mine is None or (mine.client_key, mine.epoch) != (row.client_key, row.epoch):
         return row.grant > 1
-    return mine.state is not BindingState.BOUND or row.transaction_at >= mine.expires_at
+    return mine.state is not BindingState.BOUND or now_ms >= mine.expires_at * 1000
 
 
 def _check_generation(situation: Situation, records: Sequence[m.Record]) -> None:
@@ -282,20 +287,21 @@ def take_changes(
     after: int,
     through: int,
     records: Sequence[m.Record],
+    now_ms: int,
 ) -> None:
     """Apply everything of `stream` in (after, through]; the caller knows that I hold `after`."""
     changes = logged_changes(stream, after, through, records)
     heads = tx.streams()
     applied = heads[stream].applied if stream in heads else 0
     own = heads.get(situation.own_stream) or StreamHead(situation.own_stream, 0, 0, 0)
-    apply_records(tx, situation, records, own)
+    apply_records(tx, situation, records, own, now_ms)
     situation.count("records_taken", len(records))
     tx.log_changes([change for change in changes if change.seq > applied])
     tx.advance_stream(stream, through)
 
 
 def receive_update(
-    tx: StoreTransaction, situation: Situation, update: m.BindingUpdate
+    tx: StoreTransaction, situation: Situation, update: m.BindingUpdate, now_ms: int
 ) -> m.Acknowledged:
     """A push of the author; PeerError "gap" where I lack what came before."""
     if stream_member(update.stream) != update.header.sender:
@@ -306,7 +312,8 @@ def receive_update(
     if update.after > applied:
         raise PeerError("gap", f"stream {update.stream} is held up to {applied}")
     if update.through > applied:
-        take_changes(tx, situation, update.stream, update.after, update.through, update.records)
+        span = update.after, update.through
+        take_changes(tx, situation, update.stream, *span, update.records, now_ms)
     return m.Acknowledged()
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from agent.model import AddressState, MemberState, Service
+from agent.model import (
+    AddressState,
+    BindingState,
+    MemberState,
+    Reservation,
+    Service,
+    configuration_key,
+)
 from agent.sync import messages as m
 from agent.sync.change import Expel, Parameters
 from tests.sync.lan import POOL_FIRST, Lan, make_binding
@@ -91,8 +98,9 @@ def test_a_start_votes_when_it_holds_what_the_others_hold() -> None:
     assert not local(lan, 2).unconfirmed
 
 
-def test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with() -> None:
-    """The client renews at 1 once that has recovered, before 2 hears of the lease."""
+@pytest.mark.parametrize("state", [BindingState.BOUND, BindingState.UNAVAILABLE])
+def test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with(state: BindingState) -> None:
+    """The client renews at 1, or declines, once that has recovered, before 2 hears of the lease."""
     lan, copy = founded_then_joined()
     owned = lan.ranges(2, AddressState.BINDABLE)[0]
     lan.cut(2)
@@ -102,10 +110,63 @@ def test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with() -> None:
     lan.passes = lambda *message: not isinstance(message[2], m.BindingUpdate | m.ChangePull)
     lan.run(60_000, until=lambda: local(lan, 1).incarnation > 1 and not local(lan, 1).recovery)
     (row,) = lan.rows(1)
-    lan.save(1, [row._replace(grant=row.grant + 1, transaction_at=lan.now_s)])
+    lan.save(1, [row._replace(grant=row.grant + 1, state=state, transaction_at=lan.now_s)])
     lan.heal()
     lan.run(60_000, until=lambda: bool(lan.rows(2)))
     (taken,) = lan.rows(2)
     assert (taken.stream, taken.epoch < owned.epoch) == (lan.rows(1)[0].stream, True)
     mine = lan.ranges(2, AddressState.BINDABLE)
     assert not any(one.first <= owned.first <= one.last for one in mine)
+
+
+def test_an_owner_looks_by_its_own_clock_whether_a_lease_was_over() -> None:
+    """1's clock is set after the renewal, which then seems to lie before the end of the lease."""
+    lan, copy = founded_then_joined()
+    owned = lan.ranges(2, AddressState.BINDABLE)[0]
+    lan.cut(2)
+    set_back(lan, 1, copy)
+    lan.run(6_000)
+    row = make_binding(owned.first, lan.now_s)
+    lan.save(1, [row])
+    lan.save(2, [row._replace(expires_at=lan.now_s + 2, potential_expires_at=lan.now_s + 2)])
+    lan.passes = lambda *message: not isinstance(message[2], m.BindingUpdate | m.ChangePull)
+    lan.run(60_000, until=lambda: local(lan, 1).incarnation > 1 and not local(lan, 1).recovery)
+    lan.run(3_000)
+    lan.save(1, [row._replace(grant=2, transaction_at=row.transaction_at + 1)])
+    lan.heal()
+    lan.run(60_000, until=lambda: lan.rows(2)[0].grant == 2)
+    mine = lan.ranges(2, AddressState.BINDABLE)
+    assert not any(one.first <= owned.first <= one.last for one in mine)
+
+
+def test_two_edits_that_a_copy_gave_one_version_are_settled() -> None:
+    """Each of the two members would keep its own for ever; the later one of them stands."""
+    lan = make_lan(2)
+    lan.run(20_000)
+    copy = lan.stores[1].snapshot()
+    key = configuration_key(Reservation(POOL_FIRST, b"\x01x"))
+
+    def name_it(name: str) -> None:
+        with lan.stores[1].write() as tx:
+            tx.save_configuration([(Reservation(POOL_FIRST, b"\x01x", name), False)])
+        lan.nodes[1].notice_store_change()
+
+    def names() -> list[str | None]:
+        found = []
+        for store in lan.stores.values():
+            with store.read() as tx:
+                record = tx.configuration_record(*key)
+            row = record.row if record is not None else None
+            found.append(row.hostname if isinstance(row, Reservation) else None)
+        return found
+
+    name_it("first")
+    lan.run(10_000, until=lambda: names() == ["first"] * 2)
+    lan.cut(2)
+    set_back(lan, 1, copy)
+    lan.run(60_000, until=lambda: lan.serving(1))
+    name_it("second")
+    assert names() == ["second", "first"]
+    lan.heal()
+    lan.run(60_000, until=lambda: names() == ["second"] * 2)
+    assert names() == ["second"] * 2

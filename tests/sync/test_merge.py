@@ -263,3 +263,20 @@ def test_configuration_is_last_writer_wins() -> None:
     assert merge_configuration(new, old) is None
     assert merge_configuration(None, old) == old
     assert merge_configuration(old, old) is None
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        ConfigRecord(Pool(1, 2, active=False), Version(4, 2), stream=2, seq=1),
+        ConfigRecord(Pool(1, 2, active=False), Version(4, 2), stream=1, seq=2),
+        ConfigRecord(Pool(1, 2), Version(4, 2), deleted=True, stream=1, seq=1),
+        ConfigRecord(Pool(1, 3), Version(4, 2), stream=1, seq=1),
+    ],
+    ids=["stream", "number", "deleted", "contents"],
+)
+def test_of_two_changes_with_one_version_the_same_one_stays_everywhere(later: ConfigRecord) -> None:
+    """The author's store was put back in between, and counted on."""
+    first = ConfigRecord(Pool(1, 2), Version(4, 2), stream=1, seq=1)
+    assert merge_configuration(first, later) == later
+    assert merge_configuration(later, first) is None

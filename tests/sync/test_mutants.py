@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.sync import expulsion, group, recover, start, stream
+from agent.sync import expulsion, group, merge, recover, start, stream
 from agent.sync.certain import Certainty
 from agent.sync.giver import Giver
 from agent.sync.group import Membership
@@ -83,6 +83,25 @@ MUTANTS = [
         LINES,
         "test_an_owner_gives_back_what_a_copy_has_leased_and_goes_on_with",
         (Exchange(stream, "_goes_on_unheard", lambda *_: False),),
+    ),
+    Mutant(
+        "an_owner_looks_by_the_authors_clock",
+        "Whether a lease was over when it was renewed is told by the clock of who renewed it.",
+        LINES,
+        "test_an_owner_looks_by_its_own_clock_whether_a_lease_was_over",
+        (
+            Edit(
+                stream._goes_on_unheard,
+                ("now_ms >= mine.expires_at * 1000", "row.transaction_at >= mine.expires_at"),
+            ),
+        ),
+    ),
+    Mutant(
+        "of_two_edits_with_one_version_each_keeps_its_own",
+        "Two edits of one author that have one version stay as they lie.",
+        LINES,
+        "test_two_edits_that_a_copy_gave_one_version_are_settled",
+        (Exchange(merge, "_tells", lambda _record: (0, 0, False, b"")),),
     ),
     Mutant(
         "a_decision_has_no_number",

@@ -250,7 +250,7 @@ def test_a_row_that_goes_on_from_before_a_clock_stood_still_has_the_instant_as_i
     )
     with lan.stores[1].write() as tx:
         situation = lan.nodes[1]._situation
-        apply_records(tx, situation, [later], head_of(tx, situation.own_stream))
+        apply_records(tx, situation, [later], head_of(tx, situation.own_stream), lan.now_s * 1000)
         (taken,) = tx.bindings_by_address([POOL_FIRST]).values()
     assert taken.grant == 2
     assert taken.acknowledged_at == known_s - 100
