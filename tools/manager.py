@@ -1,72 +1,71 @@
 """An SNMPv3 manager for the commands: GET, SET and whole tables of one member, one at a time.
 
-A thin shell over pysnmp's command generators, without its MIB machinery: objects have their
-numbers and types from `agent.snmp.columns`, values are plain ints and bytes. Each call waits for
-its answer, on an event loop of the manager's own.
+A shell around `agent.snmp.generator`: a socket, patience and words. Objects have their numbers and
+types from `agent.snmp.columns`, values are plain ints and bytes. Each call waits for its answer.
+
+An answer of many datagrams' frames is the first to be lost, and there are paths that carry no
+fragments. So a table is asked for in pages that grow as long as they come, and after a silence the
+answers to what is read are to fit one frame.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from pysnmp.carrier.asyncio.dgram import udp
-from pysnmp.entity import config
-from pysnmp.entity.rfc3413 import cmdgen
-from pysnmp.proto import rfc1902, rfc1905
-
-from agent.snmp.columns import Base, Column, Scalar, Table
-from agent.snmp.engine import new_engine
+from agent import clock
+from agent.errors import PacketError
+from agent.limits import SNMP_MESSAGE_OCTETS_MAX
+from agent.snmp import ber, door, message
+from agent.snmp.ber import Varbind
+from agent.snmp.columns import Column, Scalar, Table
+from agent.snmp.generator import CommandGenerator, Ignored, Report, Response
+from agent.snmp.keys import UserKeys, derive_keys
 from agent.snmp.oid import Oid, format_oid, starts_with
+from agent.snmp.status import ErrorStatus
 from tools.credentials import Credentials
 from tools.errors import ManagerError
 
 Value = int | bytes
 Row = dict[str, Value]
 
-_TARGET = "member"
-_PARAMETERS = "parameters"
-_REPETITIONS = 40
-"""Cells in one answer of a walk: more do not fit one datagram of the usual size."""
+_FIRST_PAGE = 40
+"""Cells of the first page of a walk. Most tables are short, and the member also reads what it
+answers from behind their end."""
+_PAGE_MAX = 640
+"""Cells of the longest page: about 25 kB. The member's work for each message hardly counts then."""
+_PAGE_GROWTH = 4
+_FRAME_OCTETS = 1_472
+"""msgMaxSize of what fits one Ethernet frame."""
+_DATAGRAM_OCTETS = 65_535
+_STEPS_MAX = 4
+"""Reports that are followed by another attempt: one for the engine, one for its clock, and the same
+for an engine that is another one, or restarts, between them."""
+_REFUSED_PAUSE_S = 0.2
+"""Until what nobody listens to, or what finds no way, is sent again: a member may be starting."""
 
-_TYPES: dict[Base, Callable[[Any], Any]] = {
-    Base.INTEGER: rfc1902.Integer32,
-    Base.OCTETS: rfc1902.OctetString,
-    Base.UNSIGNED: rfc1902.Unsigned32,
-    Base.COUNTER64: rfc1902.Counter64,
+_NO_ANSWER = "requestTimedOut"
+_REPORTS = {
+    door.UNSUPPORTED_LEVEL.oid: (
+        "unsupportedSecurityLevel",
+        "the member does not speak with this user at authPriv",
+    ),
+    door.NOT_IN_TIME_WINDOW.oid: (
+        "notInTimeWindow",
+        "the member's clock of SNMP messages jumps",
+    ),
+    door.UNKNOWN_USER.oid: ("unknownUserName", "the member does not know this user"),
+    door.UNKNOWN_ENGINE.oid: ("unknownEngineID", "the member's engine ID is never the same"),
+    door.WRONG_DIGEST.oid: ("wrongDigest", "the authentication passphrase is wrong"),
+    door.DECRYPTION_ERROR.oid: ("decryptionError", "the privacy passphrase is wrong"),
 }
-
-_ERROR_STATUS = {
-    1: "tooBig",
-    5: "genErr",
-    6: "noAccess",
-    7: "wrongType",
-    8: "wrongLength",
-    9: "wrongEncoding",
-    10: "wrongValue",
-    11: "noCreation",
-    12: "inconsistentValue",
-    13: "resourceUnavailable",
-    14: "commitFailed",
-    15: "undoFailed",
-    16: "authorizationError",
-    17: "notWritable",
-    18: "inconsistentName",
-}
-"""RFC 3416 3."""
-
-_INDICATIONS = {
-    "requestTimedOut": "no answer",
-    "unknownUserName": "the member does not know this user",
-    "unknownSecurityName": "the member does not know this user",
-    "wrongDigest": "the authentication passphrase is wrong",
-    "authenticationFailure": "the authentication passphrase is wrong",
-    "decryptionError": "the privacy passphrase is wrong",
-    "notInTimeWindow": "the member's clock of SNMP messages jumps",
-}
+"""Error-status and words for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,12 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+@cache
+def _master_keys(authentication: str, privacy: str) -> UserKeys:
+    """To make them takes 2 MiB of hashing, once in a process."""
+    return derive_keys(authentication, privacy)
+
+
 class Manager:
     """Speaks to the agent at `address` as one user; a context manager.
 
@@ -116,35 +121,19 @@ class Manager:
         retries: int = 2,
     ) -> None:
         self._name = f"{address}:{port}" if port != 161 else address
-        self._runner = asyncio.Runner()
-        self._deadline_s = timeout_s * (retries + 6)
-        self._runner.run(self._open(address, port, user, timeout_s, retries))
-
-    async def _open(
-        self, address: str, port: int, user: Credentials, timeout_s: float, retries: int
-    ) -> None:
-        self._engine = new_engine()
-        config.add_v3_user(
-            self._engine,
-            user.user,
-            config.USM_AUTH_HMAC192_SHA256,
-            user.authentication,
-            config.USM_PRIV_CFB128_AES,
-            user.privacy,
+        self._place = (address, port)
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._size_max = SNMP_MESSAGE_OCTETS_MAX
+        self._generator = CommandGenerator(
+            user.user.encode(),
+            _master_keys(user.authentication, user.privacy),
+            first_id=secrets.randbelow(2**31),
+            salt=secrets.randbelow(2**64),
         )
-        config.add_target_parameters(self._engine, _PARAMETERS, user.user, "authPriv")
-        transport = udp.UdpTransport().open_client_mode()
-        config.add_transport(self._engine, udp.DOMAIN_NAME, transport)
-        await transport._lport  # the socket exists now, in the caller's network namespace
-        config.add_target_address(
-            self._engine,
-            _TARGET,
-            udp.DOMAIN_NAME,
-            (address, port),
-            _PARAMETERS,
-            timeout=timeout_s * 100,
-            retryCount=retries,
-        )
+        # The socket exists now, in the caller's network namespace.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._is_connected = False
 
     def __enter__(self) -> Self:
         return self
@@ -158,126 +147,210 @@ class Manager:
         self.close()
 
     def close(self) -> None:
-        self._runner.run(self._close())
-        self._runner.close()
+        self._socket.close()
 
-    async def _close(self) -> None:
-        self._engine.close_dispatcher()
+    # --- requests
 
     def get(self, objects: Sequence[Scalar]) -> list[Value | None]:
         """The scalars' values; None for one that the member does not have, or not for us."""
-        cells = self._ask(
-            cmdgen.GetCommandGenerator(), (), [(item.instance, None) for item in objects]
-        )
-        return [value for _, value in cells]
+        return self._get([item.instance for item in objects])
 
     def set(self, assignments: Iterable[Assignment]) -> None:
         """One SET of them all; the member does all or nothing."""
         wanted = list(assignments)
-        cells = [
-            ((*one.column.oid, *one.index), _TYPES[one.column.syntax.base](one.value))
+        varbinds = ber.encode_varbinds(
+            Varbind((*one.column.oid, *one.index), one.column.syntax.base, one.value)
             for one in wanted
-        ]
-        names = [f"{one.column.name}.{format_oid(one.index)}" for one in wanted]
-        self._ask(cmdgen.SetCommandGenerator(), (), cells, names)
+        )
+        answer = self._exchange(message.SET, varbinds)
+        if answer.first:
+            at = ""
+            if 0 < answer.second <= len(wanted):
+                one = wanted[answer.second - 1]
+                at = f"{one.column.name}.{format_oid(one.index)}: "
+            raise self._refusal(answer.first, at)
 
     def table(self, table: Table) -> dict[Oid, Row]:
         """The whole table by GETBULK: rows by index, cells by the column's short name."""
         rows: dict[Oid, Row] = {}
-        at: Oid = table.entry
         shorts = {column.oid: short for short, column in table.columns.items()}
         width = len(table.entry) + 1
-        while True:
-            cells = self._ask(
-                cmdgen.BulkCommandGeneratorSingleRun(), (0, _REPETITIONS), [(at, None)]
-            )
-            for oid, value in cells:
-                if value is None or not starts_with(oid, table.entry):
-                    return rows
-                if oid <= at:
-                    raise ManagerError(f"{self._name}: the walk of {table.name} goes backwards")
-                at = oid
-                short = shorts.get(oid[:width])
-                if short is not None:
-                    rows.setdefault(oid[width:], {})[short] = value
-            if not cells:
-                return rows
+        for oid, value in self._walk(table.name, table.entry):
+            short = shorts.get(oid[:width])
+            if short is not None:
+                rows.setdefault(oid[width:], {})[short] = value
+        return rows
 
     def row(self, table: Table, index: Oid) -> Row:
         """One row by one GET: its cells by the column's short name; empty where there is none."""
-        shorts = {column.oid: short for short, column in table.columns.items()}
-        cells = self._ask(
-            cmdgen.GetCommandGenerator(), (), [((*oid, *index), None) for oid in shorts]
-        )
-        named = {shorts[oid[: len(oid) - len(index)]]: value for oid, value in cells}
-        return {short: value for short, value in named.items() if value is not None}
+        values = self._get([(*column.oid, *index) for column in table.columns.values()])
+        return {
+            short: value
+            for short, value in zip(table.columns, values, strict=True)
+            if value is not None
+        }
 
     def below(self, column: Column, index: Oid, limit: int) -> dict[Oid, Value]:
         """The instances of a column whose index begins so, by the rest of it, by GETBULK; at most
         `limit`."""
         head = (*column.oid, *index)
         found: dict[Oid, Value] = {}
-        at: Oid = head
+        for oid, value in self._walk(column.name, head):
+            if len(found) == limit:
+                break
+            found[oid[len(head) :]] = value
+        return found
+
+    # --- reading
+
+    def _get(self, names: Sequence[Oid]) -> list[Value | None]:
+        answer = self._exchange(message.GET, _nulls(names))
+        if answer.first == ErrorStatus.TOO_BIG and len(names) > 1:
+            half = len(names) // 2
+            return self._get(names[:half]) + self._get(names[half:])
+        if answer.first:
+            raise self._refusal(answer.first)
+        cells = self._cells(answer)
+        if [oid for oid, _ in cells] != list(names):
+            raise ManagerError(f"{self._name} answers for other objects than it was asked for")
+        return [value for _, value in cells]
+
+    def _walk(self, name: str, head: Oid) -> Iterator[tuple[Oid, Value]]:
+        """Everything that begins with `head`, in order."""
+        at, page = head, _FIRST_PAGE
         while True:
-            cells = self._ask(
-                cmdgen.BulkCommandGeneratorSingleRun(), (0, _REPETITIONS), [(at, None)]
-            )
+            answer = self._exchange(message.GET_BULK, _nulls([at]), page)
+            if answer.first:
+                raise self._refusal(answer.first)
+            cells = self._cells(answer)
             for oid, value in cells:
-                if value is None or not starts_with(oid, head) or len(found) == limit:
-                    return found
+                if value is None or not starts_with(oid, head):
+                    return
                 if oid <= at:
-                    raise ManagerError(f"{self._name}: the walk of {column.name} goes backwards")
+                    raise ManagerError(f"{self._name}: the walk of {name} goes backwards")
                 at = oid
-                found[oid[len(head) :]] = value
+                yield oid, value
             if not cells:
-                return found
+                return
+            page = min(page * _PAGE_GROWTH, _PAGE_MAX)
 
-    def _ask(
-        self,
-        generator: Any,
-        extra: tuple[int, ...],
-        cells: Sequence[tuple[Oid, Any]],
-        names: Sequence[str] = (),
-    ) -> list[tuple[Oid, Value | None]]:
-        answer = self._runner.run(self._exchange(generator, extra, cells))
-        indication, status, index, bindings = answer
-        if indication is not None:
-            word = type(indication).__name__
-            word = word[:1].lower() + word[1:]
-            raise ManagerError(f"{self._name}: {_INDICATIONS.get(word, str(indication))}", word)
-        if status:
-            name = _ERROR_STATUS.get(int(status), f"error-status {int(status)}")
-            at = f"{names[int(index) - 1]}: " if 0 < int(index) <= len(names) else ""
-            raise ManagerError(f"{self._name} refuses {at}{name}", name)
-        return [(tuple(oid), _plain(value)) for oid, value in bindings]
-
-    async def _exchange(
-        self, generator: Any, extra: tuple[int, ...], cells: Sequence[tuple[Oid, Any]]
-    ) -> tuple[Any, Any, Any, Any]:
-        answer: asyncio.Future[tuple[Any, Any, Any, Any]]
-        answer = asyncio.get_running_loop().create_future()
-
-        def receive(
-            _engine: Any, _handle: Any, indication: Any, status: Any, index: Any, binds: Any, _: Any
-        ) -> None:
-            if not answer.done():
-                answer.set_result((indication, status, index, binds))
-
-        null = rfc1905.unSpecified
-        bindings = [
-            (rfc1902.ObjectName(oid), null if value is None else value) for oid, value in cells
-        ]
-        generator.send_varbinds(self._engine, _TARGET, None, b"", *extra, bindings, receive)
+    def _cells(self, answer: message.Pdu) -> list[tuple[Oid, Value | None]]:
         try:
-            return await asyncio.wait_for(answer, self._deadline_s)
-        except TimeoutError:
-            raise ManagerError(f"{self._name}: no answer", "requestTimedOut") from None
+            varbinds = ber.decode_varbinds(answer.varbinds)
+        except PacketError as error:
+            raise self._unreadable(error) from None
+        cells: list[tuple[Oid, Value | None]] = []
+        for oid, tag, value in varbinds:
+            if isinstance(value, int | bytes):
+                cells.append((oid, value))
+            elif tag in ber.EXCEPTIONS:
+                cells.append((oid, None))
+            else:
+                what = f"{format_oid(oid)} is of a type that it has not"
+                raise self._unreadable(PacketError("wrong_tag", what))
+        return cells
+
+    # --- one request and its answer
+
+    def _exchange(
+        self, kind: int, varbinds: bytes, repetitions: int = 0, *, is_long: bool = False
+    ) -> message.Pdu:
+        """The response, whatever its error-status. `is_long`: its answer fits no frame. To a SET it
+        may always have any length: it was done before it is known how long its answer is."""
+        self._generator.begin()
+        why = ""
+        for attempt in range(self._retries + 1):
+            if attempt:
+                self._size_max = _FRAME_OCTETS
+            is_short = self._size_max == _FRAME_OCTETS and not is_long and kind != message.SET
+            size_max = _FRAME_OCTETS if is_short else SNMP_MESSAGE_OCTETS_MAX
+            found = self._try(kind, varbinds, repetitions, size_max)
+            if isinstance(found, str):
+                why = found or why
+            elif found.first == ErrorStatus.TOO_BIG and is_short:
+                return self._exchange(kind, varbinds, min(repetitions, 1), is_long=True)
+            else:
+                return found
+        raise ManagerError(f"{self._name}: no answer{why and f' ({why})'}", _NO_ANSWER)
+
+    def _try(
+        self, kind: int, varbinds: bytes, repetitions: int, size_max: int
+    ) -> message.Pdu | str:
+        """The response to one try, or why there is none: "" where nothing came at all."""
+        told: Oid = ()
+        for _ in range(_STEPS_MAX + 1):
+            octets = self._generator.message(
+                kind, varbinds, 0, repetitions, size_max=size_max, now_s=clock.boot_s()
+            )
+            if len(octets) > SNMP_MESSAGE_OCTETS_MAX:
+                raise ManagerError(f"{self._name}: the request fits no datagram", "tooBig")
+            found = self._await(octets, time.monotonic() + self._timeout_s)
+            if isinstance(found, Response):
+                return found.pdu
+            if isinstance(found, Ignored):
+                return found.why
+            told = found.oid
+            if not found.is_step:
+                break
+        status, words = _REPORTS.get(
+            told, ("report", f"the member answers with a Report of {format_oid(told)}")
+        )
+        raise ManagerError(f"{self._name}: {words}", status)
+
+    def _await(self, octets: bytes, until: float) -> Response | Report | Ignored:
+        """Send, and wait for what counts; Ignored once the time is over."""
+        ignored = Ignored("")
+        is_sent = False
+        while (left := until - time.monotonic()) > 0:
+            try:
+                if not is_sent:
+                    self._send(octets)
+                    is_sent = True
+                self._socket.settimeout(left)
+                data = self._socket.recv(_DATAGRAM_OCTETS)
+                found = self._generator.examine(data, clock.boot_s())
+            except TimeoutError:
+                break
+            except ConnectionRefusedError:
+                is_sent = self._pause(until)
+            except OSError as error:
+                ignored = Ignored(error.strerror or str(error))
+                is_sent = self._pause(until)
+            except PacketError as error:
+                raise self._unreadable(error) from None
+            else:
+                if not isinstance(found, Ignored):
+                    return found
+                ignored = found
+        return ignored
+
+    def _send(self, octets: bytes) -> None:
+        """Where there is no way to the member this fails, and may not fail a second later."""
+        if not self._is_connected:
+            self._socket.connect(self._place)
+            self._is_connected = True
+        self._socket.send(octets)
+
+    def _pause(self, until: float) -> bool:
+        """False: it is not sent."""
+        time.sleep(max(0.0, min(_REFUSED_PAUSE_S, until - time.monotonic())))
+        return False
+
+    # --- what went wrong
+
+    def _refusal(self, status: int, at: str = "") -> ManagerError:
+        try:
+            word = ErrorStatus(status).word
+        except ValueError:
+            word = f"error-status {status}"
+        return ManagerError(f"{self._name} refuses {at}{word}", word)
+
+    def _unreadable(self, error: PacketError) -> ManagerError:
+        return ManagerError(f"{self._name}: its answer cannot be read: {error}")
 
 
-def _plain(value: Any) -> Value | None:
-    """int or bytes; None for noSuchObject, noSuchInstance and endOfMibView (RFC 3416 3)."""
-    if isinstance(value, rfc1905.NoSuchObject | rfc1905.NoSuchInstance | rfc1905.EndOfMibView):
-        return None
-    if isinstance(value, rfc1902.OctetString):
-        return bytes(value)
-    return int(value)
+def _nulls(names: Iterable[Oid]) -> bytes:
+    """Variable bindings of a request that reads."""
+    return ber.varbind_list(
+        ber.varbind(ber.object_identifier(name), ber.NULL_VALUE) for name in names
+    )
