@@ -34,10 +34,10 @@ from agent.model import Group, Local, MemberId, MemberRole
 from agent.net.wake import WakeSocket
 from agent.pulse import Vitals
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.door import BOOTS_MAX
 from agent.snmp.health import PoolGauge, look
 from agent.snmp.health_objects import health_notice
 from agent.snmp.keys import EngineIdentity, UserKeys
+from agent.snmp.reports import BOOTS_MAX
 from agent.snmp.system import FILE_NAME as SYSTEM_FILE
 from agent.snmp.system import SystemGroup
 from agent.snmp.tables import PeerStatus, PendingChange, Scope

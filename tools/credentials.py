@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,8 @@ class Credentials:
 
 def make_credentials() -> dict[Role, Credentials]:
     """New passphrases for the users of a new cluster, by role."""
+    import secrets  # takes longer to load than all else here, and only `init` makes users
+
     return {
         role: Credentials(role, role, secrets.token_urlsafe(18), secrets.token_urlsafe(18))
         for role in ROLES

@@ -31,6 +31,7 @@ from tools.check import check
 from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.lab.commands import lab
+from tools.lean import only, spare_adapters
 from tools.lease.commands import lease
 from tools.member_commands import identity
 
@@ -450,8 +451,9 @@ def model(context: typer.Context) -> None:
 def main() -> None:
     """Entry point of the `dhcpsync` script."""
     mend_streams()
+    spare_adapters()
     try:
-        app()
+        only(app, sys.argv[1:])()
     except ConfigError as error:
         sys.stderr.write(f"dhcpsync: {error}\n")
         sys.exit(EXIT_USAGE)

@@ -10,7 +10,7 @@ answers to what is read are to fit one frame.
 
 from __future__ import annotations
 
-import secrets
+import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from typing import Protocol, Self
 from agent import clock
 from agent.errors import PacketError
 from agent.limits import SNMP_MESSAGE_OCTETS_MAX
-from agent.snmp import ber, door, message
+from agent.snmp import ber, message, reports
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import Column, Scalar, Table
 from agent.snmp.generator import CommandGenerator, Ignored, Report, Response
@@ -52,20 +52,25 @@ _REFUSED_PAUSE_S = 0.2
 
 _NO_ANSWER = "requestTimedOut"
 _REPORTS = {
-    door.UNSUPPORTED_LEVEL.oid: (
+    reports.UNSUPPORTED_LEVEL.oid: (
         "unsupportedSecurityLevel",
         "the member does not speak with this user at authPriv",
     ),
-    door.NOT_IN_TIME_WINDOW.oid: (
+    reports.NOT_IN_TIME_WINDOW.oid: (
         "notInTimeWindow",
         "the member's clock of SNMP messages jumps",
     ),
-    door.UNKNOWN_USER.oid: ("unknownUserName", "the member does not know this user"),
-    door.UNKNOWN_ENGINE.oid: ("unknownEngineID", "the member's engine ID is never the same"),
-    door.WRONG_DIGEST.oid: ("wrongDigest", "the authentication passphrase is wrong"),
-    door.DECRYPTION_ERROR.oid: ("decryptionError", "the privacy passphrase is wrong"),
+    reports.UNKNOWN_USER.oid: ("unknownUserName", "the member does not know this user"),
+    reports.UNKNOWN_ENGINE.oid: ("unknownEngineID", "the member's engine ID is never the same"),
+    reports.WRONG_DIGEST.oid: ("wrongDigest", "the authentication passphrase is wrong"),
+    reports.DECRYPTION_ERROR.oid: ("decryptionError", "the privacy passphrase is wrong"),
 }
 """Error-status and words for each."""
+
+
+def reported(oid: Oid) -> tuple[str, str]:
+    """What a Report says: a word for it, and words for people."""
+    return _REPORTS.get(oid, ("report", f"the member answers with a Report of {format_oid(oid)}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +133,8 @@ class Manager:
         self._generator = CommandGenerator(
             user.user.encode(),
             _master_keys(user.authentication, user.privacy),
-            first_id=secrets.randbelow(2**31),
-            salt=secrets.randbelow(2**64),
+            first_id=int.from_bytes(os.urandom(4), "big") & 0x7FFF_FFFF,
+            salt=int.from_bytes(os.urandom(8), "big"),
         )
         # The socket exists now, in the caller's network namespace.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -292,9 +297,7 @@ class Manager:
             told = found.oid
             if not found.is_step:
                 break
-        status, words = _REPORTS.get(
-            told, ("report", f"the member answers with a Report of {format_oid(told)}")
-        )
+        status, words = reported(told)
         raise ManagerError(f"{self._name}: {words}", status)
 
     def _await(self, octets: bytes, until: float) -> Response | Report | Ignored:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
 from tools import credentials as credentials_file
 from tools.credentials import Role
-from tools.pool.policy import Policy
-from tools.pool.target import PoolOption
 from tools.target import Place, find_target
+
+if TYPE_CHECKING:
+    from tools.pool.target import PoolOption
 
 _Pool = tuple[str, str] | None
 """The members and the policy, as the command line gave them."""
@@ -42,4 +44,7 @@ def find_contact(pool: _Pool, contact: str | None) -> str | PoolOption:
 
 
 def _option(pool: tuple[str, str]) -> PoolOption:
+    from tools.pool.policy import Policy
+    from tools.pool.target import PoolOption
+
     return PoolOption(pool[0], Policy(pool[1]))

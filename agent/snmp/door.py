@@ -26,6 +26,7 @@ from agent.snmp.budget import Budgets
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.message import (
     AUTH_FLAG,
+    AUTH_PRIV,
     CONFIRMED,
     INFORM,
     PRIV_FLAG,
@@ -51,17 +52,22 @@ from agent.snmp.message import (
     parse_security,
     parse_version,
 )
-from agent.snmp.oid import Oid
+from agent.snmp.reports import (
+    BOOTS_MAX,
+    DECRYPTION_ERROR,
+    NOT_IN_TIME_WINDOW,
+    TIME_WINDOW_S,
+    UNKNOWN_CONTEXT,
+    UNKNOWN_ENGINE,
+    UNKNOWN_PDU_HANDLER,
+    UNKNOWN_USER,
+    UNSUPPORTED_LEVEL,
+    WRONG_DIGEST,
+    ReportKind,
+)
 from agent.snmp.statistics import Statistics
 
 Address = tuple[str, int]
-
-AUTH_PRIV = AUTH_FLAG | PRIV_FLAG
-BOOTS_MAX = 2**31 - 1
-"""snmpEngineBoots latches there, and nothing is in time any more (RFC 3414 2.2.2)."""
-
-TIME_WINDOW_S = 150
-"""RFC 3414 2.2.3."""
 
 _TIME_MAX = 2**31 - 1
 _ENVELOPE_OCTETS = 232
@@ -69,24 +75,6 @@ _ENVELOPE_OCTETS = 232
 ID, a MAC, a salt, and every header with a length of three octets."""
 _COMMUNITY_ENVELOPE_OCTETS = 40
 """The same of v2c, beside the community's own."""
-
-
-class ReportKind(NamedTuple):
-    """What a Report says (RFC 3414 5, RFC 3412 5, RFC 3413 4.1.1): an instance, and our count."""
-
-    oid: Oid
-    counter: str
-
-
-_USM_STATS = (1, 3, 6, 1, 6, 3, 15, 1, 1)
-UNSUPPORTED_LEVEL = ReportKind((*_USM_STATS, 1, 0), "unsupported_levels")
-NOT_IN_TIME_WINDOW = ReportKind((*_USM_STATS, 2, 0), "not_in_time_windows")
-UNKNOWN_USER = ReportKind((*_USM_STATS, 3, 0), "unknown_users")
-UNKNOWN_ENGINE = ReportKind((*_USM_STATS, 4, 0), "unknown_engines")
-WRONG_DIGEST = ReportKind((*_USM_STATS, 5, 0), "wrong_digests")
-DECRYPTION_ERROR = ReportKind((*_USM_STATS, 6, 0), "decryption_errors")
-UNKNOWN_PDU_HANDLER = ReportKind((1, 3, 6, 1, 6, 3, 11, 2, 1, 3, 0), "unknown_pdu_handlers")
-UNKNOWN_CONTEXT = ReportKind((1, 3, 6, 1, 6, 3, 12, 1, 5, 0), "unknown_contexts")
 
 
 class Request(NamedTuple):

@@ -17,16 +17,10 @@ from typing import NamedTuple
 
 from agent.errors import PacketError
 from agent.snmp import ber, usm
-from agent.snmp.door import (
-    AUTH_PRIV,
-    BOOTS_MAX,
-    NOT_IN_TIME_WINDOW,
-    TIME_WINDOW_S,
-    UNKNOWN_ENGINE,
-)
 from agent.snmp.keys import UserKeys
 from agent.snmp.message import (
     AUTH_FLAG,
+    AUTH_PRIV,
     GET,
     PRIV_FLAG,
     REPORT,
@@ -48,6 +42,7 @@ from agent.snmp.message import (
     parse_version,
 )
 from agent.snmp.oid import Oid
+from agent.snmp.reports import BOOTS_MAX, NOT_IN_TIME_WINDOW, TIME_WINDOW_S, UNKNOWN_ENGINE
 
 ENGINE_ID_OCTETS = range(5, 33)
 """RFC 3411 5, SnmpEngineID."""
@@ -94,13 +89,16 @@ class _Clock(NamedTuple):
 class CommandGenerator:
     """Requests of `user`, whose keys `master` are not localized, one at a time. msgID and
     request-id go on from `first_id`, salts from `salt`: at random, so that nobody who does not
-    read the messages can make up an answer."""
+    read the messages can make up an answer. With `engine_id` that engine is asked, and no other."""
 
-    def __init__(self, user: bytes, master: UserKeys, *, first_id: int, salt: int) -> None:
+    def __init__(
+        self, user: bytes, master: UserKeys, *, first_id: int, salt: int, engine_id: bytes = b""
+    ) -> None:
         self._user = user
         self._master = master
-        self._keys = master
-        self._engine_id = b""
+        self._is_named = bool(engine_id)
+        self._engine_id = engine_id
+        self._keys = master.localize(engine_id)
         self._clock: _Clock | None = None
         self._last_id = first_id
         self._salt = salt
@@ -184,6 +182,8 @@ class CommandGenerator:
         if len(security.engine_id) not in ENGINE_ID_OCTETS:
             return Ignored(f"its engine ID has {len(security.engine_id)} octets")
         if security.engine_id != self._engine_id:
+            if self._is_named:
+                return Report(oid, False)
             self._clock = None
         self._engine_id = security.engine_id
         self._keys = self._master.localize(security.engine_id)

@@ -34,6 +34,7 @@ V3 = 3
 AUTH_FLAG = 0x01
 PRIV_FLAG = 0x02
 REPORTABLE_FLAG = 0x04
+AUTH_PRIV = AUTH_FLAG | PRIV_FLAG
 
 USM = 3
 """msgSecurityModel of the User-based Security Model."""

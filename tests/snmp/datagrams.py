@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from agent.snmp import ber, message, usm
 from agent.snmp.ber import Varbind
-from agent.snmp.door import AUTH_PRIV, Door
+from agent.snmp.door import Door
 from agent.snmp.keys import EngineIdentity, UserKeys
-from agent.snmp.message import Global, Pdu, Scoped, Security
+from agent.snmp.message import AUTH_PRIV, Global, Pdu, Scoped, Security
 from agent.snmp.oid import Oid
 from tests.snmp.world import engine_id, keys_of
 

@@ -18,9 +18,10 @@ from agent.limits import (
 )
 from agent.snmp import ber, columns, message
 from agent.snmp.budget import Budgets
-from agent.snmp.door import BOOTS_MAX, Answer, Door, Reply, Request
+from agent.snmp.door import Answer, Door, Reply, Request
 from agent.snmp.keys import EngineIdentity
 from agent.snmp.oid import Oid
+from agent.snmp.reports import BOOTS_MAX
 from tests.snmp.datagrams import DISCOVERY, IDENTITY, NOW_S, Datagram, get, make_door, open_message
 from tests.snmp.world import engine_id, keys_of, running
 

@@ -10,8 +10,19 @@ import pytest
 from agent.errors import PacketError
 from agent.snmp import ber, message, usm
 from agent.snmp.ber import Varbind
-from agent.snmp.door import (
+from agent.snmp.door import Door, Reply, Request
+from agent.snmp.generator import CommandGenerator, Ignored, Report, Response, Verdict
+from agent.snmp.keys import EngineIdentity, UserKeys
+from agent.snmp.message import (
+    AUTH_FLAG,
     AUTH_PRIV,
+    PRIV_FLAG,
+    Global,
+    Security,
+    build_pdu,
+    build_scoped,
+)
+from agent.snmp.reports import (
     BOOTS_MAX,
     DECRYPTION_ERROR,
     NOT_IN_TIME_WINDOW,
@@ -20,14 +31,8 @@ from agent.snmp.door import (
     UNKNOWN_USER,
     UNSUPPORTED_LEVEL,
     WRONG_DIGEST,
-    Door,
-    Reply,
     ReportKind,
-    Request,
 )
-from agent.snmp.generator import CommandGenerator, Ignored, Report, Response, Verdict
-from agent.snmp.keys import EngineIdentity, UserKeys
-from agent.snmp.message import AUTH_FLAG, PRIV_FLAG, Global, Security, build_pdu, build_scoped
 from tests.snmp.datagrams import IDENTITY, NOW_S, make_door
 from tests.snmp.world import engine_id, keys_of
 
@@ -223,6 +228,19 @@ def test_another_engine_at_the_address_is_found_anew() -> None:
     assert talk.step() == Report(UNKNOWN_ENGINE.oid, True)
     assert talk.step() == Report(NOT_IN_TIME_WINDOW.oid, True)
     assert isinstance(talk.step(), Response)
+
+
+def test_an_engine_that_was_named_is_asked_at_once_and_no_other() -> None:
+    talk = Talk()
+    talk.generator = CommandGenerator(
+        b"monitor", KEYS, first_id=7, salt=9, engine_id=IDENTITY.engine_id
+    )
+    talk.generator.begin()
+    assert talk.step() == Report(NOT_IN_TIME_WINDOW.oid, True)
+    assert isinstance(talk.step(), Response)
+    talk.door = make_door(EngineIdentity(engine_id(2), 1))
+    assert talk.step() == Report(UNKNOWN_ENGINE.oid, False)
+    assert head_of(talk.sent())[1].engine_id == IDENTITY.engine_id
 
 
 # --- what anybody could have sent

@@ -15,7 +15,7 @@ from agent.limits import SNMP_BOOTS_OF_CLOCK_MAX
 from agent.model import ChangeKind, Subnet
 from agent.snmp import ber, columns, message, view
 from agent.snmp.ber import Varbind
-from agent.snmp.door import BOOTS_MAX
+from agent.snmp.reports import BOOTS_MAX
 from agent.snmp.status import ErrorStatus
 from tests.snmp.datagrams import Datagram, Opened, get, open_message
 from tests.snmp.test_bad_input import exchange

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,34 +15,19 @@ from agent.model import ChangeKind, Subnet
 from agent.snmp import ber, message
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import BINDING, GROUP, MEMBER, SERVER, SUBNET, RowStatus
-from agent.snmp.door import Door, Reply, Request
 from agent.snmp.keys import EngineIdentity
-from agent.snmp.oid import Oid, address_index
-from tests.snmp.datagrams import IDENTITY, NOW_S, make_door
-from tests.snmp.world import FIRST, NETWORK, World, engine_id, running
-from tools.credentials import Credentials
+from agent.snmp.oid import address_index
+from tests.snmp.datagrams import IDENTITY, make_door
+from tests.snmp.world import FIRST, NETWORK, World, engine_id
+from tests.tools.engines import LOOPBACK, Scripted, at_an_agent, cells, response, user
 from tools.errors import ManagerError
 from tools.manager import Assignment, Manager
 
-LOOPBACK = "127.0.0.1"
 NAME = SERVER["dhcpSyncServerName"]
 SUBNET_INDEX = (*address_index(NETWORK), 15)
 
 
-def user(name: str, **changes: str) -> Credentials:
-    values = {"authentication": f"{name}-authentication", "privacy": f"{name}-privacy"} | changes
-    return Credentials("monitor", name, **values)
-
-
 # --- a whole agent
-
-
-def at_an_agent(work: Callable[[World], Any], **named: Any) -> Any:
-    async def enter() -> Any:
-        async with running(**named) as world:
-            return await asyncio.to_thread(work, world)
-
-    return asyncio.run(enter())
 
 
 def manager_of(world: World, name: str = "monitor", **changes: str) -> Manager:
@@ -165,67 +148,6 @@ def test_who_is_not_let_in_is_told_why(
 
 
 # --- one that does what it should not
-
-
-@dataclass
-class Scripted:
-    """An engine whose responses `respond` makes: of the PDU that was asked, and how long messages
-    may be, None for silence. `tamper` has the datagrams before they are sent."""
-
-    respond: Callable[[message.Pdu, int], bytes | None] = lambda *_: None
-    tamper: Callable[[bytes], list[bytes]] = lambda octets: [octets]
-    door: Door = field(default_factory=make_door)
-    asked: list[tuple[int, int, int]] = field(default_factory=list)
-    """Kind, repetitions and msgMaxSize of each request."""
-    socket: socket.socket = field(
-        default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    )
-
-    @contextmanager
-    def manager(
-        self, name: str = "monitor", *, timeout_s: float = 5.0, retries: int = 0
-    ) -> Iterator[Manager]:
-        self.socket.bind((LOOPBACK, 0))
-        port = self.socket.getsockname()[1]
-        thread = threading.Thread(target=self._serve)
-        thread.start()
-        try:
-            with Manager(
-                LOOPBACK, port, user(name), timeout_s=timeout_s, retries=retries
-            ) as manager:
-                yield manager
-        finally:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-                last.sendto(b"", (LOOPBACK, port))
-            thread.join()
-            self.socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            data, source = self.socket.recvfrom(65_535)
-            if not data:
-                return
-            verdict = self.door.examine(data, source, NOW_S)
-            if isinstance(verdict, Reply):
-                self._send(verdict.message, source)
-            elif isinstance(verdict, Request):
-                pdu = verdict.pdu
-                self.asked.append((pdu.kind, pdu.second, verdict.size_max))
-                answer = self.respond(pdu, verdict.size_max)
-                if answer is not None:
-                    self._send(self.door.respond(verdict, answer, NOW_S), source)
-
-    def _send(self, octets: bytes, to: Any) -> None:
-        for one in self.tamper(octets):
-            self.socket.sendto(one, to)
-
-
-def response(pdu: message.Pdu, varbinds: bytes, status: int = 0, index: int = 0) -> bytes:
-    return message.build_pdu(message.RESPONSE, pdu.request_id, status, index, varbinds)
-
-
-def cells(*names: Oid, value: bytes = b"m1", tag: int = ber.OCTETS) -> bytes:
-    return ber.encode_varbinds(Varbind(name, tag, value) for name in names)
 
 
 def named(pdu: message.Pdu, _size_max: int) -> bytes:
@@ -490,7 +412,7 @@ def test_a_member_that_starts_meanwhile_is_asked_at_once() -> None:
         time.sleep(0.3)
         scripted.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         scripted.socket.bind((LOOPBACK, port))
-        scripted._serve()
+        scripted.serve()
 
     thread = threading.Thread(target=start)
     thread.start()
