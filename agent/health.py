@@ -180,19 +180,28 @@ def reasons(status: Sight) -> list[Reason]:
 def sentence(status: Sight) -> str:
     """All of it in one: who serves, whether clients are served, and what is worst."""
     found = reasons(status)
-    servers = [one for one in status.members if one.role == "server" and one.state != "removed"]
-    serving = [one for one in servers if _serves(status, one)]
+    servers = _servers(status)
     if not servers:
         parts = [f"{status.asked_name} is in no group"]
     else:
+        able = serving(status)
         nobody = f"nobody that {status.asked_name} hears does"
-        parts = [f"{len(serving)} of {len(servers)} serve"]
-        parts.append("clients are served" if serving else nobody)
+        parts = [f"{len(able)} of {len(servers)} serve"]
+        parts.append("clients are served" if able else nobody)
     worth = [reason for reason in found if reason.severity is not Severity.NOTE]
     parts += [reason.words for reason in worth[:_TOLD_MAX]]
     if len(worth) > _TOLD_MAX:
         parts.append(f"and {len(worth) - _TOLD_MAX} more")
     return "; ".join(parts) + "."
+
+
+def serving(status: Sight) -> list[MemberStatus]:
+    """Who answers clients, as far as the member that was asked hears."""
+    return [one for one in _servers(status) if _serves(status, one)]
+
+
+def _servers(status: Sight) -> list[MemberStatus]:
+    return [one for one in status.members if one.role == "server" and one.state != "removed"]
 
 
 def doubt(status: Sight) -> str:

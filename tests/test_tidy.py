@@ -89,7 +89,6 @@ LONG_FILES = {
     "agent/sync/node.py": 650,
     "agent/sync/poll.py": 440,
     "tools/lab/lab.py": 430,
-    "tools/main.py": 490,
     "tools/model/address.py": 490,
     "tools/model/seats.py": 490,
     "tools/simulator/checkers.py": 510,

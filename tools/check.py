@@ -9,6 +9,7 @@ import typer
 
 from agent.errors import ConfigError
 from tools.arguments import Address, CredentialsFile, Folder, Json
+from tools.asking import confirm
 from tools.errors import EXIT_NOT
 
 
@@ -41,7 +42,6 @@ def check(
         return
     from tools.compare import command
     from tools.credentials import FILE_NAME, find_user
-    from tools.lease.command import confirm
     from tools.place import find_place
 
     command.check_wishes(as_json=json, repair=repair, yes=yes)

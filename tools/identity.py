@@ -17,9 +17,9 @@ from agent.snmp.columns import MEMBER
 from agent.snmp.orders import FORCE
 from tools.errors import ToolError
 from tools.manager import Assignment, Session
-from tools.members import find_member, order
+from tools.members import check_force, find_member, order
 from tools.status import read_members
-from tools.target import Place, Target, parse_endpoint
+from tools.target import Place, parse_endpoint
 
 _POLL_S = 0.25
 _DECIDED_S = 15.0
@@ -62,8 +62,7 @@ def rename(place: Place, who: str, name: str) -> str:
 
 def readdress(place: Place, who: str, where: Where, *, force: bool) -> list[str]:
     """Lines that say what has been decided, and what is to be done."""
-    if force and not isinstance(place, Target):
-        raise ConfigError("--force", "", "is given to a pool", "name the one member by --address")
+    check_force(place, force)
     member = _find(place, who)
 
     def assignments(manager: Session) -> list[Assignment]:

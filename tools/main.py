@@ -24,8 +24,8 @@ from tools.arguments import (
     ProcessName,
     Role,
     RoleName,
-    Who,
 )
+from tools.asking import Yes, confirm
 from tools.bench.commands import bench
 from tools.check import check
 from tools.console import end_unwritten, mend_streams
@@ -34,6 +34,7 @@ from tools.lab.commands import lab
 from tools.lean import only, spare_adapters
 from tools.lease.commands import lease
 from tools.member_commands import identity
+from tools.member_orders import orders
 
 if TYPE_CHECKING:
     from tools.target import Place
@@ -198,14 +199,6 @@ def member_join(
     join_member(folder, find_contact(context.obj, contact), credentials, timeout, typer.echo)
 
 
-Force = Annotated[
-    bool,
-    typer.Option(
-        "--force", help="I know that it is dead: do it without a majority, or though it is heard."
-    ),
-]
-
-
 def _place(
     context: typer.Context, folder: Path | None, address: str | None, credentials: Path | None
 ) -> Place:
@@ -229,122 +222,7 @@ def member_list(
     show_members(_place(context, folder, address, credentials), as_json=json)
 
 
-def _remove(
-    context: typer.Context,
-    who: str,
-    folder: Path | None,
-    address: str | None,
-    credentials: Path | None,
-    *,
-    keeps_seat: bool,
-    force: bool,
-) -> None:
-    from tools.members import remove
-
-    place = _place(context, folder, address, credentials)
-    typer.echo(remove(place, who, keeps_seat=keeps_seat, force=force))
-
-
-@member.command("remove")
-def member_remove(
-    context: typer.Context,
-    who: Who,
-    force: Force = False,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Remove a member that is dead, by SET at another one."""
-    _remove(context, who, folder, address, credentials, keeps_seat=False, force=force)
-
-
-@member.command("partner-down")
-def member_partner_down(
-    context: typer.Context,
-    who: Who,
-    force: Force = False,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Say that a member is dead; it keeps its seat and comes back by itself."""
-    _remove(context, who, folder, address, credentials, keeps_seat=True, force=force)
-
-
-def _operate(
-    context: typer.Context,
-    who: str,
-    wanted: str,
-    folder: Path | None,
-    address: str | None,
-    credentials: Path | None,
-) -> None:
-    from tools.members import operate
-
-    typer.echo(operate(_place(context, folder, address, credentials), who, wanted))
-
-
-@member.command("pause")
-def member_pause(
-    context: typer.Context,
-    who: Who,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Have a member answer no client until it is resumed."""
-    _operate(context, who, "paused", folder, address, credentials)
-
-
-@member.command("resume")
-def member_resume(
-    context: typer.Context,
-    who: Who,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Have a member that was paused or shut down serve again."""
-    _operate(context, who, "running", folder, address, credentials)
-
-
-@member.command("shutdown")
-def member_shutdown(
-    context: typer.Context,
-    who: Who,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Have a member hand over everything and be down until it is started again, or resumed."""
-    _operate(context, who, "shutdown", folder, address, credentials)
-
-
-@member.command("leave")
-def member_leave(
-    context: typer.Context,
-    who: Who,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Have a member hand over everything and leave the group."""
-    _operate(context, who, "leaving", folder, address, credentials)
-
-
-@member.command("end-wait")
-def member_end_wait(
-    context: typer.Context,
-    who: Who,
-    folder: Folder = None,
-    address: Address = None,
-    credentials: CredentialsFile = None,
-) -> None:
-    """Where every store is lost: serve at once, and try each address before it is given away."""
-    _operate(context, who, "end-wait", folder, address, credentials)
-
-
-member.registered_commands += identity.registered_commands
+member.registered_commands += [*orders.registered_commands, *identity.registered_commands]
 
 
 @app.command("group")
@@ -376,6 +254,7 @@ def apply(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would change, and change nothing.")
     ] = False,
+    yes: Yes = False,
     folder: Folder = None,
     address: Address = None,
     credentials: CredentialsFile = None,
@@ -386,7 +265,7 @@ def apply(
     from tools.place import find_place
 
     place = find_place(context.obj, folder, address, credentials, "operator")
-    apply_file(file, place, only_plan=plan, as_json=json)
+    apply_file(file, place, confirm(yes), only_plan=plan, as_json=json)
 
 
 @app.command()
@@ -411,6 +290,7 @@ def import_bootptab(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would change, and change nothing.")
     ] = False,
+    yes: Yes = False,
     folder: Folder = None,
     address: Address = None,
     credentials: CredentialsFile = None,
@@ -421,7 +301,7 @@ def import_bootptab(
     from tools.place import find_place
 
     place = find_place(context.obj, folder, address, credentials, "operator")
-    run(file, place, only_plan=plan, as_json=json)
+    run(file, place, confirm(yes), only_plan=plan, as_json=json)
 
 
 _OWN_OPTIONS = {

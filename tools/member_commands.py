@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tools.arguments import Address, CredentialsFile, Folder, Who
+from tools.asking import Yes, agree, confirm
 
 if TYPE_CHECKING:
     from tools.target import Place
@@ -74,6 +75,7 @@ def member_readdress(
             "--force", help="Without a majority: of two, where the machine has moved already."
         ),
     ] = False,
+    yes: Yes = False,
     folder: Folder = None,
     address: Address = None,
     credentials: CredentialsFile = None,
@@ -81,6 +83,12 @@ def member_readdress(
     """Have the group reach a member elsewhere, before or after it moves, by SET and ballot."""
     from tools.identity import parse_where, readdress
 
-    place = _operator(context, folder, address, credentials)
-    for line in readdress(place, who, parse_where(where), force=force):
+    place, new = _operator(context, folder, address, credentials), parse_where(where)
+    if force:
+        from tools.consequences import consider, words_of_forced_address
+        from tools.members import check_force
+
+        check_force(place, force)
+        agree(confirm(yes), words_of_forced_address(consider(place, who), where))
+    for line in readdress(place, who, new, force=force):
         typer.echo(line)

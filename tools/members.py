@@ -71,10 +71,14 @@ def _reason(manager: Session, status: str) -> str:
     return "the audit does not say why"
 
 
-def remove(place: Place, who: str, *, keeps_seat: bool, force: bool) -> str:
-    """Removal, or partner-down. A forced one is one member's, and never repeated by itself."""
+def check_force(place: Place, force: bool) -> None:
     if force and not isinstance(place, Target):
         raise ConfigError("--force", "", "is given to a pool", "name the one member by --address")
+
+
+def remove(place: Place, who: str, *, keeps_seat: bool, force: bool) -> str:
+    """Removal, or partner-down. A forced one is one member's, and never repeated by itself."""
+    check_force(place, force)
 
     def assignments(manager: Session) -> list[Assignment]:
         member = find_member(read_members(manager), who)

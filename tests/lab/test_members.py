@@ -117,7 +117,7 @@ def test_a_live_member_is_not_removed_without_force_and_the_reason_is_told(lab: 
     refused = lab.snmp("snmpset", "operator", "m1", name("RowStatus", 2), "i", DESTROY, check=False)
     assert "inconsistentValue" in refused.stderr
     users = ("--address", "198.18.0.1", "--credentials", str(lab.root / "credentials.env"))
-    dhcpsync = (sys.executable, "-m", "tools.main", "member", "remove", "m2", *users)
+    dhcpsync = (sys.executable, "-m", "tools.main", "member", "remove", "m2", "--yes", *users)
     done = lab.exec("m1", *dhcpsync, check=False)
     assert done.returncode == 1
     assert "member_alive: member 2 was heard" in done.stderr

@@ -240,10 +240,14 @@ def test_a_plan_that_no_member_answers_says_that_the_file_is_right(tmp_path: Pat
     path = tmp_path / "x.toml"
     path.write_text(WHOLE)
     nobody = cast(Place, Nobody())
+
+    def never(words: str) -> NoReturn:
+        raise AssertionError(words)
+
     with pytest.raises(ToolError, match=r"no answer; .*x\.toml is right in itself"):
-        apply_file(path, nobody, only_plan=True, as_json=False)
+        apply_file(path, nobody, never, only_plan=True, as_json=False)
     with pytest.raises(ManagerError, match="no answer"):
-        apply_file(path, nobody, only_plan=False, as_json=False)
+        apply_file(path, nobody, never, only_plan=False, as_json=False)
     path.write_text("[[subnet]]\nprefix = 7\n")
     with pytest.raises(ConfigError, match="prefix"):
-        apply_file(path, nobody, only_plan=True, as_json=False)
+        apply_file(path, nobody, never, only_plan=True, as_json=False)

@@ -171,7 +171,7 @@ def test_a_row_changed_behind_a_members_back_is_found_named_and_repaired(members
 
     asked = members.check("--repair")
     assert (asked.exit_code, str(asked.exception)[:5]) == (1, "--yes")
-    assert "m2 reads all rows of m1 again" in asked.stdout
+    assert "m2 reads all rows of m1 again" in asked.stderr
 
     answer = members.check("--repair", "--yes", at=3)
     assert answer.exit_code == 0, answer.stdout
@@ -207,6 +207,15 @@ def test_addresses_that_two_members_may_give_are_told_and_left_alone(members: Me
     )
     assert "Pause m1 now" in answer.stdout
     assert "Repaired" not in answer.stdout
+
+
+def test_a_removal_is_asked_for_with_the_number_of_leases(members: Members) -> None:
+    given = ["member", "remove", "m1", "--address", f"{LOOPBACK}:{members.ports[1]}"]
+    answer = CliRunner().invoke(app, [*given, "--credentials", str(members.users)])
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert str(answer.exception) == "--yes: is missing, and nobody answers; give it"
+    assert f"{BINDINGS} of {BINDINGS} live leases were given by m1" in answer.stderr
+    assert "m2 HEARS it at this moment" in answer.stderr
 
 
 def test_wrong_keys_are_told_and_nothing_is_compared(members: Members, tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def test_a_member_that_moved_is_told_of_and_reached_again(members: Members) -> N
     wait_until(lambda: f"member readdress south {new}" in members.log("south"))
     wait_until(lambda: members.status("north").members[1].hello != "bidirectional")
     code, said = members.command("readdress", "south", new, "--force")
+    assert (code, "--yes: is missing, and nobody answers" in said) == (1, True)
+    code, said = members.command("readdress", "south", new, "--force", "--yes")
     assert (code, f"reaches south at {new}" in said) == (0, True), said
     wait_until(lambda: all(one.is_well for one in members.status("south").members[:1]))
     wait_until(lambda: members.status("north").members[1].is_well)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from agent.errors import ConfigError
 from agent.snmp.columns import BINDING, CLIENT, MEMBER, Column, Scalar, Table
 from agent.snmp.oid import Oid, address_index
 from agent.snmp.tables import NEVER_DATE, date_and_time
@@ -209,7 +208,7 @@ def test_clear_ends_a_conflict_once_somebody_says_so() -> None:
 
 def test_clear_does_nothing_that_is_not_wanted() -> None:
     place = group(CONFLICT)
-    with pytest.raises(ToolError, match="is left as it is"):
+    with pytest.raises(ToolError, match="it was not wanted: nothing is done"):
         command.clear(place, "192.0.2.17", ask=lambda _: False)
     assert place.sets == []
 
@@ -241,19 +240,3 @@ def test_clear_says_what_else_an_address_waits_for(
     with pytest.raises(ToolError, match=words):
         command.clear(place, "192.0.2.17", ask=lambda _: True)
     assert place.sets == []
-
-
-def test_a_script_says_yes(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import typer
-
-    assert command.confirm(yes=True)("what is done")
-    assert capsys.readouterr().out == "what is done\n"
-
-    def nobody(_: str) -> bool:
-        raise typer.Abort
-
-    monkeypatch.setattr(typer, "confirm", nobody)
-    with pytest.raises(ConfigError, match="--yes: is missing"):
-        command.confirm(yes=False)("what is done")

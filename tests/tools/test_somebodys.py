@@ -13,6 +13,7 @@ from agent.limits import CONFIG_ERRORS_MAX
 from tools.apply.command import apply_file
 from tools.apply.file import parse_file
 from tools.apply.somebodys import tell_somebodys
+from tools.asking import confirm
 from tools.main import app
 from tools.manager import Session
 from tools.target import Place
@@ -88,9 +89,9 @@ def test_a_plan_tells_it_beside_the_steps(
     path.write_text(ROUTER)
     said: list[str] = []
     place = cast(Place, AtEmpty())
-    steps = apply_file(path, place, only_plan=True, as_json=False, say=said.append)
+    steps = apply_file(path, place, confirm(False), only_plan=True, as_json=False, say=said.append)
     assert (len(steps), said) == (3, [f"dhcpsync: {path}: note: {NOTE}\n"])
     capsys.readouterr()
-    apply_file(path, place, only_plan=True, as_json=True, say=said.append)
+    apply_file(path, place, confirm(False), only_plan=True, as_json=True, say=said.append)
     assert json.loads(capsys.readouterr().out)["warnings"] == [NOTE]
     assert len(said) == 1, "it is in the JSON"

@@ -18,16 +18,20 @@ from tools.apply.outside import leases_outside
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
 from tools.apply.somebodys import tell_somebodys
+from tools.apply.taken import taken_away
+from tools.asking import Ask, agree
 from tools.errors import ManagerError, ToolError
 from tools.manager import Session
 from tools.target import Place
 
+_NEW_SHOWN = 3
 _STYLES = {Action.CREATE: "green", Action.CHANGE: "yellow", Action.DELETE: "red"}
 
 
 def apply_file(
     path: Path,
     place: Place,
+    ask: Ask,
     *,
     only_plan: bool,
     as_json: bool,
@@ -51,7 +55,7 @@ def apply_file(
             warnings[:] = [*notes, *outside]
             tell("".join(f"{line}\n" for line in outside))
 
-    done = apply_plan(str(path), plan, place, only_plan=only_plan, look=look)
+    done = apply_plan(str(path), plan, place, ask, only_plan=only_plan, look=look)
     show(done, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)
     return done
 
@@ -60,16 +64,18 @@ def apply_plan(
     name: str,
     make: Callable[[Iterable[ConfigRow]], list[Step]],
     place: Place,
+    ask: Ask,
     *,
     only_plan: bool,
     look: Callable[[Session, Sequence[ConfigRow]], None] = lambda *_: None,
 ) -> list[Step]:
-    """Do what `make` finds to do, given the rows that the group has.
+    """Do what `make` finds to do, given the rows that the group has; `ask` where that takes
+    something away.
 
     `look` is given the rows before anything is written, to see what that means for clients.
     Safe to repeat at another member: what was done is read back before the rest is planned."""
 
-    def work(manager: Session) -> list[Step]:
+    def work(manager: Session) -> tuple[list[Step], list[str]]:
         remote = Remote(manager)
         plan = make(remote.rows)
         try:
@@ -77,15 +83,25 @@ def apply_plan(
         except ConfigError as error:
             # The file is right in itself; it is what the members have that stands against it.
             raise ToolError(str(explain(error, name))) from None
-        if not done:  # what another member has been told of already is not left any more
+        if agreed is not None:
+            _check_agreed(plan, agreed)
+        elif not done:  # what another member has been told of already is not left any more
             look(manager, remote.rows)
+            taken = [] if only_plan else taken_away(manager, remote.rows, plan)
+            if taken:
+                return plan, taken
         if not only_plan:
             remote.write(plan, done.append)
-        return plan
+        return plan, []
 
     done: list[Step] = []
+    agreed: list[Step] | None = None
     try:
-        plan = place.run(work)
+        plan, taken = place.run(work)
+        if taken:
+            agree(ask, "\n".join(taken))
+            agreed = plan
+            place.run(work)
     except ManagerError as error:
         if not only_plan or error.status != "requestTimedOut":
             raise
@@ -94,6 +110,19 @@ def apply_plan(
             "start one, or name one that runs with --address"
         ) from None
     return plan if only_plan else done
+
+
+def _check_agreed(plan: Sequence[Step], agreed: Sequence[Step]) -> None:
+    """ToolError where somebody has changed the configuration while a person was asked: what would
+    be done now was not shown. What is done already is no change."""
+    new = [step for step in plan if step not in agreed]
+    if new:
+        words = ", ".join(f"{s.action.value} {s.kind} {s.key}" for s in new[:_NEW_SHOWN])
+        more = f" and {len(new) - _NEW_SHOWN} more" if len(new) > _NEW_SHOWN else ""
+        raise ToolError(
+            "somebody else has changed the configuration since it was shown; what is to be done"
+            f" now, and was not asked about: {words}{more}. Nothing is done of it: look again"
+        )
 
 
 def dump_file(place: Place, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from agent.model import ConfigRow, Option, Reservation, Subnet
 from tools.apply.command import apply_plan, read_text, show
 from tools.apply.plan import Step, make_plan
+from tools.asking import Ask
 from tools.bootptab.rows import parse_bootptab
 from tools.target import Place
 
@@ -54,6 +55,7 @@ def _home(address: int, subnets: Iterable[Subnet]) -> int:
 def import_bootptab(
     path: Path,
     place: Place,
+    ask: Ask,
     *,
     only_plan: bool,
     as_json: bool,
@@ -68,6 +70,6 @@ def import_bootptab(
     def plan(present: Iterable[ConfigRow]) -> list[Step]:
         return plan_import(present, found.rows)
 
-    done = apply_plan(str(path), plan, place, only_plan=only_plan)
+    done = apply_plan(str(path), plan, place, ask, only_plan=only_plan)
     show(done, len(found.rows), only_plan=only_plan, as_json=as_json, warnings=found.warnings)
     return done

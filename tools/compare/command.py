@@ -22,6 +22,7 @@ from agent.snmp.columns import GROUP, MEMBER, SERVER
 from agent.snmp.keys import derive_keys
 from agent.snmp.orders import REALIGN
 from agent.sync.codec import unpack_group
+from tools.asking import Ask
 from tools.compare.comparison import Comparison, Progress
 from tools.compare.reading import MemberReader
 from tools.compare.repair import RepairOrder, repair_orders
@@ -33,8 +34,6 @@ from tools.manager import Assignment, Session, octets_in
 from tools.members import order
 from tools.status import read_members
 from tools.target import Place
-
-Ask = Callable[[str], bool]
 
 _SHOWN_MAX = 50
 """Differences in words; JSON has all that were found."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import typer
 
-from agent.errors import ConfigError
 from agent.health import MemberStatus
 from agent.model import format_address
 from agent.snmp.columns import CONFLICT, RowStatus
 from agent.snmp.oid import address_index
 from tools.aligned import Column, aligned, terminal_width
+from tools.asking import Ask, agree
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.lease.lease import LEASES_MAX, Lease, find_leases, local_time, read_lease, read_version
@@ -147,7 +146,7 @@ def _recorded(place: Place, member: MemberStatus, lease: Lease) -> str:
     return "has it" if version == lease.version else "has another version of it"
 
 
-def clear(place: Place, what: str, *, ask: Callable[[str], bool]) -> str:
+def clear(place: Place, what: str, *, ask: Ask) -> str:
     """Ends a conflict; what any other UNAVAILABLE address waits for is told in an error. `ask` says
     whether a person wants it."""
     lease = _see(place, what).lease
@@ -159,11 +158,11 @@ def clear(place: Place, what: str, *, ask: Callable[[str], bool]) -> str:
             f"lease: {address} is unavailable because {_cause(lease)}; it can be given again from"
             f" {lease.end}, by itself: no rule of the group ends that earlier"
         )
-    if not ask(
+    agree(
+        ask,
         f"{address} was given to two clients. Clearing it says that the cause is found; it can be"
-        f" given again from {lease.end}, when both leases are over."
-    ):
-        raise ToolError(f"lease: {address} is left as it is")
+        f" given again from {lease.end}, when both leases are over.",
+    )
     from tools.members import order  # It needs the store's code, which takes a while to load.
 
     index = address_index(lease.address)
@@ -184,18 +183,3 @@ def _cause(lease: Lease) -> str:
         "probe": "somebody else answered when it was tried",
         "repair": "a conflict about it was cleared, and the leases of both clients last",
     }.get(lease.transaction, f"of {lease.transaction}")
-
-
-def confirm(yes: bool) -> Callable[[str], bool]:
-    """A person is shown what will be done and asked; a script says --yes."""
-
-    def ask(words: str) -> bool:
-        typer.echo(words)
-        if yes:
-            return True
-        try:
-            return bool(typer.confirm("Do it?"))
-        except typer.Abort:
-            raise ConfigError("--yes", "", "is missing, and nobody answers", "give it") from None
-
-    return ask

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tools.arguments import Address, CredentialsFile, Folder, Json
+from tools.asking import Yes, confirm
 
 lease = typer.Typer(
     help="The leases of a group, by what is known of a client.",
@@ -60,7 +61,7 @@ def show(
 def clear(
     context: typer.Context,
     what: What,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     folder: Folder = None,
     address: Address = None,
     credentials: CredentialsFile = None,
@@ -70,4 +71,4 @@ def clear(
     from tools.place import find_place
 
     place = find_place(context.obj, folder, address, credentials, "operator")
-    typer.echo(command.clear(place, what, ask=command.confirm(yes)))
+    typer.echo(command.clear(place, what, ask=confirm(yes)))
