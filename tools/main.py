@@ -216,10 +216,15 @@ def member_list(
     credentials: CredentialsFile = None,
     json: Json = False,
 ) -> None:
-    """The members with failover's words for them, and what is being decided."""
-    from tools.members import show_members
+    """The members with failover's words for them, and what is being decided.
 
-    show_members(_place(context, folder, address, credentials), as_json=json)
+    Ends with 1 where one of them is not heard, not in step, or does not serve."""
+    from tools.members import show_members
+    from tools.place import find_place
+
+    place = find_place(context.obj, folder, address, credentials, "monitor")
+    if not show_members(place, as_json=json):
+        raise typer.Exit(EXIT_NOT)
 
 
 member.registered_commands += [*orders.registered_commands, *identity.registered_commands]

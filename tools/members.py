@@ -14,6 +14,8 @@ from agent.errors import ConfigError
 from agent.health import MemberStatus
 from agent.snmp.columns import AUDIT, GROUP, MEMBER, PENDING, Column, RowStatus
 from agent.snmp.orders import END_WAIT, FORCE, PARTNER_DOWN, SERVICES
+from tools.aligned import Column as TableColumn
+from tools.aligned import aligned, terminal_width
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
 from tools.init import check_mul
@@ -22,6 +24,7 @@ from tools.status import read_members
 from tools.target import Place, Target
 
 _SET_TIMEOUT_S = 10.0
+_USUAL_PORT = 161
 
 OPERATIONS = {service.name.lower(): number for number, service in SERVICES.items()}
 OPERATIONS["end-wait"] = END_WAIT
@@ -139,22 +142,47 @@ def _members_and_changes(manager: Session) -> tuple[list[MemberStatus], list[str
     return read_members(manager), pending
 
 
-def show_members(place: Place, *, as_json: bool) -> None:
-    """The member table, and what is being decided there."""
+def show_members(place: Place, *, as_json: bool) -> bool:
+    """The member table, and what is being decided there; whether all that were not removed are
+    there and serve."""
     members, pending = place.run(_members_and_changes)
     import typer
 
+    is_well = all(one.is_well and _is_normal(one) for one in members)
     if as_json:
         listed = [
-            {"id": one.id, "name": one.name, "address": one.address, "state": one.state,
-             "endpoint": one.endpoint} for one in members
+            {"id": one.id, "name": one.name, "address": one.address, "port": one.port,
+             "state": one.state, "endpoint": one.endpoint, "hello": one.hello, "align": one.align,
+             "last_heard": one.last_heard} for one in members
         ]  # fmt: skip
-        typer.echo(json.dumps({"members": listed, "pending": pending}, indent=2))
-        return
-    for one in members:
-        typer.echo(f"{one.id:>5} {one.name:<16} {one.address:<15} {one.state:<8} {one.endpoint}")
+        told = {"well": is_well, "members": listed, "pending": pending}
+        typer.echo(json.dumps(told, indent=2))
+        return is_well
+    for line in aligned(_columns(members), terminal_width()):
+        typer.echo(line)
     for change in pending:
         typer.echo(f"pending: {change}")
+    return is_well
+
+
+def _is_normal(one: MemberStatus) -> bool:
+    return one.state == "removed" or one.endpoint == "normal"
+
+
+def _columns(members: list[MemberStatus]) -> list[TableColumn]:
+    """When somebody was heard is told of those that are not heard now."""
+    heard = ["" if one.hello == "bidirectional" else one.last_heard for one in members]
+    where = [one.address + (f":{one.port}" if one.port != _USUAL_PORT else "") for one in members]
+    return [
+        TableColumn("id", [str(one.id) for one in members], right=True),
+        TableColumn("name", [one.name for one in members]),
+        TableColumn("address", where),
+        TableColumn("state", [one.state for one in members]),
+        TableColumn("failover", [one.endpoint for one in members]),
+        TableColumn("hello", [one.hello for one in members]),
+        TableColumn("align", [one.align for one in members]),
+        TableColumn("last heard", heard, usual=frozenset({""})),
+    ]
 
 
 def _text(value: Value | None) -> str:

@@ -234,7 +234,6 @@ def members(scope: Scope) -> list[Row]:
     if group is None:
         return []
     standing = Standing(
-        my_service=local.service,
         its_service=local.service,
         i_serve=local.serving,
         it_serves=local.serving,

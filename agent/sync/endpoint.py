@@ -2,20 +2,22 @@
 
 Nothing is decided by these states: they are read from what the rules have decided, so that who
 knows the words of failover knows at once what the matter is. One table, from the first line that
-fits: what the group has decided of the other, what this member is doing, then what is heard.
+fits: what the group has decided of the other, what that one is doing, then what is heard. What an
+operator has told this member itself is said in its own row: a paused one knows of the others what
+it knew before.
 
 | word | here |
 |---|---|
 | STARTUP | this member has just started and has not heard the other yet |
-| NORMAL | both serve and hear each other |
+| NORMAL | the other serves, and both hear each other |
 | COMMUNICATIONS-INTERRUPTED | the other is not heard, or does not hear; each serves on |
 | PARTNER-DOWN | the group has decided that the other is out |
 | RECOVER | one of the two takes over what it lacks before it serves |
 | RECOVER-DONE | it lacks nothing of the other any more, and does not serve yet |
 | POTENTIAL-CONFLICT | they hear each other and hold different things: rows, or groups |
 | RESOLUTION-INTERRUPTED | that, and the other is not heard any more |
-| PAUSED | one of the two was told by an operator to answer no client for a while |
-| SHUTDOWN | one of the two is handing over, to go |
+| PAUSED | the other was told by an operator to answer no client for a while |
+| SHUTDOWN | the other is handing over, to go |
 """
 
 from __future__ import annotations
@@ -47,7 +49,6 @@ class Standing:
     vectors, or different groups. `heard_since_start`: ever, by this process."""
 
     is_current: bool = True
-    my_service: Service = Service.RUNNING
     i_serve: bool = True
     its_service: Service = Service.RUNNING
     it_serves: bool = True
@@ -61,14 +62,14 @@ _GOING = (Service.SHUTDOWN, Service.LEAVING)
 
 TABLE: tuple[tuple[Endpoint, Callable[[Standing], bool]], ...] = (
     (Endpoint.PARTNER_DOWN, lambda s: not s.is_current),
-    (Endpoint.SHUTDOWN, lambda s: s.my_service in _GOING or s.its_service in _GOING),
+    (Endpoint.SHUTDOWN, lambda s: s.its_service in _GOING),
     (Endpoint.RESOLUTION_INTERRUPTED, lambda s: s.disputed and not s.both_ways),
     (Endpoint.POTENTIAL_CONFLICT, lambda s: s.disputed),
     (Endpoint.STARTUP, lambda s: not s.heard_since_start),
     (Endpoint.COMMUNICATIONS_INTERRUPTED, lambda s: not s.both_ways),
     (Endpoint.RECOVER, lambda s: not (s.i_serve and s.it_serves) and not s.covered),
     (Endpoint.RECOVER_DONE, lambda s: not (s.i_serve and s.it_serves)),
-    (Endpoint.PAUSED, lambda s: Service.PAUSED in (s.my_service, s.its_service)),
+    (Endpoint.PAUSED, lambda s: s.its_service is Service.PAUSED),
     (Endpoint.NORMAL, lambda _: True),
 )
 """The first line that fits is the state."""

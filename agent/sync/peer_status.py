@@ -51,7 +51,6 @@ def peer_statuses(situation: Situation, applied: int) -> list[PeerStatus]:
 def _endpoint(situation: Situation, peer: Peer) -> Endpoint:
     is_database = peer.member not in situation.pollers
     standing = Standing(
-        my_service=situation.service,
         i_serve=situation.joined,
         its_service=peer.service,
         it_serves=peer.serving or is_database,

@@ -778,6 +778,7 @@ def test_pause_and_resume_are_durable_and_seen() -> None:
     assert not answers_clients(lan, 2)
     assert lan.serving(2), "it takes part: polls, pushes"
     assert endpoint(lan, 1, 2) is Endpoint.PAUSED
+    assert endpoint(lan, 2, 1) is Endpoint.NORMAL, "of the other it knows what it knew"
     lan.restart(2)
     lan.run(10_000)
     assert not answers_clients(lan, 2)

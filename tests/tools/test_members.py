@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agent.errors import ConfigError
 from agent.health import MemberStatus
 from tools.manager import Assignment
-from tools.members import find_member, set_parameters
+from tools.members import find_member, set_parameters, show_members
 from tools.target import Target
 
 MEMBERS = [
@@ -72,3 +75,62 @@ def test_nothing_to_set_is_no_order() -> None:
     target = Target("198.18.0.1", 161, None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="give --mul, --lease or --safe-period"):
         set_parameters(target, {"LeaseTime": None})
+
+
+LISTED = [
+    replace(MEMBERS[0], hello="bidirectional", align="aligned"),
+    replace(MEMBERS[1], hello="bidirectional", align="update", port=1161),
+    MemberStatus(3, "m3", "198.18.0.3", "removed", "server", "down", "down", 0, 0,
+                 endpoint="partnerDown", last_heard="2026-11-27 00:50:31 UTC"),
+]  # fmt: skip
+
+
+class Asked:
+    """A member that knows these, and has something to decide."""
+
+    def __init__(self, members: list[MemberStatus], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tools.members.read_members", lambda _: members)
+
+    def table(self, _: object) -> dict[tuple[int, ...], dict[str, bytes]]:
+        return {(1,): {"Change": b"MUL 900 s", "User": b"ops\x1b"}, (2,): {"Change": b"m4 joins"}}
+
+    def run(self, act: Callable[[Asked], object]) -> object:
+        return act(self)
+
+
+def test_members_are_listed_below_the_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place: Any = Asked(LISTED, monkeypatch)
+    assert show_members(place, as_json=False)
+    assert capsys.readouterr().out == (
+        "id  name  address          state    failover     hello          align    last heard\n"
+        " 1  m1    198.18.0.1       active   normal       bidirectional  aligned\n"
+        " 2  m2    198.18.0.2:1161  active   normal       bidirectional  update\n"
+        " 3  m3    198.18.0.3       removed  partnerDown  down           down"
+        "     2026-11-27 00:50:31 UTC\n"
+        "pending: MUL 900 s (ops\ufffd)\n"
+        "pending: m4 joins\n"
+    )
+    assert show_members(place, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["well"], told["pending"]) == (True, ["MUL 900 s (ops\ufffd)", "m4 joins"])
+    assert told["members"][1]["port"] == 1161
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hello": "down"},
+        {"align": "summarize"},
+        {"state": "down", "endpoint": "partnerDown"},
+        {"endpoint": "paused"},
+        {"endpoint": "shutdown"},
+    ],
+)
+def test_a_member_that_is_not_well_is_an_exit_code(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, three = LISTED
+    place: Any = Asked([one, replace(two, **changes), three], monkeypatch)
+    assert not show_members(place, as_json=False)
