@@ -126,6 +126,7 @@ async def run_agent(
             AgentHooks(
                 handle=cluster.handle,
                 repair_conflict=cluster.repair_conflict,
+                release=cluster.release,
                 decide=cluster.decide,
                 serve=cluster.set_service,
                 end_wait=cluster.end_wait,

@@ -123,6 +123,10 @@ class Cluster:
         reached."""
         await self._order(said, lambda node, tx, now_ms: node.realign(tx, member, now_ms))
 
+    async def release(self, address: int, said: Said) -> None:
+        """An operator's word; raises PeerError where there is no lease that could be ended."""
+        await self._order(said, lambda node, tx, now_ms: node.release(tx, address, now_ms))
+
     async def repair_conflict(self, address: int, said: Said) -> None:
         """An operator's word; raises PeerError where it cannot be."""
         await self._order(said, lambda node, tx, now_ms: node.repair_conflict(tx, address, now_ms))

@@ -16,10 +16,13 @@ from agent.model import (
     INFINITE_S,
     NEVER,
     Binding,
+    BindingState,
     Group,
     Local,
+    MemberId,
     StreamHead,
     StreamId,
+    Transaction,
 )
 
 
@@ -117,3 +120,31 @@ def decide_grant(
         potential = max(potential, former.potential_expires_at)
         end = max(end, former.expires_at)
     return Grant(duration, end, max(potential, end), acknowledged_at)
+
+
+def given_back(
+    row: Binding,
+    transaction: Transaction,
+    me: MemberId,
+    now: int,
+    streams: Mapping[StreamId, StreamHead],
+    terms: Terms,
+) -> Binding:
+    """What a RELEASE makes of a lease, be it the client's or an operator's.
+
+    The row keeps epoch and grant, which names what is released, and its expiries: a merge takes
+    the maximum anyway. What the others had acknowledged tells whether the release is settled
+    (`Binding.is_settled`): then only its hold-down keeps the address from others."""
+    acknowledged_at = acknowledged_expiry(row, streams, terms)
+    head = streams.get(row.stream)
+    if terms.alone:
+        acknowledged_at = row.potential_expires_at
+    elif head is None or head.acknowledged < row.seq:  # some other has not recorded this change
+        acknowledged_at = min(acknowledged_at, row.potential_expires_at - 1)
+    return row._replace(
+        state=BindingState.RELEASED,
+        acknowledged_at=acknowledged_at,
+        transaction=transaction,
+        transaction_at=now,
+        transaction_server=me,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.dhcp import wire
 from agent.dhcp.classify import Message
 from agent.dhcp.context import SILENCE, Answer, Context, reservation_for, return_offer, subnet_of
-from agent.dhcp.lease import acknowledged_expiry
+from agent.dhcp.lease import acknowledged_expiry, given_back
 from agent.dhcp.packet import MessageType
 from agent.limits import DECLINE_HOLD_S
 from agent.model import NEVER, Binding, BindingState, Transaction
@@ -79,27 +79,7 @@ def handle_release(c: Context, m: Message) -> Answer:
 
 
 def _given_back(c: Context, row: Binding, transaction: Transaction) -> Binding:
-    """The row keeps epoch and grant, which names what is released, and its expiries: a merge takes
-    the maximum anyway. What the others had acknowledged tells whether the release is settled
-    (`Binding.is_settled`): then only its hold-down keeps the address from others."""
-    acknowledged_at = acknowledged_expiry(row, c.streams(), c.terms)
-    if c.terms.alone:
-        acknowledged_at = row.potential_expires_at
-    elif not _is_acknowledged(c, row):
-        acknowledged_at = min(acknowledged_at, row.potential_expires_at - 1)
-    return row._replace(
-        state=BindingState.RELEASED,
-        acknowledged_at=acknowledged_at,
-        transaction=transaction,
-        transaction_at=c.now,
-        transaction_server=c.me,
-    )
-
-
-def _is_acknowledged(c: Context, row: Binding) -> bool:
-    """Whether every other member has recorded this very change."""
-    head = c.streams().get(row.stream)
-    return head is not None and head.acknowledged >= row.seq
+    return given_back(row, transaction, c.me, c.now, c.streams(), c.terms)
 
 
 def handle_inform(c: Context, m: Message) -> Answer:

@@ -45,6 +45,7 @@ from agent.snmp.writing import (
     Handle,
     Orders,
     Realign,
+    Release,
     RepairConflict,
     Serve,
     Writer,
@@ -93,6 +94,7 @@ class AgentHooks:
     end_wait: EndWait
     realign: Realign
     repair_conflict: RepairConflict
+    release: Release
     peers: Callable[[], Mapping[MemberId, PeerStatus]] = dict
     pending: Callable[[], Sequence[PendingChange]] = tuple
     on_change: Callable[[], None] = lambda: None
@@ -155,6 +157,7 @@ class SnmpAgent:
             },
             hooks.on_change,
             hooks.repair_conflict,
+            hooks.release,
             settings.system,
         )
         self.informs = InformReceiver(hooks.handle, clock)

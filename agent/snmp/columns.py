@@ -403,7 +403,7 @@ BINDING = _table(
     "dhcpSyncBinding",
     (5, 1),
     {"Address": _ADDRESS},
-    ("State", _BINDING_STATE, RO),
+    ("State", _BINDING_STATE, RW),
     ("HardwareType", _unsigned(0, 255), RO),
     ("HardwareAddress", _physical(0, 16), RO),
     ("ClientId", _octets(0, 255), RO),

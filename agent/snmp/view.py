@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from agent.snmp.columns import (
     AUDIT,
+    BINDING,
     BINDING_BLOCK,
     BINDING_UPDATE,
     CHANGE,
@@ -96,6 +97,7 @@ VIEWS: Mapping[tuple[Role, Operation], Mapping[Oid, bool]] = {
         GROUP.entry[:-1],
         MEMBER.entry[:-1],
         CONFLICT.entry[:-1],
+        BINDING["State"].oid,
         *_SYSTEM_WRITABLE,
     ),
     (Role.PEER, Operation.READ): _included(*_STANDARD, OBJECTS) | _excluded(_AUDIT),

@@ -2,6 +2,7 @@
 
 - Configuration rows: read, edited, validated, written and audited in one write transaction.
 - A row of the member or group table is an order, to the group or to this member (`orders`).
+- The state of a binding becomes released by an operator's word.
 - A row of the conflict table is destroyed by an operator who has found out: the repair.
 - sysContact and sysLocation are this member's own (`system.py`).
 - A row of the poll or proposal table is a peer's request, which the cluster answers; the answer
@@ -23,7 +24,7 @@ from typing import NamedTuple
 from agent.errors import PacketError, PeerError, StoreError
 from agent.kinds import KINDS
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
-from agent.model import MemberId, Said, Service
+from agent.model import BindingState, MemberId, Said, Service
 from agent.snmp import columns, editing, message, orders
 from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
@@ -60,6 +61,10 @@ Realign = Callable[[MemberId, Said], Awaitable[None]]
 """Has this member take the rows of another one where they are of one change and differ, audited.
 Raises PeerError, StoreError."""
 
+Release = Callable[[int, Said], Awaitable[None]]
+"""Ends the lease of an address as its client's RELEASE would, durably and audited. Raises
+PeerError, StoreError."""
+
 RepairConflict = Callable[[int, Said], Awaitable[None]]
 """Ends the conflict about an address, durably and audited. Raises PeerError, StoreError."""
 
@@ -86,6 +91,7 @@ class Writer:
         exchanges: Mapping[str, Exchanges],
         on_change: Callable[[], None],
         repair_conflict: RepairConflict,
+        release: Release,
         system: SystemGroup,
     ) -> None:
         self._system = system
@@ -97,6 +103,7 @@ class Writer:
         self._exchanges = exchanges
         self._on_change = on_change
         self._repair_conflict = repair_conflict
+        self._release_lease = release
         self._refusals = Refusals()
 
     async def set(
@@ -143,6 +150,8 @@ class Writer:
             )
         elif names == {columns.CONFLICT.name}:
             await self._repair(asker, rows[0], describe(varbinds))
+        elif names == {columns.BINDING.name}:
+            await self._release(asker, rows[0], describe(varbinds))
         elif names <= {columns.MEMBER.name, columns.GROUP.name}:
             await self._give_order(asker, rows[0], describe(varbinds))
         else:
@@ -218,7 +227,17 @@ class Writer:
         except StoreError as error:
             log.error("the audit could not be written: %s", error)
 
-    # --- conflicts
+    # --- leases and conflicts
+
+    async def _release(self, asker: Asker, row: RowAssignment, words: str) -> None:
+        if row.integer("State", 0) != BindingState.RELEASED:
+            raise RequestError(
+                ErrorStatus.INCONSISTENT_VALUE, row.number, "a lease is ended with released"
+            )
+        try:
+            await self._release_lease(index_address(row.index), _said(asker, words))
+        except PeerError as error:
+            raise RequestError(ErrorStatus.INCONSISTENT_VALUE, row.number, str(error)) from error
 
     async def _repair(self, asker: Asker, row: RowAssignment, words: str) -> None:
         if row.status is not RowStatus.DESTROY:

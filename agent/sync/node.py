@@ -52,6 +52,7 @@ from agent.sync.poll import Poll
 from agent.sync.promise import Promises
 from agent.sync.pull import Pull
 from agent.sync.recover import Recovery
+from agent.sync.release import released
 from agent.sync.reserved import Reserved
 from agent.sync.situation import Settings, Situation, vector_of
 from agent.sync.stream import (
@@ -570,6 +571,12 @@ class Node:
                 )
         tx.save_bindings([repaired(row, situation.me, now_ms // 1000)])
         situation.count("conflicts_repaired")
+        self._wake(now_ms)
+
+    def release(self, tx: StoreTransaction, address: int, now_ms: int) -> None:
+        """An operator's word that a lease is over; PeerError where there is none that could be."""
+        tx.save_bindings([released(tx, self._load(tx), address, now_ms // 1000)])
+        self._situation.count("leases_released")
         self._wake(now_ms)
 
     def realign(self, tx: StoreTransaction, member: MemberId, now_ms: int) -> None:

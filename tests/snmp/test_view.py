@@ -8,6 +8,7 @@ from agent.snmp import columns
 from agent.snmp.view import Operation, Role, has_view, may
 
 STATE = (*columns.BINDING["State"].oid, 10, 0, 0, 1)
+HARDWARE_TYPE = (*columns.BINDING["HardwareType"].oid, 10, 0, 0, 1)
 POOL = columns.POOL["Name"].oid
 CHANGE = columns.CHANGE["Record"].oid
 AUDIT = columns.AUDIT["Detail"].oid
@@ -21,7 +22,8 @@ R, W, N = Operation.READ, Operation.WRITE, Operation.NOTIFY
 @pytest.mark.parametrize(
     ("oid", "readers", "writers"),
     [
-        (STATE, "monitor operator peer", ""),
+        (STATE, "monitor operator peer", "operator"),
+        (HARDWARE_TYPE, "monitor operator peer", ""),
         (POOL, "monitor operator peer", "operator"),
         (MEMBER, "monitor operator peer", "operator"),
         (CHANGE, "peer", ""),

@@ -327,6 +327,54 @@ def test_what_repairs_no_conflict(value: str, user: str, word: str) -> None:
     inside(check)
 
 
+LEASE_STATE = name(columns.BINDING, "State", (198, 18, 16, 5))
+
+
+def test_an_operator_ends_a_lease_by_one_set_and_it_is_audited() -> None:
+    async def check(world: World) -> None:
+        out = await set_as(world, LEASE_STATE, "i", "2")
+        assert out.code == 0, out.err
+        assert world.released == [NETWORK + (16 << 8) + 5]
+        ((user, action, detail),) = audited(world)
+        assert (user, action) == ("operator", "set")
+        assert "dhcpSyncBindingState.198.18.16.5=released" in detail
+
+    inside(check)
+
+
+@pytest.mark.parametrize(
+    ("instance", "value", "user", "word"),
+    [
+        (LEASE_STATE, "1", "operator", "inconsistentValue"),
+        (LEASE_STATE, "9", "operator", "wrongValue"),
+        (LEASE_STATE, "2", "monitor", "noAccess"),
+        (LEASE_STATE, "2", "peer", "noAccess"),
+        (name(columns.BINDING, "HardwareType", (198, 18, 16, 5)), "2", "operator", "noAccess"),
+    ],
+)
+def test_what_ends_no_lease(instance: str, value: str, user: str, word: str) -> None:
+    async def check(world: World) -> None:
+        kind = "u" if instance != LEASE_STATE else "i"
+        out = await set_as(world, instance, kind, value, user=user)
+        assert out.code != 0
+        assert word in out.err or "authorizationError" in out.err
+        assert world.released == []
+
+    inside(check)
+
+
+def test_a_lease_that_cannot_be_ended_says_why_in_the_audit() -> None:
+    async def check(world: World) -> None:
+        world.refusal = PeerError("no_lease", "198.18.16.5 is released already")
+        out = await set_as(world, LEASE_STATE, "i", "2")
+        assert refusal(out)[0] == "inconsistentValue"
+        ((_, action, detail),) = audited(world)
+        assert action == "refused"
+        assert "198.18.16.5 is released already" in detail
+
+    inside(check)
+
+
 def test_a_repair_that_cannot_be_says_why_in_the_audit() -> None:
     async def check(world: World) -> None:
         world.refusal = PeerError("not_confirmed", "member 3 has not confirmed the conflict yet")

@@ -90,6 +90,7 @@ class World:
     services: list[Service] = field(default_factory=list)
     pending: list[PendingChange] = field(default_factory=list)
     repairs: list[int] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
     waits_ended: int = 0
     realigned: list[MemberId] = field(default_factory=list)
     changes: int = 0
@@ -184,6 +185,9 @@ async def running(
     async def repair(address: int, said: Said) -> None:
         obey(said).repairs.append(address)
 
+    async def release(address: int, said: Said) -> None:
+        obey(said).released.append(address)
+
     def changed() -> None:
         worlds[0].changes += 1
 
@@ -217,6 +221,7 @@ async def running(
         end_wait,
         realign,
         repair,
+        release,
         peers,
         lambda: worlds[0].pending,
         on_change=changed,

@@ -53,6 +53,7 @@ class Group:
     second: Row | None = None
     sets: list[tuple[str, Oid, Value]] = field(default_factory=list)
     at_second: bool = False
+    asked: list[str] = field(default_factory=list)
 
     def get(self, objects: Sequence[Scalar]) -> list[Value | None]:
         raise NotImplementedError
@@ -68,6 +69,7 @@ class Group:
                 "Address": bytes((192, 0, 2, n)),
                 "Port": 161,
                 "State": state,
+                "HelloState": 4 if n < 3 else 1,
             }
             for n, state in ((1, 1), (2, 1), (3, 1), (4, 3))
         }
@@ -98,7 +100,10 @@ class Group:
         assert port == 161
         if address.endswith(".3"):
             return Silent()
-        return Group(self.rows, self.second, at_second=address.endswith(".2"))
+        self.asked.append(address)
+        there = Group(self.rows, self.second, at_second=address.endswith(".2"))
+        there.sets = self.sets
+        return there
 
     def with_patience(self, _: float) -> Any:
         return self
@@ -239,4 +244,75 @@ def test_clear_says_what_else_an_address_waits_for(
     place = group(row(state, transaction))
     with pytest.raises(ToolError, match=words):
         command.clear(place, "192.0.2.17", ask=lambda _: True)
+    assert place.sets == []
+
+
+def test_release_ends_a_lease_at_the_member_that_gave_it() -> None:
+    asked: list[str] = []
+    place = group(row(), second=row())
+    said = command.release(place, "192.0.2.17", ask=lambda words: not asked.append(words))
+    assert place.sets == [("dhcpSyncBindingState", (192, 0, 2, 17), 2)]
+    assert place.asked == ["192.0.2.2"]
+    assert said == "192.0.2.17 is released; its client has not been told"
+    assert asked[0].splitlines()[0] == (
+        "192.0.2.17 is leased to 02:00:00:00:00:01 (printer) until 2026-09-21 16:13:20 LAB;"
+        " m2 gave it to a new client at 2026-09-21 15:13:20 LAB."
+    )
+    assert "Its client may still be there." in asked[0]
+    assert asked[0].endswith("rests for 120 s, and is tried before another client gets it.")
+
+
+@pytest.mark.parametrize("silent", [3, 4, 9])
+def test_a_giver_that_is_not_reached_costs_the_rest_of_the_lease(silent: int) -> None:
+    asked: list[str] = []
+    place = group(row(StreamServer=silent))
+    command.release(place, "192.0.2.17", ask=lambda words: not asked.append(words))
+    assert place.sets == [("dhcpSyncBindingState", (192, 0, 2, 17), 2)]
+    assert place.asked == []
+    name = "member 9" if silent == 9 else f"m{silent}"
+    assert f"rests as long as the lease would have run, perhaps: {name}, which alone" in asked[0]
+
+
+def test_release_does_nothing_that_is_not_wanted() -> None:
+    place = group(row(), second=row())
+    with pytest.raises(ToolError, match="nothing is done"):
+        command.release(place, "192.0.2.17", ask=lambda _: False)
+    assert place.sets == []
+
+
+@pytest.mark.parametrize(
+    "second",
+    [row(transaction="renewing", StreamSeq=8), {}],
+    ids=["renewed", "gone"],
+)
+def test_a_lease_that_was_renewed_meanwhile_is_not_released(second: Row) -> None:
+    place = group(row(), second=second)
+    with pytest.raises(ToolError, match="is not any more what was shown"):
+        command.release(place, "192.0.2.17", ask=lambda _: True)
+    assert place.sets == []
+
+
+def test_a_lease_that_its_client_has_released_meanwhile_is_released() -> None:
+    place = group(row(), second=row("released", "release", StreamSeq=8))
+    command.release(place, "192.0.2.17", ask=lambda _: True)
+    assert place.sets == []
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (row("released", "release"), "192.0.2.17 is released already: nothing to do"),
+        (row("expired"), "192.0.2.17 is over since 2026-09-21 16:13:20 LAB: nothing to release"),
+        (CONFLICT, "is unavailable, and nobody's: `dhcpsync lease clear` is for that"),
+        (row("unavailable", "decline"), "is unavailable, and nobody's$"),
+        (row(ExpiresAt=NEVER_DATE), "is leased for ever: its client never asks again"),
+    ],
+)
+def test_what_cannot_be_released(found: Row, words: str) -> None:
+    def never(_: str) -> bool:
+        raise AssertionError("it is not asked about")
+
+    place = group(found)
+    with pytest.raises(ToolError, match=words):
+        command.release(place, "192.0.2.17", ask=never)
     assert place.sets == []

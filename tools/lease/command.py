@@ -1,4 +1,4 @@
-"""`dhcpsync lease find|show|clear`: what each does, and what it prints."""
+"""`dhcpsync lease find|show|release|clear`: what each does, and what it prints."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import typer
 
 from agent.health import MemberStatus
-from agent.model import format_address
-from agent.snmp.columns import CONFLICT, RowStatus
+from agent.limits import RELEASE_HOLD_S
+from agent.model import BindingState, format_address
+from agent.snmp.columns import BINDING, CONFLICT, RowStatus
 from agent.snmp.oid import address_index
 from tools.aligned import Column, aligned, terminal_width
 from tools.asking import Ask, agree
@@ -67,6 +68,19 @@ class Seen:
 
     lease: Lease
     members: list[MemberStatus]
+
+    @property
+    def giver(self) -> MemberStatus | None:
+        """The member of whose changes the record is, where it is reached."""
+        return next(
+            (
+                one
+                for one in self.members
+                if one.id == self.lease.version[0]
+                and (one.state, one.hello) == ("active", "bidirectional")
+            ),
+            None,
+        )
 
     def name_of(self, number: int) -> str:
         return next((one.name for one in self.members if one.id == number), f"member {number}")
@@ -175,6 +189,67 @@ def clear(place: Place, what: str, *, ask: Ask) -> str:
 
     order(place, assignments)
     return f"{address} is no conflict any more; it can be given again from {lease.end}"
+
+
+def release(place: Place, what: str, *, ask: Ask) -> str:
+    """Ends a lease as its client's RELEASE would; what is none that runs is told in an error."""
+    seen = _see(place, what)
+    lease, address = seen.lease, format_address(seen.lease.address)
+    if objection := _no_release(lease):
+        raise ToolError(f"lease: {address} {objection}")
+    giver = seen.giver
+    agree(ask, _released_words(seen, giver))
+    from tools.members import order  # It needs the store's code, which takes a while to load.
+
+    index = address_index(lease.address)
+
+    def assignments(manager: Session) -> list[Assignment]:
+        now = read_lease(manager, lease.address)
+        if now is not None and now.state == "released":
+            return []
+        if now is None or now.version != lease.version:
+            raise ToolError(
+                f"lease: {address} is not any more what was shown (its client may have renewed it):"
+                " nothing is done; look again"
+            )
+        return [Assignment(BINDING["State"], index, BindingState.RELEASED)]
+
+    order(place.at(giver.address, giver.port) if giver else place, assignments)
+    return f"{address} is released; its client has not been told"
+
+
+def _no_release(lease: Lease) -> str:
+    """Why the lease cannot be released; "": it can be."""
+    if lease.state == "released":
+        return "is released already: nothing to do"
+    if lease.state == "expired":
+        return f"is over since {lease.end}: nothing to release"
+    if lease.state == "unavailable":
+        clear = ": `dhcpsync lease clear` is for that" if lease.transaction == "conflict" else ""
+        return f"is unavailable, and nobody's{clear}"
+    if lease.ends_at is None:
+        return "is leased for ever: its client never asks again, so nothing would tell it"
+    return ""
+
+
+def _released_words(seen: Seen, giver: MemberStatus | None) -> str:
+    lease = seen.lease
+    address, client = format_address(lease.address), lease.hardware_address or lease.client_id
+    host = f" ({lease.host_name})" if lease.host_name else ""
+    rest = f"for {RELEASE_HOLD_S} s, and is tried before another client gets it"
+    if giver is None:
+        knower = seen.name_of(lease.version[0])
+        rest = (
+            f"as long as the lease would have run, perhaps: {knower}, which alone knows whether"
+            " everybody has recorded it, is not reached"
+        )
+    return (
+        f"{address} is leased to {client}{host} until {lease.end};"
+        f" {seen.name_of(lease.member)} {lease.last} at {local_time(lease.transaction_at)}.\n"
+        "Its client may still be there. It is not told, and goes on using the address until it"
+        " renews: then it has it again, unless another client has it by then; until that, both use"
+        f" it. Released, the address rests {rest}."
+    )
 
 
 def _cause(lease: Lease) -> str:

@@ -58,6 +58,23 @@ def show(
 
 
 @lease.command()
+def release(
+    context: typer.Context,
+    what: What,
+    yes: Yes = False,
+    folder: Folder = None,
+    address: Address = None,
+    credentials: CredentialsFile = None,
+) -> None:
+    """End a lease as if its client had given it back; the client is not told. Asks first."""
+    from tools.lease import command
+    from tools.place import find_place
+
+    place = find_place(context.obj, folder, address, credentials, "operator")
+    typer.echo(command.release(place, what, ask=confirm(yes)))
+
+
+@lease.command()
 def clear(
     context: typer.Context,
     what: What,

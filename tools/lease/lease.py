@@ -26,7 +26,7 @@ _TRANSACTIONS = {
     "initReboot": "confirmed it after a restart of the client",
     "renewing": "renewed it",
     "rebinding": "renewed it in place of another member",
-    "release": "took it back from its client (RELEASE)",
+    "release": "took it back (RELEASE, by the client or an operator)",
     "expiration": "let it end",
     "decline": "was told by its client that somebody else uses it (DECLINE)",
     "conflict": "learned that two clients were given it",
