@@ -29,6 +29,7 @@ from agent.limits import (
     STORE_WATCH_MS,
     SWITCH_INTERVAL_S,
 )
+from agent.logs import Hangup
 from agent.member_file import MemberFile
 from agent.model import Group, Local, MemberId, MemberRole
 from agent.net.wake import WakeSocket
@@ -77,6 +78,7 @@ async def run_agent(
     clock: BootClock,
     wake: WakeSocket,
     standing: Standing,
+    hangup: Hangup,
 ) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ConfigError if the SNMP port
     cannot be had."""
@@ -92,6 +94,7 @@ async def run_agent(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup.act)
     with (
         ThreadPoolExecutor(1, "node") as node_thread,
         ThreadPoolExecutor(SNMP_THREADS, "snmp") as snmp_threads,

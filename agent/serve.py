@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from functools import partial
@@ -19,6 +20,7 @@ from pathlib import Path
 from agent.clock import BootClock
 from agent.errors import ConfigError, DhcpSyncError, StoreError
 from agent.limits import GC_THRESHOLDS
+from agent.logs import Hangup, configure_logging, is_journal
 from agent.member_file import LEVELS, STORE_NAME, MemberFile, load_member_file
 from agent.model import MemberRole
 from agent.standing import Standing
@@ -72,7 +74,7 @@ def collect_rarely() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def run_engine_process(folder: Path) -> int:
+def run_engine_process(folder: Path, hangup: Hangup) -> int:
     from agent.dhcp.engine import DhcpServer
     from agent.engine import EngineSockets, StopSignal, run_engine
     from agent.net.wake import WakeSocket
@@ -93,10 +95,12 @@ def run_engine_process(folder: Path) -> int:
     stop = StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.request())
+    hangup.follow = server.set_log_packets
     collect_rarely()
     log.info("engine of %s serves on port %d", member.name, member.dhcp_port)
 
     def follow_clock() -> None:
+        hangup.act_if_noted()
         with contextlib.suppress(StoreError), store.read() as tx:
             clock.follow(tx.clock_anchor())
 
@@ -108,7 +112,7 @@ def run_engine_process(folder: Path) -> int:
     return 0
 
 
-def run_agent_process(folder: Path) -> int:
+def run_agent_process(folder: Path, hangup: Hangup) -> int:
     import asyncio
 
     from agent.agent import run_agent
@@ -117,7 +121,7 @@ def run_agent_process(folder: Path) -> int:
     member, store, clock, standing = open_member(folder)
     wake = WakeSocket(folder / AGENT_SOCKET, folder / ENGINE_SOCKET)
     collect_rarely()
-    code = asyncio.run(run_agent(folder, member, store, clock, wake, standing))
+    code = asyncio.run(run_agent(folder, member, store, clock, wake, standing, hangup))
     wake.close()
     store.close()
     standing.close()
@@ -127,34 +131,18 @@ def run_agent_process(folder: Path) -> int:
 _PROCESSES = {"engine": run_engine_process, "agent": run_agent_process}
 
 
-def _run_process(name: str, folder: Path) -> int:
+def _run_process(name: str, folder: Path, hangup: Hangup) -> int:
     try:
-        return _PROCESSES[name](folder)
+        return _PROCESSES[name](folder, hangup)
     except DhcpSyncError as error:
         return _tell(error)
 
 
 def _tell(error: DhcpSyncError) -> int:
     """Say what was wrong; returns the exit code that says whether trying again may help."""
-    print(f"dhcpsync: {error}", file=sys.stderr)  # noqa: T201
+    priority = "<3>" if is_journal(sys.stderr, os.environ) else ""
+    print(f"{priority}dhcpsync: {error}", file=sys.stderr)  # noqa: T201
     return EXIT_USAGE if isinstance(error, ConfigError) else 1
-
-
-class LineFormatter(logging.Formatter):
-    """Gives each line of a message its own prefix: the engine logs a whole batch at once."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        prefix = super().formatMessage(record)
-        return "\n".join(prefix + line for line in record.message.split("\n"))
-
-
-def configure_logging(level: str) -> None:
-    """To standard error, one line an event, without what our format does not show."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: "))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,16 +152,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", choices=tuple(_PROCESSES))
     parser.add_argument("--log-level", choices=LEVELS)
     options = parser.parse_args(arguments)
+    hangup = Hangup(options.folder, options.log_level)
+    signal.signal(signal.SIGHUP, hangup.note)
     try:
         level = options.log_level or load_member_file(options.folder).log_level
-        configure_logging(level)
+        configure_logging(level, sys.stderr, os.environ)
         if options.only is not None:
-            return _run_process(options.only, options.folder)
+            return _run_process(options.only, options.folder, hangup)
         member, store, _, standing = open_member(options.folder)
         store.close()
         names = tuple(_PROCESSES) if member.role is MemberRole.SERVER else ("agent",)
         code = Supervisor(
-            {name: partial(_run_process, name, options.folder) for name in names}
+            {name: partial(_run_process, name, options.folder, hangup) for name in names},
+            on_hangup=hangup.act,
         ).run()
         standing.close()
         return code

@@ -27,7 +27,7 @@ from agent.limits import RESTART_DELAY_MAX_S
 log = logging.getLogger("dhcpsync.supervisor")
 EXIT_USAGE = 2
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
-_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
 _HEALTHY_AFTER_S = 10
 _STOP_S = 10
 
@@ -50,12 +50,17 @@ class _Child:
 
 class Supervisor:
     """Runs `children` by name until SIGTERM or SIGINT, or until one cannot be configured. A child
-    that has run for `healthy_after_s` works. `ps -o comm` shows them by process_name()."""
+    that has run for `healthy_after_s` works. `ps -o comm` shows them by process_name(). SIGHUP is
+    for all of them: `on_hangup` is called here, and each child is sent it."""
 
     def __init__(
-        self, children: Mapping[str, Work], healthy_after_s: float = _HEALTHY_AFTER_S
+        self,
+        children: Mapping[str, Work],
+        healthy_after_s: float = _HEALTHY_AFTER_S,
+        on_hangup: Callable[[], None] = lambda: None,
     ) -> None:
         self._children = children
+        self._on_hangup = on_hangup
         self._healthy_after_s = healthy_after_s
         self._stopping = False
 
@@ -66,7 +71,7 @@ class Supervisor:
         running = [self._start(name, work) for name, work in self._children.items()]
         waiting: list[tuple[float, _Child]] = []
         while not self._stopping:
-            self._wait_for_signal(min((at for at, _ in waiting), default=None))
+            self._wait_for_signal(running, min((at for at, _ in waiting), default=None))
             for child in [c for c in running if c.process.exitcode is not None]:
                 running.remove(child)
                 child.has_worked |= self._is_healthy(child)
@@ -89,12 +94,17 @@ class Supervisor:
                 child.process.join()
         return code
 
-    def _wait_for_signal(self, until: float | None) -> None:
+    def _wait_for_signal(self, running: list[_Child], until: float | None) -> None:
         timeout = 3600.0 if until is None else max(0.0, until - time.monotonic())
         info = signal.sigtimedwait(_SIGNALS, timeout)
         if info is not None and info.si_signo in (signal.SIGTERM, signal.SIGINT):
             log.info("stopping")
             self._stopping = True
+        elif info is not None and info.si_signo == signal.SIGHUP:
+            self._on_hangup()
+            for child in running:
+                if child.process.pid is not None and child.process.exitcode is None:
+                    os.kill(child.process.pid, signal.SIGHUP)
 
     def _start(self, name: str, work: Work) -> _Child:
         context = multiprocessing.get_context("fork")

@@ -146,6 +146,9 @@ class DhcpServer:
         self._own_addresses = self._collect_own_addresses()
         self.committed = 0
 
+    def set_log_packets(self, wanted: bool) -> None:
+        self._log_packets = wanted
+
     def set_interfaces(self, interfaces: Mapping[int, Interface]) -> None:
         """The machine's interfaces have changed."""
         self._interfaces = dict(interfaces)
