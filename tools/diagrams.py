@@ -1,7 +1,7 @@
-"""The diagrams of docs/protocol.md, drawn from the tables in the code.
+"""The diagrams of docs/protocol.md and the tables of docs/drops.md, drawn from the code's tables.
 
-`python -m tools.diagrams docs/protocol.md` puts them in place; tests/tools/test_diagrams.py says
-whether they are up to date.
+`python -m tools.diagrams docs/protocol.md docs/drops.md` puts them in place;
+tests/tools/test_diagrams.py and tests/tools/test_drops.py say whether they are up to date.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from agent.sync.endpoint import TABLE
 from agent.sync.hello import ALIGN_TRANSITIONS, LINK_TRANSITIONS
 from agent.sync.ownership import MOVES
+from tools.drops import drops_page
 
 _PLACE = re.compile(r"(<!-- drawn: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -45,6 +46,7 @@ def drawn() -> dict[str, str]:
         "link": of(LINK_TRANSITIONS),
         "alignment": of(ALIGN_TRANSITIONS),
         "endpoint": endpoint_order(),
+        "drops": drops_page(),
     }
 
 
