@@ -102,7 +102,8 @@ def report(check: Check, found: Explored[Any], *, traces: bool) -> list[str]:
     return lines
 
 
-def main(arguments: list[str]) -> int:
+def parse(arguments: list[str]) -> tuple[list[Check], bool]:
+    """The checks that are wanted, and whether their traces are."""
     parser = argparse.ArgumentParser(
         prog="dhcpsync model",
         description="Search small models of the protocol whole: three members, one address.",
@@ -113,11 +114,16 @@ def main(arguments: list[str]) -> int:
     chosen = [check for check in CHECKS if options.only in check.name]
     if not chosen:
         parser.error(f"--only {options.only}: no check has that in its name")
+    return chosen, not options.no_traces
+
+
+def main(arguments: list[str]) -> int:
+    chosen, traces = parse(arguments)
     good = True
     for check in chosen:
         found = search(check)
         good &= bool(found.fault) is check.wrong
-        for line in report(check, found, traces=not options.no_traces):
+        for line in report(check, found, traces=traces):
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
     return 0 if good else 1

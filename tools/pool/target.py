@@ -69,7 +69,7 @@ def _named(word: str) -> list[Element]:
 
 @dataclass(frozen=True, slots=True)
 class PoolOption:
-    """What `dhcpsync --pool LIST --policy P` said, before it is known as whom to speak."""
+    """What --pool and --policy said, before it is known as whom to speak."""
 
     members: str
     policy: Policy
