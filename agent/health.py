@@ -224,7 +224,7 @@ def _serves(status: Sight, one: MemberStatus) -> bool:
 
 _RECOVERS = (
     "It serves by itself when what it may have given is known or over"
-    ' (docs/operations.md, "A store that was lost, restored or rolled back").'
+    ' (docs/situations.md, "A store that was lost, restored or rolled back").'
 )
 _ITSELF = {
     "joining": (Severity.DEGRADED, "has not joined yet", "It serves once it holds what they hold."),
@@ -246,16 +246,16 @@ _ITSELF = {
     "storeFailing": (
         Severity.FAILING,
         "cannot write to its disk",
-        'Make room or mend it (docs/operations.md, "A disk that is full, or fails").',
+        'Make room or mend it (docs/situations.md, "A disk that is full, or fails").',
     ),
 }
 
 
 _ENGINE = (
     "See what became of {process}: it is started anew when it ends, not"
-    ' when it hangs (docs/operations.md, "An engine that is silent").'
+    ' when it hangs (docs/situations.md, "An engine that is silent").'
 )
-_DISK = 'Make room there (docs/operations.md, "A disk that is full, or fails").'
+_DISK = 'Make room there (docs/situations.md, "A disk that is full, or fails").'
 
 
 def _of_itself(status: Sight) -> Iterator[Reason]:

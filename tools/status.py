@@ -22,7 +22,7 @@ from agent.snmp.columns import (
 )
 from agent.snmp.columns import Column as ManagedColumn
 from agent.snmp.oid import index_address
-from tools.aligned import Column, aligned, terminal_width
+from tools.aligned import Column, aligned, terminal_width, wrapped
 from tools.console import shown
 from tools.errors import ManagerError
 from tools.manager import Row, Session, Value, number_in, octets_in
@@ -232,11 +232,13 @@ def show_status(status: Status, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(status.as_json(), indent=2))
         return
-    sentence = health.sentence(status)
-    typer.secho(sentence, fg=None if status.is_well else typer.colors.YELLOW)
+    width = terminal_width()
+    for line in wrapped(health.sentence(status), width):
+        typer.secho(line, fg=None if status.is_well else typer.colors.YELLOW)
     for reason in health.reasons(status):
-        typer.echo(f"- {reason.words}. {reason.to_do}")
-    for line in _tables(status, terminal_width()):
+        for line in wrapped(f"- {reason.words}. {reason.to_do}", width):
+            typer.echo(line)
+    for line in _tables(status, width):
         typer.echo(line)
 
 
@@ -257,6 +259,7 @@ def _tables(status: Status, width: int) -> Iterator[str]:
 
 
 def _member_columns(members: list[MemberStatus]) -> list[Column]:
+    """What failover's word, the trouble and a clock mean is among the reasons above the table."""
     clocks = [f"{one.clock_offset_ms / 1000:+.1f} s" for one in members]
     near = {f"{tenths / 10:+.1f} s" for tenths in range(-9, 10)} | {"-0.0 s"}
     return [
@@ -265,28 +268,27 @@ def _member_columns(members: list[MemberStatus]) -> list[Column]:
         Column("state", [one.state for one in members]),
         Column("hello", [one.hello for one in members]),
         Column("align", [one.align for one in members]),
-        Column("failover", [one.endpoint for one in members], usual=frozenset({"normal"})),
-        Column("trouble", [one.trouble for one in members], usual=frozenset({"none", "0"})),
+        Column("failover", [one.endpoint for one in members], False, frozenset({"normal"}), True),
+        Column("trouble", [one.trouble for one in members], False, frozenset({"none", "0"}), True),
         Column("role", [one.role for one in members], usual=frozenset({"server"})),
         Column("backlog", [str(one.backlog) for one in members], True, frozenset({"0"})),
-        Column("clock", clocks, True, frozenset(near)),
+        Column("clock", clocks, True, frozenset(near), True),
     ]
 
 
 def _pool_columns(pools: list[PoolStatus]) -> list[Column]:
-    """The fullest first."""
+    """The fullest first. Its addresses name a pool too."""
     by_fullness = sorted(pools, key=lambda pool: pool.left / pool.size if pool.size else 1.0)
     names = [
         pool.name if pool.active else f"{pool.name} (not in service)".strip()
         for pool in by_fullness
     ]
+    bad = [str(pool.unavailable) for pool in by_fullness]
     return [
         Column("pool", [f"{pool.first}-{pool.last}" for pool in by_fullness]),
         Column("size", [str(pool.size) for pool in by_fullness], True),
-        Column("in use", [str(pool.in_use) for pool in by_fullness], True),
+        Column("in use", [str(pool.in_use) for pool in by_fullness], True, brief="used"),
         Column("free", [str(pool.free) for pool in by_fullness], True),
-        Column(
-            "unavailable", [str(pool.unavailable) for pool in by_fullness], True, frozenset("0")
-        ),
-        Column("name", names, usual=frozenset({""})),
+        Column("unavailable", bad, True, frozenset("0"), brief="unavail"),
+        Column("name", names, usual=frozenset({""}), told=True),
     ]

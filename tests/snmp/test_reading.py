@@ -323,14 +323,16 @@ def test_a_get_that_does_not_fit_is_too_big() -> None:
 
 
 def test_every_count_of_the_protocol_is_shown_and_the_docs_name_no_other() -> None:
-    """docs/operations.md named counters that no object and no command showed."""
+    """The documents named counters that no object and no command showed."""
     root = Path(__file__).parents[2]
     source = "".join(file.read_text() for file in root.glob("agent/sync/*.py"))
     counted = set(re.findall(r"\.count\(\s*\"(\w+)\"", source))
     counted |= set(re.findall(r"\"cluster_(\w+)\"", source))
     assert {"polls", "digest_mismatches", "recoveries"} <= counted
     assert max(map(len, counted)) <= COUNTER_NAME_MAX
-    text = (root / "docs" / "operations.md").read_text()
+    text = "".join(
+        (root / "docs" / f"{one}.md").read_text() for one in ("operations", "situations")
+    )
     assert "cluster_" not in text
     told = re.findall(r"((?:`\w+`[^`]{0,40}?)+) in\s+dhcpSyncActivityTable", text)
     assert {name for words in told for name in re.findall(r"`(\w+)`", words)} <= counted

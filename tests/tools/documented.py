@@ -17,7 +17,7 @@ SOURCES = sorted(path for part in ("agent", "tools") for path in (ROOT / part).r
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:^ {4,}.*\n)+", re.MULTILINE)
 _SHELL = {"", "sh"}
-_TYPED = re.compile(r"^\s*(?:\$ |[\w ]+: )?((?:dhcpsync|snmp[a-z]+|make|systemctl) .*)")
+_TYPED = re.compile(r"^\s*(?:\$ |[\w ]+: )?((?:dhcpsync|snmp[a-z]+|make) .*)")
 _INLINE = re.compile(r"`((?:dhcpsync|snmp[a-z]+|make) [^`\n]+)`")
 _PUNCTUATION = ";|&<>"
 
