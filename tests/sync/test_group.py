@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
-from agent.model import Ballot, BallotNumber, Group, MemberId, Nonce, StoreMark
+from agent.model import Ballot, BallotNumber, Group, MemberId, MemberState, Nonce, StoreMark
 from agent.sync import messages as m
-from agent.sync.change import Join, apply
+from agent.sync.change import Expel, Join, apply
+from agent.sync.start import LastLife, begin_start
 from agent.sync.version import membership_hash
+from store import Store
 from tests.sync.lan import POOL_FIRST, Lan, engine_id, make_binding, make_group, make_member
 
 
@@ -381,3 +383,30 @@ def test_a_member_that_is_heard_and_does_not_serve_is_written_down_apart() -> No
     lan.run(10_000)
     with lan.stores[1].read() as tx:
         assert tx.idle_members() == frozenset()
+
+
+def test_one_that_was_declared_dead_and_has_lost_its_disk_comes_back_by_itself() -> None:
+    """docs/situations.md, "Replacing a machine": made anew with its engine ID, and nothing else."""
+    lan = make_lan(3, pool_size=90)
+    lan.run(5_000)
+    lan.cut(3)
+    lan.run(5_000)
+    with lan.stores[1].write() as tx:
+        lan.nodes[1].propose(tx, Expel(3, keeps_seat=True), "op", False, lan.clock(1))
+    lan.flush(1)
+    lan.run(20_000, until=lambda: state_of(lan, 3) is MemberState.DOWN)
+    assert state_of(lan, 3) is MemberState.DOWN
+    lan.stores[3] = Store.in_memory(member=3, engine_id=engine_id(3))
+    with lan.stores[3].write() as tx:
+        begin_start(tx, lan.now_s, LastLife(ran_at=lan.now_s))
+    lan.restart(3)
+    lan.heal()
+    assert lan.run(30_000, until=lambda: lan.serving(3)) < 20_000
+    assert state_of(lan, 3) is MemberState.ACTIVE
+
+
+def state_of(lan: Lan, member: MemberId) -> MemberState | None:
+    with lan.stores[1].read() as tx:
+        group = tx.group()
+    found = group.member(member) if group else None
+    return found.state if found else None
