@@ -21,6 +21,7 @@ from pathlib import Path
 from agent.clock import BootClock, boot_id, boot_s, wall_ms
 from agent.cluster import Cluster
 from agent.errors import StoreError
+from agent.event_log import EventLog
 from agent.health import Health
 from agent.limits import (
     SNMP_BOOTS_OF_CLOCK_MAX,
@@ -154,13 +155,17 @@ async def run_agent(
             _note_standing(store, standing, clock, cluster, snmp_threads, snmp.know_members)
         )
         watching = asyncio.create_task(watch.run(snmp_threads))
+        telling_events = asyncio.create_task(
+            EventLog(store, member.log_events, time.monotonic).run(snmp_threads)
+        )
         done, _ = await asyncio.wait(
-            {running, stopping, telling, noting, watching}, return_when=asyncio.FIRST_COMPLETED
+            {running, stopping, telling, noting, watching, telling_events},
+            return_when=asyncio.FIRST_COMPLETED,
         )
         loop.remove_reader(wake.fileno())
-        for task in (running, stopping, telling, noting, watching):
+        for task in (running, stopping, telling, noting, watching, telling_events):
             task.cancel()
-        for task in (running, telling, noting, watching):
+        for task in (running, telling, noting, watching, telling_events):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await snmp.close()

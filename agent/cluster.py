@@ -24,9 +24,11 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from agent.cluster_events import cluster_events, takes_part
 from agent.errors import PeerError, StoreError
+from agent.events.configuration import configuration_events
 from agent.limits import STORE_RETRY_S, STORE_TRIAL_MS
-from agent.model import Member, MemberId, Said, Service, Trouble
+from agent.model import Group, Member, MemberId, Said, Service, Trouble
 from agent.port import Store, StoreTransaction
 from agent.sync.ballot import BallotPhase
 from agent.sync.change import GroupChange
@@ -69,6 +71,8 @@ class Cluster:
         self._changed = False
         self._exchanges: set[asyncio.Task[None]] = set()
         self._ahead: dict[MemberId, tuple[BlockPull, asyncio.Task[Response]]] = {}
+        self._group: Group | None = None
+        """As it was after the last transaction."""
         self._members: dict[MemberId, Member] = {}
         self.peers: Sequence[PeerStatus] = ()
         """What the node knew of its peers after its last transaction."""
@@ -189,8 +193,11 @@ class Cluster:
         self._node.note_trouble(self._trouble)
         try:
             with self._store.write() as tx:
+                before = self._group or tx.group()
                 result = act(self._node, tx)
                 group = tx.group()
+                notices = self._node.take_notices()
+                self._put_events(tx, notices, before, group, now_ms // 1000)
                 if trial:
                     tx.add_counters({"store_trials": 1})
         except BaseException as error:
@@ -205,6 +212,7 @@ class Cluster:
             if self.store_fails:
                 log.warning("the store commits again, the cluster goes on")
             self._tried_ms, self.store_fails = now_ms, False
+        self._group = group
         self._members = {m.member: m for m in group.members} if group else {}
         self.peers = self._node.peer_status()
         self.pending = self._node.pending()
@@ -213,7 +221,23 @@ class Cluster:
         for line in self._node.take_alarms():
             log.warning("%s", line)
         self._due_ms = self._node.next_timer()
-        return result, self._node.take_requests(), self._node.take_notices()
+        return result, self._node.take_requests(), notices
+
+    def _put_events(
+        self,
+        tx: StoreTransaction,
+        notices: Sequence[Notice],
+        before: Group | None,
+        after: Group | None,
+        now: int,
+    ) -> None:
+        """What has happened in this transaction. What a member takes in that joins is no change of
+        the configuration."""
+        events = cluster_events(notices, before, after, now)
+        replaced = tx.replaced_configuration()
+        if replaced and takes_part(after, tx.local()):
+            events += configuration_events(replaced, "", now)
+        tx.put_events(events)
 
     async def _exchange(self, transport: PeerTransport, to: MemberId, request: Request) -> None:
         response: Response | PeerError | None

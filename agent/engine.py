@@ -168,8 +168,8 @@ def _answer(
     if server.committed != committed:
         wake.notify()
     _tell(server)
-    if events := server.take_events():
-        log.info("%s", "\n".join(events))
+    if lines := server.take_log_lines():
+        log.info("%s", "\n".join(lines))
 
 
 def _tell(server: DhcpServer) -> None:

@@ -529,3 +529,23 @@ CONFIGURATION_READS_MAX = 6
 CONFIG_ERRORS_MAX = 100
 """Errors of one cluster.toml that are told: after each that stands between rows all rows are judged
 again, and a file with more was written for something else."""
+
+EVENTS_KEPT_MAX = 100_000
+"""Events that a member keeps: about 15 MB, a day of a site of 4,000 clients with leases of an hour,
+or the 20 s of a busy engine that a reader may be behind."""
+
+EVENTS_TRIM = 1_000
+"""So many events together are forgotten: 1 ms of one batch in thirty, instead of a statement of
+each."""
+
+EVENTS_PAGE = 1_000
+"""Events that a reader takes in one transaction: 2 ms."""
+
+EVENTS_LOG_S = 1
+"""So often the log asks for events: a line a second late is read by nobody sooner."""
+
+EVENTS_LOG_SAVE_S = 10
+"""So often it keeps how far it has come, a commit each: so much is told twice after a crash."""
+
+SHORTAGE_AGAIN_S = 60
+"""So often an event tells of a network without a free address, while clients go on asking."""

@@ -10,6 +10,8 @@ who a member is and where it listens holds for one start.
 
 from __future__ import annotations
 
+import datetime
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -42,6 +44,28 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).split("\n"))
 
 
+class JsonFormatter(logging.Formatter):
+    """An object a line, each line of a message in one of its own; an event (agent/event_log.py) as
+    `dhcpsync events --json` has it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        told: dict[str, object] = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        more: dict[str, object] = {}
+        if event := getattr(record, "event", None):
+            more["event"] = event
+        if record.exc_info:
+            more["exception"] = self.formatException(record.exc_info)
+        lines = record.getMessage().split("\n")
+        return "\n".join(
+            json.dumps(told | {"message": line} | more, ensure_ascii=False) for line in lines
+        )
+
+
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """A process that was started by a service may have sent its standard error elsewhere."""
     try:
@@ -51,10 +75,14 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM", "") == f"{found.st_dev}:{found.st_ino}"
 
 
-def configure_logging(level: str, stream: TextIO, environment: Mapping[str, str]) -> None:
-    """One line an event, without what our formats do not show."""
+def configure_logging(
+    level: str, form: str, stream: TextIO, environment: Mapping[str, str]
+) -> None:
+    """One line an event, without what our formats do not show. `form`: "text" or "json"."""
     handler = logging.StreamHandler(stream)
-    if is_journal(stream, environment):
+    if form == "json":
+        handler.setFormatter(JsonFormatter())
+    elif is_journal(stream, environment):
         handler.setFormatter(JournalFormatter())
     else:
         handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: "))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
+from agent.events.event import KIND_OF_WORD, EventKind
 from agent.limits import NOTICE_TARGETS_MAX
 from agent.model import MemberRole, format_address, is_host_address, parse_address
 
@@ -30,12 +31,15 @@ _KEYS: dict[str, dict[str, type]] = {
     "snmp": {"address": str, "port": int, "read_only_community": str},
     "dhcp": {"interfaces": list, "port": int},
     "notify": {"targets": list},
-    "log": {"level": str, "packets": bool},
+    "log": {"level": str, "format": str, "packets": bool, "events": list},
 }
 ROLES = {role.name.lower(): role for role in MemberRole}
 """By the word for it."""
 
 LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+ALL_EVENTS = "all"
+"""Instead of every kind's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class MemberFile:
     """`address` is where peers and managers reach the agent, and `interfaces` where the engine
     serves (none: every interface that has an address). `read_only_community` is empty unless
     SNMPv2c is wanted. `notify_targets`: address and port of who is sent notifications.
+    `log_events`: kinds of events that the log tells.
     A member of role DATABASE has an agent and no engine."""
 
     member: int
@@ -55,6 +60,8 @@ class MemberFile:
     notify_targets: tuple[tuple[int, int], ...] = ()
     log_level: str = "info"
     log_packets: bool = True
+    log_format: str = "text"
+    log_events: frozenset[EventKind] = frozenset()
     role: MemberRole = MemberRole.SERVER
 
     def render(self) -> str:
@@ -88,10 +95,17 @@ class MemberFile:
             "",
             "[log]",
             f'level = "{self.log_level}"',
+            f'format = "{self.log_format}"',
             f"packets = {str(self.log_packets).lower()}",
+            f"events = [{', '.join(_quoted(word) for word in self._event_words())}]",
             "",
         ]
         return "\n".join(lines)
+
+    def _event_words(self) -> list[str]:
+        if self.log_events == frozenset(EventKind):
+            return [ALL_EVENTS]
+        return [kind.word for kind in sorted(self.log_events)]
 
 
 def _quoted(text: str) -> str:
@@ -172,9 +186,7 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
     role = take("member", "role", "server")
     if role not in ROLES:
         raise ConfigError(name, "member.role", f"is {role!r}", f"one of {', '.join(ROLES)}")
-    level = take("log", "level", "info")
-    if level not in LEVELS:
-        raise ConfigError(name, "log.level", f"is {level!r}", f"one of {', '.join(LEVELS)}")
+    level = _one_of(name, "log.level", take("log", "level", "info"), LEVELS)
     interfaces = take("dhcp", "interfaces", [])
     if not all(isinstance(one, str) for one in interfaces):
         raise ConfigError(name, "dhcp.interfaces", "must be a list of names", 'e.g. ["eth0"]')
@@ -194,8 +206,30 @@ def _build(name: str, tables: dict[str, Any]) -> MemberFile:
         notify_targets=tuple(_target(name, one) for one in targets),
         log_level=level,
         log_packets=take("log", "packets", True),
+        log_format=_one_of(name, "log.format", take("log", "format", "text"), FORMATS),
+        log_events=_events(name, take("log", "events", [])),
         role=ROLES[role],
     )
+
+
+def _one_of(name: str, key: str, word: str, words: tuple[str, ...]) -> str:
+    if word not in words:
+        raise ConfigError(name, key, f"is {word!r}", f"one of {', '.join(words)}")
+    return word
+
+
+def _events(name: str, words: list[object]) -> frozenset[EventKind]:
+    for word in words:
+        if word != ALL_EVENTS and word not in KIND_OF_WORD:
+            raise ConfigError(
+                name,
+                "log.events",
+                f"has {word!r}",
+                f"a list of {', '.join([ALL_EVENTS, *KIND_OF_WORD])}",
+            )
+    if ALL_EVENTS in words:
+        return frozenset(EventKind)
+    return frozenset(KIND_OF_WORD[str(word)] for word in words)
 
 
 def _target(name: str, text: object) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from agent.events.event import Event, EventCursor, EventKind, EventPage
 from agent.model import (
     AddressRange,
     AddressState,
@@ -145,6 +146,10 @@ class StoreTransaction(Protocol):
         ...
 
     def put_configuration(self, records: Sequence[ConfigRecord]) -> None: ...
+    def replaced_configuration(self) -> Sequence[tuple[ConfigRecord | None, ConfigRecord]]:
+        """What this transaction has written of the configuration, in order: each record as it was,
+        and as it is."""
+        ...
 
     # --- the group
     def group(self) -> Group | None: ...
@@ -213,6 +218,26 @@ class StoreTransaction(Protocol):
 
     def audit(self, user: str, action: str, detail: str, now: int) -> None:
         """Append to the hash chain of who set what."""
+        ...
+
+    # --- events, of this member alone
+    def put_events(self, events: Sequence[Event]) -> None:
+        """Append them in order; the oldest are forgotten past EVENTS_KEPT_MAX."""
+        ...
+
+    def last_event(self) -> int:
+        """The number of the latest; 0: there was none yet."""
+        ...
+
+    def events_after(self, number: int, limit: int) -> EventPage:
+        """What is kept behind that number, in order, at most `limit`."""
+        ...
+
+    def event_cursor(self, name: str) -> EventCursor | None: ...
+    def put_event_cursor(self, cursor: EventCursor) -> None: ...
+    def forget_event_cursor(self, name: str) -> None: ...
+    def wanted_events(self) -> frozenset[EventKind]:
+        """What any consumer asks for beside what is written anyway."""
         ...
 
 

@@ -21,7 +21,7 @@ from agent.clock import BootClock
 from agent.errors import ConfigError, DhcpSyncError, StoreError
 from agent.limits import GC_THRESHOLDS
 from agent.logs import Hangup, configure_logging, is_journal
-from agent.member_file import LEVELS, STORE_NAME, MemberFile, load_member_file
+from agent.member_file import FORMATS, LEVELS, STORE_NAME, MemberFile, load_member_file
 from agent.model import MemberRole
 from agent.standing import Standing
 from agent.supervise import EXIT_USAGE, Supervisor
@@ -151,12 +151,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", choices=tuple(_PROCESSES))
     parser.add_argument("--log-level", choices=LEVELS)
+    parser.add_argument("--log", choices=FORMATS)
     options = parser.parse_args(arguments)
     hangup = Hangup(options.folder, options.log_level)
     signal.signal(signal.SIGHUP, hangup.note)
     try:
-        level = options.log_level or load_member_file(options.folder).log_level
-        configure_logging(level, sys.stderr, os.environ)
+        member = load_member_file(options.folder)
+        level, form = options.log_level or member.log_level, options.log or member.log_format
+        configure_logging(level, form, sys.stderr, os.environ)
         if options.only is not None:
             return _run_process(options.only, options.folder, hangup)
         member, store, _, standing = open_member(options.folder)

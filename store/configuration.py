@@ -76,6 +76,11 @@ def _row(kind: int, record: ConfigRecord) -> Row:
 class ConfigurationRows(LocalRow):
     """The part of the port about configuration."""
 
+    _replaced: Sequence[tuple[ConfigRecord | None, ConfigRecord]] = ()
+
+    def replaced_configuration(self) -> Sequence[tuple[ConfigRecord | None, ConfigRecord]]:
+        return self._replaced
+
     def configuration(self, kind: int) -> list[ConfigRecord]:
         return [_record(kind, row) for row in self.rows(_STATEMENTS[kind].everything)]
 
@@ -104,6 +109,8 @@ class ConfigurationRows(LocalRow):
 
     def put_configuration(self, records: Sequence[ConfigRecord]) -> None:
         """Write records as they are; what a deletion or a version means is the merge's to say."""
+        before = [self.configuration_record(*configuration_key(r.row)) for r in records]
+        self._replaced = [*self._replaced, *zip(before, records, strict=True)]
         for kind, rows in _by_kind(records):
             self.change_many(_STATEMENTS[kind].put, rows)
         if records:

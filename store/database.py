@@ -28,7 +28,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
 from agent.secrecy import withdraw_rights
-from store.lock import WriterLock
+from store.lock import NoWriter, WriterLock
 from store.schema import REVISIONS, check_revision, migrate, store_revision
 from store.session import Kept
 from store.sqlite import DRIVER_ERRORS, file_engine, memory_engine, store_error
@@ -267,6 +267,28 @@ def open_store(path: Path | str) -> Store:
                 _migrate(store._engine)
         with store.read() as tx:
             tx.local()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def open_to_read(path: Path | str) -> Store:
+    """Open the store of a member that may be running, for read transactions only. It is left as it
+    is: StoreError if it is of an older revision, which the member's next start brings up to
+    date."""
+    path = Path(path).absolute()
+    if not path.is_file():
+        raise StoreError(f"store {path}: does not exist; name a member's folder on this machine")
+    store = Store(file_engine(path, mode="ro"), str(path), NoWriter())
+    try:
+        with store._cursor() as cursor, _errors_of(store._place):
+            revision = store_revision(cursor, store._place)
+            if check_revision(revision, store._place):
+                raise StoreError(
+                    f"store {path}: has schema revision {revision} of an older dhcpsync; start its"
+                    " member with this one, which brings it up to date"
+                )
     except BaseException:
         store.close()
         raise

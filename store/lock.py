@@ -71,6 +71,19 @@ class WriterLock:
         os.close(self._lock)
 
 
+class NoWriter(WriterLock):
+    """Of a store that is opened to be read: there is nothing to lock, and no file to make."""
+
+    def __init__(self) -> None:
+        self._owner = None
+
+    def acquire(self) -> None:
+        raise AssertionError("this store is open to be read")
+
+    def close(self) -> None:
+        pass
+
+
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

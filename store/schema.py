@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from agent.errors import StoreError, StoreVersionError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision in order; the last is the one that this code reads and writes."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Column,
@@ -96,9 +96,9 @@ def compile_upsert(
     return compile_statement(upsert, *table.columns.keys())
 
 
-def file_engine(path: Path) -> Engine:
-    """An engine on an existing file; never makes one (mode=rw)."""
-    uri = f"file:{_escaped(path)}?mode=rw"
+def file_engine(path: Path, mode: Literal["rw", "ro"] = "rw") -> Engine:
+    """An engine on an existing file; never makes one."""
+    uri = f"file:{_escaped(path)}?mode={mode}"
     return create_engine(
         "sqlite://",
         creator=lambda: _connect(uri),

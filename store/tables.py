@@ -3,7 +3,7 @@
 Replicated rows (`binding`, and the configuration: a table for each of `agent.kinds.KINDS`) carry
 the (stream, seq) of their latest change, and `change` lists every change of every stream, so that
 "what you lack" is a range scan. `address_range` is this member's own view; `local`, `snmp_user`,
-`counter` and `audit` never leave the member.
+`counter`, `audit`, `event` and `event_cursor` never leave the member.
 
 A rule is a constraint here where it can be one, but only where no merge from a peer could break
 it: a violation means a bug of ours, never a state of the cluster. So no row refers to another by
@@ -361,3 +361,29 @@ AUDIT = _table(
     seq="seq > 0",
     hash="length(hash) = 32",
 )
+
+EVENT = _table(
+    "event",
+    [
+        _integer("number", key=True),
+        *map(_integer, ("at", "kind", "address")),
+        *map(_octets, ("client_key", "hardware_address")),
+        *map(_integer, ("until", "member")),
+        *map(_text, ("user", "subject", "old", "new")),
+    ],
+    number="number > 0",
+    kind="kind > 0",
+    address=f"address {_ADDRESS}",
+    about="until >= 0 AND member BETWEEN 0 AND 2147483647",
+)
+"""After `number`, columns in the order of the fields of `agent.events.event.Event`. Its kinds have
+no upper bound: a reader passes over what it does not know."""
+
+EVENT_CURSOR = _table(
+    "event_cursor",
+    [_text("name", key=True), _integer("number"), _integer("wants")],
+    rowid=False,
+    number="number >= 0 AND wants >= 0",
+)
+"""Columns in the order of the fields of `agent.events.event.EventCursor`; `wants` has a bit for
+each kind."""

@@ -9,6 +9,7 @@ from store.columns import BindingColumns
 from store.configuration import ConfigurationRows
 from store.counts import CountRows
 from store.enquiries import EnquiryRows
+from store.events import EventRows
 from store.group import GroupRows
 from store.ownership import OwnershipRows
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
 
 
 class Transaction(
-    BindingRows, BindingColumns, CountRows, OwnershipRows, ConfigurationRows, GroupRows, EnquiryRows
+    BindingRows,
+    BindingColumns,
+    CountRows,
+    OwnershipRows,
+    ConfigurationRows,
+    GroupRows,
+    EnquiryRows,
+    EventRows,
 ):
     """Everything that can be asked of the store and written to it, in one transaction."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
+from agent.events.event import EventKind
 from agent.member_file import MemberFile, load_member_file
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
 
@@ -168,6 +169,23 @@ def test_member_file_round_trip(tmp_path: Path) -> None:
     assert load_member_file(tmp_path) == value
 
 
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (frozenset(), "events = []"),
+        (frozenset({EventKind.RELEASED, EventKind.BOUND}), 'events = ["bound", "released"]'),
+        (frozenset(EventKind), 'events = ["all"]'),
+    ],
+)
+def test_what_the_log_tells_is_in_the_member_file(
+    tmp_path: Path, kinds: frozenset[EventKind], words: str
+) -> None:
+    value = MemberFile(3, "m3", parse_address("198.18.0.3"), log_format="json", log_events=kinds)
+    assert words in value.render()
+    (tmp_path / "member.toml").write_text(value.render())
+    assert load_member_file(tmp_path) == value
+
+
 def test_a_community_is_not_for_everybody_to_read(tmp_path: Path) -> None:
     path = tmp_path / "member.toml"
     value = MemberFile(3, "m3", parse_address("198.18.0.3"), read_only_community="public")
@@ -207,6 +225,15 @@ def test_any_text_is_quoted_as_toml_reads_it(text: str) -> None:
         (
             "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n[log]\nlevel = 'loud'",
             r"log\.level: is 'loud'; one of debug",
+        ),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n[log]\nformat = 'xml'",
+            r"log\.format: is 'xml'; one of text, json",
+        ),
+        (
+            "[member]\nid = 1\nname = 'm1'\n[snmp]\naddress = '1.2.3.4'\n"
+            "[log]\nevents = ['bound', 3]",
+            r"log\.events: has 3; a list of all, bound, renewed",
         ),
         ("[member", "is no valid TOML"),
         (

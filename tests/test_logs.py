@@ -101,7 +101,7 @@ def test_the_level_of_the_command_line_stays(tmp_path: Path, given: str | None, 
         "packets = true", "packets = false"
     )
     (folder / FILE_NAME).write_text(text)
-    configure_logging("info", io.StringIO(), {})
+    configure_logging("info", "text", io.StringIO(), {})
     told: list[bool] = []
     hangup = Hangup(folder, given, told.append)
     hangup.act_if_noted()

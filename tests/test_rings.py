@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 VALUES = {"agent.model", "agent.addresses", "agent.names", "agent.kinds", "agent.errors",
-          "agent.limits", "agent.port", "agent.health"}  # fmt: skip
+          "agent.limits", "agent.port", "agent.health", "agent.events"}  # fmt: skip
 IMPURE = {"socket", "asyncio", "sqlalchemy", "pysnmp", "time", "random", "os", "subprocess",
           "threading", "alembic", "select", "secrets", "sqlite3", "pyasn1"}  # fmt: skip
 SNMP_RULES = ("ber", "oid", "view", "columns", "message", "usm", "keys", "statistics", "budget",
@@ -18,11 +18,13 @@ PURE = [
     *sorted(ROOT.glob("agent/dhcp/*.py")),
     *sorted(ROOT.glob("agent/sync/*.py")),
     *sorted(ROOT.glob("agent/kinds/*.py")),
+    *sorted(ROOT.glob("agent/events/*.py")),
     *(
         ROOT / "agent" / f"{name}.py"
         for name in (
             "addresses",
             "names",
+            "cluster_events",
             "config",
             "model",
             "errors",

@@ -64,6 +64,13 @@ class LogLevel(enum.Enum):
     ERROR = "error"
 
 
+class LogFormat(enum.Enum):
+    """The formats of `agent.member_file`."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class PolicyName(enum.Enum):
     """The policies of `tools.pool`, which is not imported for help."""
 

@@ -19,6 +19,7 @@ from tools.arguments import (
     CredentialsFile,
     Folder,
     Json,
+    LogFormat,
     LogLevel,
     PolicyName,
     ProcessName,
@@ -30,6 +31,7 @@ from tools.bench.commands import bench
 from tools.check import check
 from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
+from tools.events.commands import events
 from tools.lab.commands import lab
 from tools.lean import only, spare_adapters
 from tools.lease.commands import lease
@@ -58,6 +60,7 @@ app.add_typer(imports, name="import")
 app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
 app.command()(check)
+app.command()(events)
 
 
 def _tell_version(wanted: bool) -> None:
@@ -145,6 +148,9 @@ def serve(
     log_level: Annotated[
         LogLevel | None, typer.Option(help="How much is logged; otherwise as member.toml says.")
     ] = None,
+    log: Annotated[
+        LogFormat | None, typer.Option(help="Lines, or an object of JSON each; the same.")
+    ] = None,
 ) -> None:
     """Run a member: its DHCP engine and its SNMP agent, until SIGTERM."""
     from agent import serve as service
@@ -154,6 +160,8 @@ def serve(
         arguments += ["--only", only.value]
     if log_level is not None:
         arguments += ["--log-level", log_level.value]
+    if log is not None:
+        arguments += ["--log", log.value]
     raise typer.Exit(service.main(arguments))
 
 

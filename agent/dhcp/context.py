@@ -27,6 +27,7 @@ from agent.dhcp.lease import (
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
 from agent.dhcp.reply import Template, Templates
+from agent.events.leases import Step
 from agent.limits import ENQUIRIES_MAX, WISH_AGAIN_MS
 from agent.model import (
     Binding,
@@ -51,6 +52,8 @@ class View:
         self._rows: dict[int, Binding | None] = {}
         self._addresses_of: dict[bytes, list[int]] = {}
         self.changed: dict[int, Binding] = {}
+        self.steps: list[Step] = []
+        """Every change, with what was known before it: an address may change twice in a batch."""
         if client_keys:
             found = tx.bindings_by_client(client_keys)
             for key in client_keys:
@@ -82,6 +85,7 @@ class View:
         return sorted(mine, key=lambda row: -row.transaction_at) if len(mine) > 1 else mine
 
     def change(self, row: Binding) -> None:
+        self.steps.append((self._rows.get(row.address), row))
         self._rows[row.address] = self.changed[row.address] = row
         known = self._addresses_of.get(row.client_key)
         if known is not None and row.address not in known:

@@ -19,6 +19,7 @@ from agent.dhcp.context import (
     subnet_of,
 )
 from agent.dhcp.packet import MessageType
+from agent.dhcp.shortage import NO_FREE_ADDRESS
 from agent.model import BindingState, Subnet
 
 
@@ -54,7 +55,7 @@ def handle_discover(c: Context, m: Message) -> Answer:
             trying = trying or c.stock.is_trying(pool)
     if trying:
         return Answer(None, ADDRESS_TRIED)
-    return _offer_anothers(c, m) or Answer(None, "no_free_address")
+    return _offer_anothers(c, m) or Answer(None, NO_FREE_ADDRESS)
 
 
 def _offer_anothers(c: Context, m: Message) -> Answer | None:

@@ -44,9 +44,12 @@ from agent.dhcp.reply import (
     can_be_answered,
 )
 from agent.dhcp.rules import HANDLERS
+from agent.dhcp.shortage import NO_FREE_ADDRESS, Shortages
 from agent.dhcp.steadiness import Steadiness
 from agent.dhcp.unrecorded import CLAIM_ASKED, found_in_use
 from agent.errors import PacketError, StoreError
+from agent.events.event import EventKind, of_lease
+from agent.events.leases import lease_events
 from agent.kinds import KINDS
 from agent.model import (
     AddressState,
@@ -109,7 +112,7 @@ class DhcpServer:
     """Serves DHCP clients from `store`. One instance per member; not for several threads.
 
     `server_identifier`: the address named in option 54 instead of the receiving interface's own.
-    `log_packets`: keep a line for every message, to be had from `take_events`.
+    `log_packets`: keep a line for every message, to be had from `take_log_lines`.
     `committed` counts what the agent should look at: batches that changed bindings, or ask for
     something. `probes` are for the shell to send, and to report to; `probing`: it also tries
     addresses that had a client lately before they are given to another."""
@@ -129,13 +132,15 @@ class DhcpServer:
         self._interfaces = dict(interfaces)
         self._server_identifier = server_identifier
         self._log_packets = log_packets
-        self._events: list[str] = []
+        self._log_lines: list[str] = []
         self._alarms: list[str] = []
         self._steadiness = Steadiness()
         self._left_out: set[tuple[int, int]] = set()
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
+        self._wanted: frozenset[EventKind] = frozenset()
+        self._shortages = Shortages()
         self._held = Held()
         self._patience = Patience()
         self.probes = Probes()
@@ -176,10 +181,14 @@ class DhcpServer:
                 tx.add_counters(counters)
                 if boot_ms is not None:
                     tx.beat(boot_ms)
+                    self._wanted = tx.wanted_events()
+                    tx.put_events(self._shortages.due(now_ms))
         except StoreError as error:
             self.count("store_failed")
             self._steadiness.note_failure(error, now_ms)
             return False
+        if boot_ms is not None:
+            self._shortages.note_told(now_ms)
         self._steadiness.note_commit(now_ms)
         return True
 
@@ -222,6 +231,7 @@ class DhcpServer:
                             )
                 if rows:
                     tx.save_bindings(rows)
+                    tx.put_events([of_lease(EventKind.IN_USE, now_ms // 1000, row) for row in rows])
         except StoreError as error:
             self.count("store_failed")
             self._steadiness.note_failure(error, now_ms)
@@ -229,10 +239,10 @@ class DhcpServer:
         self.count("found_in_use", len(rows))
         self.committed += 1
 
-    def take_events(self) -> list[str]:
+    def take_log_lines(self) -> list[str]:
         """The log lines since the last call, if they are kept at all."""
-        events, self._events = self._events, []
-        return events
+        lines, self._log_lines = self._log_lines, []
+        return lines
 
     def take_alarms(self) -> list[str]:
         """What an operator must hear of, since the last call: once when it begins, once when it
@@ -344,6 +354,8 @@ class DhcpServer:
             answers.append((message, answer))
         if context.view.changed:
             tx.save_bindings(list(context.view.changed.values()))
+            renewals = EventKind.RENEWED in self._wanted
+            tx.put_events(lease_events(context.view.steps, context.now, renewals=renewals))
         return _Handled(context, answers, drops)
 
     def _classify(
@@ -430,6 +442,8 @@ class DhcpServer:
                     self._tell_left_out(message, reply)
             elif answer.reason:
                 self.count(f"dropped_{answer.reason}")
+                if answer.reason == NO_FREE_ADDRESS:
+                    self._shortages.note(message)
             if self._log_packets:
                 self._log_message(message, answer, context)
         for kind, number in Counter(answer.kind for _, answer in handled.answers).items():
@@ -548,7 +562,7 @@ class DhcpServer:
         self.count(f"dropped_{reason}")
         if self._log_packets:
             source = format_address(received.source)
-            self._events.append(f"datagram from {source} dropped: {reason}")
+            self._log_lines.append(f"datagram from {source} dropped: {reason}")
 
     def _log_message(self, message: Message, answer: Answer, context: Context | None) -> None:
         row = context.view.loaded(message.address) if context is not None else None
@@ -556,4 +570,4 @@ class DhcpServer:
         name = row.hostname if row is not None and mine else ""
         interface = self._interfaces.get(message.received.interface)
         place = interface.name if interface else str(message.received.interface)
-        self._events += message_lines(message, answer, place, name)
+        self._log_lines += message_lines(message, answer, place, name)

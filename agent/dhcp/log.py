@@ -12,6 +12,7 @@ from agent.dhcp import wire
 from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.context import Answer
 from agent.dhcp.packet import MessageType, Packet
+from agent.dhcp.shortage import NO_FREE_ADDRESS
 from agent.limits import LOGGED_HOST_NAME_MAX
 from agent.model import format_address
 
@@ -61,7 +62,7 @@ def _about(
     if kind is MessageType.INFORM:
         return f" from {address} via {way}{why}"
     if kind is MessageType.DISCOVER:
-        if answer.reason == "no_free_address":
+        if answer.reason == NO_FREE_ADDRESS:
             subnet = message.subnets[0]
             network = f"{format_address(subnet.network)}/{subnet.prefix_length}"
             why = f": network {network}: no free leases"

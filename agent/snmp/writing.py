@@ -22,6 +22,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from agent.errors import PacketError, PeerError, StoreError
+from agent.events.configuration import configuration_events
 from agent.kinds import KINDS
 from agent.limits import AUDIT_REFUSAL_DETAIL_MAX, SNMP_AUDIT_DETAIL_MAX
 from agent.model import BindingState, MemberId, Said, Service
@@ -196,6 +197,8 @@ class Writer:
                 )
                 if changes:
                     tx.save_configuration(changes)
+                    told = configuration_events(tx.replaced_configuration(), asker.user, now)
+                    tx.put_events(told)
                 tx.audit(asker.user, "set", words[:SNMP_AUDIT_DETAIL_MAX], now)
             return bool(changes)
 

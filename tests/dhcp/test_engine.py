@@ -249,14 +249,14 @@ def test_events_are_dhcpd_style_lines() -> None:
     world = World(log_packets=True)
     address = world.bind(Client(1))
     assert address == FIRST
-    events = world.server.take_events()
+    events = world.server.take_log_lines()
     assert events == [
         "DHCPDISCOVER from 02:00:00:00:00:01 via 198.18.15.1",
         "DHCPOFFER on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
         "DHCPREQUEST for 198.18.16.0 (198.18.0.1) from 02:00:00:00:00:01 via 198.18.15.1",
         "DHCPACK on 198.18.16.0 to 02:00:00:00:00:01 via 198.18.15.1 for 4000 s",
     ]
-    assert world.server.take_events() == []
+    assert world.server.take_log_lines() == []
 
 
 def test_lines_of_what_is_given_back_or_only_asked_are_dhcpds() -> None:
@@ -272,7 +272,7 @@ def test_lines_of_what_is_given_back_or_only_asked_are_dhcpds() -> None:
     world.say(client.release(address))
     world.say(Client(2).release(address))
     world.say(client.reboot(A("10.0.0.1")))
-    assert world.server.take_events() == [
+    assert world.server.take_log_lines() == [
         f"DHCPDISCOVER from {hardware} (host-1) via eth0",
         f"DHCPOFFER on 198.18.16.0 to {hardware} (host-1) via eth0 for 4000 s",
         f"DHCPREQUEST for 198.18.16.0 (198.18.0.1) from {hardware} (host-1) via eth0",
@@ -299,7 +299,9 @@ def test_lines_of_declines_and_of_an_empty_pool_are_dhcpds() -> None:
         address = world.bind(client)
         world.say(client.decline(address))
     world.say(Client(2).decline(address), Client(2, relay=0).discover(o12=b"a\nb"))
-    lines = [line for line in world.server.take_events() if "DECLINE" in line or "no free" in line]
+    lines = [
+        line for line in world.server.take_log_lines() if "DECLINE" in line or "no free" in line
+    ]
     assert lines == [
         "DHCPDECLINE of 198.18.16.0 from 02:00:00:00:00:01 via eth0: abandoned",
         "DHCPDECLINE of 198.18.16.1 from 02:00:00:00:00:01 via eth0: ignored",
@@ -314,7 +316,7 @@ def test_a_client_without_a_hardware_address_has_a_line_too() -> None:
     asked = Client(1, relay=0, identifier=b"name").discover()
     data = asked.data[:2] + b"\0" + asked.data[3:]
     world.say(asked._replace(data=data))
-    assert world.server.take_events()[0] == "DHCPDISCOVER from <no identifier> via eth0"
+    assert world.server.take_log_lines()[0] == "DHCPDISCOVER from <no identifier> via eth0"
 
 
 def test_a_pool_is_given_out_whole_across_chunks_ranges_and_restarts() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from agent.dhcp.packet import Interface, MessageType, Received
 from agent.dhcp.probes import BY_ROUTE, Probes
+from agent.events.event import EventKind
 from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
@@ -98,6 +99,10 @@ def test_one_that_somebody_answers_for_becomes_unavailable_beside_the_packets() 
     assert (row.state, row.transaction) == (BindingState.UNAVAILABLE, Transaction.PROBE)
     assert (row.epoch, row.hardware_address) == (2, OTHER_MACHINE)
     assert row.expires_at == world.now + DECLINE_HOLD_S
+    with world.store.read() as tx:
+        told = tx.events_after(0, 100).events[-1].event
+    assert (told.kind, told.address) == (EventKind.IN_USE, FIRST)
+    assert (told.hardware_address, told.until) == (OTHER_MACHINE, row.expires_at)
     assert world.server.committed == before + 1
     world.silent(Client(1).discover(), "no_free_address")
 

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from agent.errors import PeerError, StoreError
+from agent.events.configuration import pack_row
+from agent.events.event import EventKind
 from agent.model import ChangeKind, Member, Option, Pool, Reservation, Subnet
 from agent.snmp import columns
 from agent.snmp.columns import Table
@@ -40,6 +42,14 @@ def audited(world: World) -> list[tuple[str, str, str]]:
         return [(one.user, one.action, one.detail) for one in tx.audit_after(0, 100)]
 
 
+def changes(world: World) -> list[tuple[str, str, str, str]]:
+    """As events tell them: by whom, which row, from what to what."""
+    with world.store.read() as tx:
+        events = [one.event for one in tx.events_after(0, 100).events]
+    assert {event.kind for event in events} <= {EventKind.CONFIGURED}
+    return [(event.user, event.subject, event.old, event.new) for event in events]
+
+
 def inside(check: Callable[[World], Awaitable[None]]) -> None:
     async def enter() -> None:
         async with running() as world:
@@ -69,6 +79,16 @@ def test_a_subnet_a_pool_and_an_option_in_one_set() -> None:
         ((user, action, detail),) = audited(world)
         assert (user, action) == ("operator", "set")
         assert "dhcpSyncSubnetLeaseTime.10.9.0.0.16=900" in detail
+        assert changes(world) == [
+            ("operator", "pool 10.9.1.0-10.9.1.99", "", '{"name": "guests", "active": true}'),
+            (
+                "operator",
+                "option 10.9.0.0/16:6",
+                "",
+                '{"data": "0a0900020a090003", "active": true}',
+            ),
+            ("operator", "subnet 10.9.0.0/16", "", pack_row(Subnet(network, 16, 900))),
+        ]
 
     inside(check)
 
@@ -111,6 +131,7 @@ def test_a_set_that_changes_nothing_makes_no_change() -> None:
         out = await set_as(world, name(columns.SUBNET, "Name", LAN), "s", "lan")
         assert out.code == 0
         assert world.changes == 0
+        assert changes(world) == []
 
     inside(check)
 

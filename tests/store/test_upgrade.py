@@ -68,7 +68,9 @@ ADDED_TO_0002: dict[str, dict[str, Any]] = {
     "server_group": {"decision": 0},
     "local": {"certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0},
 }
-NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"}
+EVENT_TABLES = {"event", "event_cursor"}
+"""Of revision 0004."""
+NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"} | EVENT_TABLES
 
 
 def landed(path: Path, revision: str) -> Path:
@@ -189,6 +191,7 @@ def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
     store = open_store(path)
     after = rows_of(path)
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
+    assert not any(after.pop(name) for name in EVENT_TABLES)
     for name, rows in after.items():
         assert rows == [row | ADDED_TO_0002.get(name, {}) for row in before[name]], name
     with store.read() as tx:
@@ -201,6 +204,26 @@ def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
         assert tx.open_enquiries(10) == [Enquiry(BASE + 77, NOW * 1000)]
         answered = Enquiry(BASE + 78, NOW * 1000, NOW * 1000 + 5, free=True, complete=True, epoch=4)
         assert tx.enquiry(BASE + 78) == answered
+    store.close()
+
+
+def test_a_store_of_the_third_revision_keeps_every_row(tmp_path: Path) -> None:
+    path = landed(tmp_path / "old.db", "0003")
+    before = rows_of(path)
+    assert all(before.values()), "each table of the old store has rows"
+    store = open_store(path)
+    after = rows_of(path)
+    assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
+    assert not any(after.pop(name) for name in EVENT_TABLES)
+    assert after == {name: rows for name, rows in before.items() if name != "alembic_version"}
+    with store.read() as tx:
+        local, group = tx.local(), tx.group()
+        assert (local.certain_until, local.unseen_at, local.unseen_s) == (NOW + 7, NOW + 8, 9)
+        assert local.vouched
+        assert group is not None
+        assert (group.generation, group.decision) == (4, 77)
+        assert [r.row.probe for r in tx.configuration(Kind.SUBNET)] == [1, 1, 2]  # type: ignore[union-attr]
+        assert tx.last_event() == 0
     store.close()
 
 

@@ -1,0 +1,1 @@
+"""`dhcpsync events`: what has happened at a member, from its store."""
