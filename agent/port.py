@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from agent.events.event import Event, EventCursor, EventKind, EventPage
+from agent.events.event import Event, EventCursor, EventKind, EventPage, ExpirySweep
 from agent.model import (
     AddressRange,
     AddressState,
@@ -214,6 +214,16 @@ class StoreTransaction(Protocol):
 
     def engine_beat(self) -> EngineBeat | None:
         """The last one; None: there was none yet."""
+        ...
+
+    def expiry_sweep(self) -> ExpirySweep | None:
+        """None: no lease's end was ever told."""
+        ...
+
+    def put_expiry_sweep(self, sweep: ExpirySweep) -> None: ...
+    def ended_bindings(self, sweep: ExpirySweep, limit: int) -> tuple[list[Binding], int | None]:
+        """Of the next `limit` bindings of the sweep, those that this member gave or extended last
+        and that ended within it; and the last address of them all. None: nothing is behind it."""
         ...
 
     def audit(self, user: str, action: str, detail: str, now: int) -> None:

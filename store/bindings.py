@@ -15,12 +15,13 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, select
 
+from agent.events.event import ExpirySweep
 from agent.limits import BLOCK_ADDRESSES, STORE_KEYS_MAX
 from agent.model import Binding, BindingState, ChangeKind, Transaction
 from store.session import Row
 from store.sqlite import compile_statement, compile_upsert, limited
 from store.streams import StreamRows
-from store.tables import BINDING
+from store.tables import BINDING, LOCAL
 
 _PUT = compile_upsert(BINDING)
 _PUT_SAME_CLIENT = compile_upsert(BINDING, where_equal=BINDING.c.client_key)
@@ -81,6 +82,32 @@ _COUNTS = compile_statement(
     "now",
     "first",
     "last",
+)
+
+_PART = limited(
+    select(BINDING.c.address)
+    .where(BINDING.c.address >= bindparam("first"))
+    .order_by(BINDING.c.address),
+    "limit",
+).subquery()
+_SWEPT = compile_statement(
+    select(func.count(), func.max(_PART.c.address)).select_from(_PART), "first", "limit"
+)
+_ENDED = compile_statement(
+    select(BINDING)
+    .where(
+        BINDING.c.address >= bindparam("first"),
+        BINDING.c.address <= bindparam("last"),
+        BINDING.c.expires_at > bindparam("since"),
+        BINDING.c.expires_at <= bindparam("until"),
+        BINDING.c.transaction_server == select(LOCAL.c.member).scalar_subquery(),
+        _state(BindingState.BOUND),
+    )
+    .order_by(BINDING.c.address),
+    "first",
+    "last",
+    "since",
+    "until",
 )
 
 
@@ -202,6 +229,13 @@ class BindingRows(StreamRows):
     def count_bindings(self, first: int, last: int, now: int) -> BindingCounts:
         live, bound, released, unavailable = self.rows(_COUNTS, (now, first, last))[0]
         return BindingCounts(live, bound - live, released, unavailable)
+
+    def ended_bindings(self, sweep: ExpirySweep, limit: int) -> tuple[list[Binding], int | None]:
+        count, last = self.rows(_SWEPT, (sweep.first, limit))[0]
+        if not count:
+            return [], None
+        ended = self.rows(_ENDED, (sweep.first, last, sweep.since, sweep.until))
+        return [_binding(row) for row in ended], last if count == limit else None
 
     def save_bindings(self, bindings: Sequence[Binding]) -> int:
         stream, first = self.take_numbers(ChangeKind.BINDING, [b.address for b in bindings])

@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
+from agent.events.event import ExpirySweep
 from agent.model import EngineBeat, Local, Service, stream_id
 from store.session import Row, read_once
 from store.sqlite import compile_insert, compile_statement, compile_upsert, limited
@@ -140,6 +141,7 @@ _COUNTERS = compile_statement(select(COUNTER).order_by(COUNTER.c.name))
 _ADD_COUNTER = compile_upsert(COUNTER, add_to=COUNTER.c.value)
 
 _BEATS, _BEAT_MS = "engine_beats", "engine_beat_ms"
+_SWEEP = ("expiry_sweep_since", "expiry_sweep_until", "expiry_sweep_first")
 _COUNTER_NAMED = compile_statement(
     select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name")), "name"
 )
@@ -304,6 +306,13 @@ class LocalRow(StreamRows):
     def engine_beat(self) -> EngineBeat | None:
         count, boot_ms = (self.rows(_COUNTER_NAMED, (name,)) for name in (_BEATS, _BEAT_MS))
         return EngineBeat(count[0][0], boot_ms[0][0]) if count and boot_ms else None
+
+    def expiry_sweep(self) -> ExpirySweep | None:
+        values = [value for name in _SWEEP for (value,) in self.rows(_COUNTER_NAMED, (name,))]
+        return ExpirySweep(*values) if len(values) == len(_SWEEP) else None
+
+    def put_expiry_sweep(self, sweep: ExpirySweep) -> None:
+        self.change_many(_PUT_COUNTER, zip(_SWEEP, sweep, strict=True))
 
     # --- SNMP users
 

@@ -8,7 +8,8 @@ import logging
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,10 @@ from agent.events.sentences import sentence
 from agent.limits import EVENTS_LOG_SAVE_S
 from agent.port import StoreTransaction
 from agent.logs import JsonFormatter
-from store import Store
+from store import Store, create_store
 from store import events as store_events
 from tests.dhcp.world import FailingStore
+from tests.store.conftest import ENGINE_ID
 from tests.store.samples import BASE, NOW
 
 ALL = frozenset(EventKind)
@@ -184,22 +186,25 @@ class Unreadable(FailingStore):
 
 
 def test_a_store_that_fails_is_told_of_once_and_asked_again(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(event_log, "EVENTS_LOG_S", 0)
-    store = Store.in_memory()
+    store = create_store(tmp_path / "store.db", member=1, engine_id=ENGINE_ID)
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            task = asyncio.create_task(EventLog(Unreadable(store), ALL, lambda: 0.0).run(thread))
-            async with asyncio.timeout(20):
+            told = EventLog(Unreadable(store), ALL, lambda: 0.0)
+            task = asyncio.create_task(told.run(thread))
+            async with asyncio.timeout(60):
                 while kept(store) is None:
                     await asyncio.sleep(0)
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await task
 
     asyncio.run(run())
     assert caplog.text.count("events cannot be told: the disk is away") == 1
+    store.close()
 
 
 # --- as JSON

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
+from agent.dhcp.chronicle import Chronicle
 from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED
 from agent.dhcp.classify import Classifier, Message, MessageKind
 from agent.dhcp.context import Answer, Context, View, return_offer
@@ -44,12 +45,11 @@ from agent.dhcp.reply import (
     can_be_answered,
 )
 from agent.dhcp.rules import HANDLERS
-from agent.dhcp.shortage import NO_FREE_ADDRESS, Shortages
+from agent.dhcp.shortage import NO_FREE_ADDRESS
 from agent.dhcp.steadiness import Steadiness
 from agent.dhcp.unrecorded import CLAIM_ASKED, found_in_use
 from agent.errors import PacketError, StoreError
 from agent.events.event import EventKind, of_lease
-from agent.events.leases import lease_events
 from agent.kinds import KINDS
 from agent.model import (
     AddressState,
@@ -139,8 +139,7 @@ class DhcpServer:
         self._counters: dict[str, int] = {}
         self._offers = Offers()
         self._declines = DeclineLimiter()
-        self._wanted: frozenset[EventKind] = frozenset()
-        self._shortages = Shortages()
+        self._chronicle = Chronicle()
         self._held = Held()
         self._patience = Patience()
         self.probes = Probes()
@@ -181,14 +180,13 @@ class DhcpServer:
                 tx.add_counters(counters)
                 if boot_ms is not None:
                     tx.beat(boot_ms)
-                    self._wanted = tx.wanted_events()
-                    tx.put_events(self._shortages.due(now_ms))
+                    self._chronicle.write(tx, now_ms)
         except StoreError as error:
             self.count("store_failed")
             self._steadiness.note_failure(error, now_ms)
             return False
         if boot_ms is not None:
-            self._shortages.note_told(now_ms)
+            self._chronicle.note_committed(now_ms)
         self._steadiness.note_commit(now_ms)
         return True
 
@@ -354,8 +352,7 @@ class DhcpServer:
             answers.append((message, answer))
         if context.view.changed:
             tx.save_bindings(list(context.view.changed.values()))
-            renewals = EventKind.RENEWED in self._wanted
-            tx.put_events(lease_events(context.view.steps, context.now, renewals=renewals))
+            tx.put_events(self._chronicle.of_steps(context.view.steps, context.now))
         return _Handled(context, answers, drops)
 
     def _classify(
@@ -443,7 +440,7 @@ class DhcpServer:
             elif answer.reason:
                 self.count(f"dropped_{answer.reason}")
                 if answer.reason == NO_FREE_ADDRESS:
-                    self._shortages.note(message)
+                    self._chronicle.note_shortage(message)
             if self._log_packets:
                 self._log_message(message, answer, context)
         for kind, number in Counter(answer.kind for _, answer in handled.answers).items():

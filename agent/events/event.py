@@ -102,6 +102,26 @@ class EventCursor(NamedTuple):
     wants: frozenset[EventKind] = frozenset()
 
 
+class ExpirySweep(NamedTuple):
+    """How far a member has come with telling of leases that have ended: of those that ended up to
+    `since` all is told, and of those up to `until` at addresses below `first`."""
+
+    since: int
+    until: int
+    first: int
+
+    def has_told(self, row: Binding) -> bool:
+        ended_at = row.expires_at
+        return ended_at <= self.since or (ended_at <= self.until and row.address < self.first)
+
+    def after(self, through: int | None, now: int) -> ExpirySweep:
+        """Once addresses up to `through` are looked at; None: all of them. Then it begins anew, for
+        what has ended meanwhile."""
+        if through is not None:
+            return ExpirySweep(self.since, self.until, through + 1)
+        return ExpirySweep(self.until, max(self.until, now), 0)
+
+
 _made = tuple.__new__
 
 

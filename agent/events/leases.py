@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from agent.events.event import Event, EventKind, of_lease
 from agent.model import Binding, BindingState, Transaction
@@ -17,14 +17,17 @@ _ENDED = {
 }
 
 
-def lease_events(steps: Iterable[Step], now: int, *, renewals: bool) -> list[Event]:
-    """In order; `renewals`: tell of them too. That a lease has ended is told when its row is
-    written over: nothing is written when it ends."""
+def lease_events(
+    steps: Iterable[Step], now: int, *, renewals: bool, is_told: Callable[[Binding], bool]
+) -> list[Event]:
+    """In order; `renewals`: tell of them too. `is_told`: whether the end of a lease that is over
+    was told already; else it is told now, since its row is written over."""
     events: list[Event] = []
     for before, row in steps:
         if before is not None and before.state is BindingState.BOUND:
             if before.expires_at <= now:
-                events.append(of_lease(EventKind.EXPIRED, now, before))
+                if not is_told(before):
+                    events.append(of_lease(EventKind.EXPIRED, now, before))
             elif row.state is BindingState.BOUND and row.client_key == before.client_key:
                 if renewals:
                     events.append(of_lease(EventKind.RENEWED, now, row))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from agent.dhcp import chronicle
 from agent.dhcp.packet import MessageType
 from agent.events.event import Event, EventCursor, EventKind
 from agent.limits import DECLINE_HOLD_S, SHORTAGE_AGAIN_S
@@ -15,6 +18,7 @@ from tests.dhcp.world import (
     Client,
     World,
     bindable,
+    peer_row,
 )
 
 K = EventKind
@@ -81,6 +85,125 @@ def test_a_lease_that_is_over_is_told_when_its_address_is_given_away() -> None:
         (K.EXPIRED, Client(1).key),
         (K.BOUND, Client(2).key),
     ]
+
+
+def ends(world: World) -> list[int]:
+    """The addresses of leases of which the end was told, in order."""
+    return [event.address for event in events(world) if event.kind is K.EXPIRED]
+
+
+def test_the_end_of_a_lease_is_told_once_a_moment_after_it() -> None:
+    world = World()
+    flush(world)
+    first, second = world.bind(Client(1)), world.bind(Client(2))
+    world.wait(LEASE // 2)
+    world.one(Client(2).renew(second))
+    world.wait(LEASE // 2 - 2)
+    flush(world)
+    flush(world)
+    assert ends(world) == []
+    world.wait(2)
+    for _ in range(3):
+        flush(world)
+    assert ends(world) == [first]
+    event = events(world)[-1]
+    assert (event.at, event.until, event.client_key) == (NOW + LEASE, NOW + LEASE, Client(1).key)
+    world.restart()
+    world.wait(LEASE)
+    for _ in range(3):
+        flush(world)
+    assert ends(world) == [first, second]
+
+
+def test_an_end_that_was_told_is_not_told_with_the_next_lease() -> None:
+    world = World()
+    flush(world)
+    first, second = world.bind(Client(1)), world.bind(Client(2))
+    world.wait(LEASE + 60)
+    flush(world)
+    flush(world)
+    assert ends(world) == [first, second]
+    for client in (Client(1), Client(2)):
+        world.bind(client)
+    assert kinds(world)[-2:] == [K.BOUND, K.BOUND]
+    assert ends(world) == [first, second]
+
+
+def test_a_part_of_the_bindings_is_looked_through_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chronicle, "SWEEP_BINDINGS", 3)
+    world = World()
+    flush(world)
+    addresses = [world.bind(Client(n)) for n in range(1, 9)]
+    world.wait(LEASE)
+    told = []
+    for _ in range(8):
+        flush(world)
+        told.append(len(ends(world)))
+    assert ends(world) == addresses
+    assert sorted(set(told)) == [0, 3, 6, 8], "three at most in one turn"
+
+
+def test_an_address_that_is_given_away_before_its_turn_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chronicle, "SWEEP_BINDINGS", 1)
+    world = World()
+    flush(world)
+    addresses = [world.bind(Client(n)) for n in (1, 2, 3)]
+    world.wait(LEASE)
+    while not ends(world):
+        flush(world)
+    for n in (1, 3):
+        world.bind(Client(n))
+    assert ends(world) == [addresses[0], addresses[2]]
+    for _ in range(6):
+        flush(world)
+    assert sorted(ends(world)) == addresses, "each once"
+
+
+def test_an_end_that_could_not_be_written_is_told_later() -> None:
+    world = World()
+    flush(world)
+    address = world.bind(Client(1))
+    world.wait(LEASE)
+    flush(world)
+    world.failing.failing = True
+    flush(world)
+    world.failing.failing = False
+    assert ends(world) == []
+    flush(world)
+    flush(world)
+    assert ends(world) == [address]
+
+
+def test_what_ended_before_the_first_look_and_at_others_is_not_told() -> None:
+    world = World(members=(1, 2))
+    world.bind(Client(1))
+    world.wait(LEASE * 2)
+    flush(world)
+    world.merge(peer_row(LAST, Client(2), expires_at=world.now + 10))
+    world.wait(20)
+    for _ in range(3):
+        flush(world)
+    assert ends(world) == []
+
+
+def test_a_clock_that_is_set_back_has_no_end_told_twice() -> None:
+    world = World()
+    flush(world)
+    address = world.bind(Client(1))
+    world.wait(LEASE)
+    for _ in range(2):
+        flush(world)
+    world.wait(-LEASE)
+    for _ in range(2):
+        flush(world)
+    world.wait(LEASE)
+    for _ in range(3):
+        flush(world)
+    assert ends(world) == [address]
 
 
 def test_release_and_decline_are_told() -> None:

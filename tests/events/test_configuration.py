@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from agent.events.configuration import configuration_events, pack_row, unpack_row
 from agent.events.event import Event, EventKind
@@ -33,6 +33,7 @@ def record(row: ConfigRow, *, deleted: bool = False, member: int = 1) -> ConfigR
     return ConfigRecord(row, Version(7, member), deleted, 1, 1)
 
 
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(any_record=config_records())
 def test_a_row_is_made_again_as_it_was(any_record: ConfigRecord) -> None:
     row = any_record.row

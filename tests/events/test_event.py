@@ -55,10 +55,12 @@ FOUND = ROW._replace(state=BindingState.UNAVAILABLE, transaction=Transaction.PRO
 def test_what_the_step_of_a_row_is_told_as(
     before: Binding | None, row: Binding, kinds: list[EventKind]
 ) -> None:
-    told = lease_events([(before, row)], NOW, renewals=True)
+    told = lease_events([(before, row)], NOW, renewals=True, is_told=lambda _: False)
     assert [event.kind for event in told] == kinds
-    usual = lease_events([(before, row)], NOW, renewals=False)
+    usual = lease_events([(before, row)], NOW, renewals=False, is_told=lambda _: False)
     assert [event.kind for event in usual] == [kind for kind in kinds if kind not in ON_REQUEST]
+    again = lease_events([(before, row)], NOW, renewals=True, is_told=lambda one: one is before)
+    assert [event.kind for event in again] == [kind for kind in kinds if kind is not K.EXPIRED]
     for event in told:
         about = before if event.kind is K.EXPIRED else row
         assert about is not None

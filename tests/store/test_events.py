@@ -7,11 +7,12 @@ from contextlib import suppress
 import pytest
 
 from agent import limits
-from agent.events.event import Event, EventCursor, EventKind, Numbered
+from agent.events.event import Event, EventCursor, EventKind, ExpirySweep, Numbered
+from agent.model import BindingState
 from agent.port import StoreTransaction
 from store import Store
 from store import events as store_events
-from tests.store.samples import BASE, NOW
+from tests.store.samples import BASE, NOW, binding, save
 
 FULL = Event(
     NOW, EventKind.CONFIGURED, BASE, b"\x01\xff", b"\x02\x00", NOW + 9, 3, "admin", "pool Küche",
@@ -91,6 +92,30 @@ def test_a_kind_of_a_later_version_is_passed_over(store: Store) -> None:
         tx.change("UPDATE event SET kind = 998 WHERE number = 3")
     with store.read() as tx:
         assert tx.events_after(0, 2) == (0, [], 2), "its reader goes on behind it"
+
+
+def test_leases_that_ended_within_a_span_are_found_by_parts(store: Store) -> None:
+    rows = [
+        binding(BASE + 1, expires_at=NOW),
+        binding(BASE + 2, expires_at=NOW + 1),
+        binding(BASE + 3, expires_at=NOW + 5, transaction_server=2),
+        binding(BASE + 4, expires_at=NOW + 5, state=BindingState.RELEASED),
+        binding(BASE + 5, expires_at=NOW + 5),
+        binding(BASE + 6, expires_at=NOW + 6),
+    ]
+    with store.write() as tx:
+        sweep = ExpirySweep(NOW, NOW + 5, 0)
+        assert tx.ended_bindings(sweep, 9) == ([], None)
+        assert tx.expiry_sweep() is None
+        saved = {row.address: row for row in save(tx, rows)}
+        tx.put_expiry_sweep(sweep)
+    with store.read() as tx:
+        assert tx.expiry_sweep() == sweep
+        ended = [saved[BASE + 2], saved[BASE + 5]]
+        assert tx.ended_bindings(sweep, 9) == (ended, None)
+        assert tx.ended_bindings(sweep, 2) == (ended[:1], BASE + 2)
+        assert tx.ended_bindings(sweep._replace(first=BASE + 3), 3) == (ended[1:], BASE + 5)
+        assert tx.ended_bindings(sweep._replace(first=BASE + 6), 3) == ([], None)
 
 
 def test_cursors_are_kept_by_name_with_what_they_want(store: Store) -> None:
