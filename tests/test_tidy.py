@@ -151,8 +151,6 @@ UNCALLED = {
     "bindings_after": "tests read a whole table by it",
     "format": "logging calls it",
     "delete_snmp_user": "users are only made yet: a command for it is to come",
-    "unpack_row": "`config rollback` is to call it",
-    "verify_audit": "tests hold the chain to it: a command for it is to come",
     "with_level": "of the simulator; for a person at the prompt",
     "PeerTimeout": "the name under which callers of PeerClient know it",
 }

@@ -32,6 +32,7 @@ from tools.check import check
 from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.events.commands import events
+from tools.history.commands import audit, config
 from tools.lab.commands import lab
 from tools.lean import only, spare_adapters
 from tools.lease.commands import lease
@@ -61,6 +62,8 @@ app.add_typer(member, name="member")
 app.add_typer(bench, name="bench")
 app.command()(check)
 app.command()(events)
+app.command()(audit)
+app.add_typer(config, name="config")
 
 
 def _tell_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -19,7 +20,7 @@ import pytest
 from agent.dhcp.packet import MessageType, Received
 from agent.health import WELL, Health, Kind, Severity, reasons
 from agent.limits import HEALTH_QUIET_MS
-from agent.member_file import STORE_NAME
+from agent.member_file import FILE_NAME, STORE_NAME
 from agent.model import BindingState
 from agent.snmp.columns import SERVER, SUBNET, RowStatus
 from agent.snmp.health_objects import reason_bits
@@ -32,6 +33,7 @@ from tools.apply.plan import make_plan
 from tools.apply.remote import Remote
 from tools.credentials import Role, find_user, make_credentials, write_credentials
 from tools.errors import ManagerError
+from tools.history.command import read_changes
 from tools.init import Founding, NewMember, make_member
 from tools.lab import network
 from tools.manager import Assignment
@@ -69,6 +71,13 @@ class Served:
                 [*command, "serve", str(self.folder)], stdout=log, stderr=log
             )
         return self.process
+
+    def log_as_json(self) -> None:
+        """With every event."""
+        file = self.folder / FILE_NAME
+        text = file.read_text()
+        text = text.replace('format = "text"', 'format = "json"')
+        file.write_text(text.replace("events = []", 'events = ["all"]'))
 
     def stop(self) -> None:
         if self.process is not None:
@@ -328,6 +337,7 @@ def test_an_engine_that_hangs_is_told_by_everything_and_cleared_when_it_goes_on(
     wire: Wire, tmp_path: Path
 ) -> None:
     served = Served(wire, tmp_path, tmp_path / "m1")
+    served.log_as_json()
     served.start()
     well = ("", 1, reason_bits(WELL))
     silent = Health(Severity.FAILING, frozenset({Kind.ENGINE_SILENT}))
@@ -347,3 +357,10 @@ def test_an_engine_that_hangs_is_told_by_everything_and_cleared_when_it_goes_on(
         served.stop()
     assert "the engine of m1 is silent since" in served.said()
     assert "Traceback" not in served.said()
+    told = [json.loads(line) for line in served.said().splitlines()]
+    events = [line["event"] for line in told if "event" in line]
+    assert [(one["kind"], one["subject"], one["user"]) for one in events] == [
+        ("configured", "subnet 198.18.0.0/15", "operator"),
+        ("configured", "pool 198.18.16.0-198.18.31.255", "operator"),
+    ]
+    assert [one.number for one in read_changes(served.folder)] == [one["number"] for one in events]

@@ -80,7 +80,7 @@ ASKED: list[tuple[list[str], list[int]]] = [
     (["--client", "nobody"], []),
     (["--since", "2027-01-15T08:00:20+00:00"], [3, 4]),
     (["--after", "3"], [4]),
-    (["--after", "9"], []),
+    (["--after", "4"], []),
     (["--kind", "bound", "--address", "10.0.1.0/24", "--client", "laptop"], []),
 ]
 
@@ -232,6 +232,9 @@ def test_errors_are_one_line_each(store: Store, tmp_path: Path) -> None:
     done = dhcpsync("events", str(tmp_path), "--kind", "bond")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
+    done = dhcpsync("events", str(tmp_path), "--after", "5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("dhcpsync: the latest event of this member is 4: 5 is another")
 
 
 def test_a_store_of_another_revision_is_refused(store: Store, tmp_path: Path) -> None:

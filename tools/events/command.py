@@ -20,6 +20,7 @@ from agent.events.sentences import as_json, instant, sentence
 from agent.limits import EVENTS_PAGE
 from agent.member_file import STORE_NAME
 from store import Store, open_to_read
+from tools.errors import ToolError
 from tools.events.wanted import Wanted
 
 FOLLOW_S = 0.5
@@ -35,7 +36,7 @@ def show(
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Print what is kept behind number `after`, or all of it. Who follows and names no beginning
-    sees what is new. Raises StoreError."""
+    sees what is new. Raises StoreError, and ToolError where `after` is of another store."""
     with closing(open_to_read(folder / STORE_NAME)) as store:
         cursor = _beginning(store, wanted, after, follow)
         is_known = after is not None or follow
@@ -55,12 +56,16 @@ def show(
 
 
 def _beginning(store: Store, wanted: Wanted, after: int | None, follow: bool) -> int:
+    with store.read() as tx:
+        last = tx.last_event()
+    if after is not None and after > last:
+        raise ToolError(
+            f"the latest event of this member is {last}: {after} is another member's, or its store"
+            " was put back to a copy"
+        )
     if after is not None:
         return after
-    if not follow or wanted.since:
-        return 0
-    with store.read() as tx:
-        return tx.last_event()
+    return last if follow and not wanted.since else 0
 
 
 def _read(store: Store, cursor: int) -> EventPage:
