@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.member_file import LEVELS
+from agent.member_file import FORMATS, LEVELS
 from store import open_store
-from tools.arguments import LogLevel
+from tools.arguments import LogFormat, LogLevel
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +37,9 @@ def test_help_names_every_subcommand_and_ends_with_0() -> None:
         "serve",
         "lab",
         "status",
+        "events",
+        "config",
+        "audit",
         "member",
         "apply",
         "dump",
@@ -127,6 +130,7 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(
 
 def test_the_levels_are_those_of_the_member_file() -> None:
     assert tuple(level.value for level in LogLevel) == LEVELS
+    assert tuple(form.value for form in LogFormat) == FORMATS
 
 
 def test_init_makes_a_member_and_refuses_a_second_time(tmp_path: Path) -> None:
