@@ -18,6 +18,7 @@ from itertools import pairwise
 from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
 from agent.kinds import kind_of, row_name
+from agent.kinds.former_server import FormerServer
 from agent.kinds.kind import Field
 from agent.kinds.values import Number, Octets, Text
 from agent.limits import (
@@ -49,6 +50,7 @@ class Configuration:
     pools: tuple[Pool, ...] = ()
     options: tuple[Option, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    former_servers: tuple[FormerServer, ...] = ()
     _by_scope: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict, repr=False)
     _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
     _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
@@ -83,6 +85,7 @@ class Configuration:
             tuple(pools),
             tuple(options),
             tuple(reservations),
+            tuple(r for r in active if isinstance(r, FormerServer)),
             by_scope,
             {row.address: row for row in reservations},
             by_client,
@@ -120,6 +123,15 @@ class Configuration:
             if reservation.address in subnet:
                 return reservation
         return None
+
+    def former_leases_end(self, first: int, last: int) -> int:
+        """Up to when leases of a former server may run in first..last: as the longest prefix says
+        that holds all of it, or the latest of those that lie in it, if that is later."""
+        touching = [r for r in self.former_servers if r.first <= last and first <= r.last]
+        around = [r for r in touching if r.first <= first and last <= r.last]
+        longest = max(around, key=lambda r: r.prefix_length, default=None)
+        inside = [r for r in touching if r not in around]
+        return max((r.until for r in [*inside, longest] if r is not None), default=0)
 
     def options_for(self, subnet: Subnet, host: int | None = None) -> dict[int, bytes]:
         """Options by code for a client of `subnet`, and of reservation `host` if it has one: the

@@ -44,6 +44,8 @@ class Kind(enum.Enum):
     CLOCK = "clock"
     POOL_FULL = "poolFull"
     POOLS_LOW = "poolsLow"
+    FORMER_SERVER = "formerServer"
+    NOT_TRIED = "notTried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,21 @@ class PoolStatus:
         return max(0, self.size - self.in_use - self.unavailable)
 
 
+@dataclass(frozen=True, slots=True)
+class FormerStatus:
+    """Leases of a former server may run in `network` until `until`; not `tried`: addresses are
+    given there untried all the same."""
+
+    network: str
+    until: str
+    tried: bool = True
+
+
 class Sight(Protocol):
     """What one member (`asked`) sees. `engine_heard`: when its engine last was known to live;
-    `uncertain_since`: since when it may have been declared dead and does not know. Instants are
-    words for people, "" for none; states are the MIB's words."""
+    `uncertain_since`: since when it may have been declared dead and does not know; `former`: what
+    is known of former servers. Instants are words for people, "" for none; states are the MIB's
+    words."""
 
     @property
     def asked(self) -> int: ...
@@ -122,6 +135,8 @@ class Sight(Protocol):
     def engine_heard(self) -> str: ...
     @property
     def disk_free(self) -> int: ...
+    @property
+    def former(self) -> Sequence[FormerStatus]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +182,7 @@ def reasons(status: Sight) -> list[Reason]:
         *_of_itself(status),
         *(reason for one in status.members for reason in _of_member(status, one)),
         *(reason for pool in status.pools for reason in _of_pool(pool)),
+        *map(_of_former, status.former),
     ]
     if status.pools_low:
         pools = "one pool" if status.pools_low == 1 else f"{status.pools_low} pools"
@@ -376,3 +392,19 @@ def _of_pool(pool: PoolStatus) -> Iterator[Reason]:
         words = f"pool {pool.first}-{pool.last} is full"
         to_do = "Clients that come anew get nothing of it: add addresses, or shorten the lease."
         yield Reason(Kind.POOL_FULL, Severity.FAILING, words, to_do)
+
+
+def _of_former(one: FormerStatus) -> Reason:
+    if one.tried:
+        words = f"leases of a former server may run in {one.network} until {one.until}"
+        to_do = "Each address is tried there before a client gets it; that ends by itself."
+        return Reason(Kind.FORMER_SERVER, Severity.NOTE, words, to_do)
+    words = (
+        f"addresses of {one.network} are given untried (probe: never), and leases of a former"
+        f" server may run there until {one.until}"
+    )
+    to_do = (
+        'Set its probe to "recent"; or, where something answers for every address, say that no'
+        f" such lease runs: `dhcpsync former-lease 0 --network {one.network}`."
+    )
+    return Reason(Kind.NOT_TRIED, Severity.DEGRADED, words, to_do)

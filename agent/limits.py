@@ -256,6 +256,10 @@ clients takes when nothing else is left."""
 TRIED_AHEAD = 8
 """Of those, how many are kept tried: as many ARP frames a minute and a half for each pool."""
 
+FORMER_LEASE_MAX_S = 366 * 86_400
+"""Longest lease of a former server that is waited for: who tries every address for longer wants to
+do it always (`probe = "always"`)."""
+
 RECENT_LEASE_MAX_S = 86_400
 """A client that lost its address longer ago is taken to be gone, however long the leases are."""
 

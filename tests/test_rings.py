@@ -32,6 +32,7 @@ PURE = [
             "port",
             "pulse",
             "health",
+            "former",
         )
     ),
     *(ROOT / "agent" / "snmp" / f"{name}.py" for name in SNMP_RULES),

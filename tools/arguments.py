@@ -81,3 +81,12 @@ class PolicyName(enum.Enum):
 
 
 Who = Annotated[str, typer.Argument(metavar="MEMBER", help="Its number or name.")]
+
+FormerLease = Annotated[
+    int,
+    typer.Option(
+        metavar="S",
+        help="Another server served until now, and this is the longest lease that it gave, in"
+        " seconds: for so long each address is tried before a client gets it.",
+    ),
+]

@@ -7,14 +7,18 @@ passphrases themselves are in neither: keys are localized to the member's own en
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.clock import wall_ms
 from agent.errors import ConfigError
-from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
+from agent.kinds.former_server import FormerServer
+from agent.kinds.values import host_bits
+from agent.limits import FORMER_LEASE_MAX_S, INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX
 from agent.member_file import FILE_NAME, STORE_NAME, MemberFile, load_member_file
 from agent.model import (
     Group,
@@ -41,6 +45,7 @@ from tools.credentials import (
 AUTH_PROTOCOL = "SHA-256"
 PRIV_PROTOCOL = "AES-128"
 LEASE_MIN_S = 10
+EVERY_NETWORK = "0.0.0.0/0"
 FIRST_MUL_S = 3600
 """MUL of a new group, unless its leases are shorter."""
 _ENGINE_ID_OCTETS_FORM = 5
@@ -59,11 +64,13 @@ class NewMember:
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """The first member founds the group: its name, and its parameters in seconds."""
+    """The first member founds the group: its name, and its parameters in seconds. `former_lease_s`:
+    the longest lease of the server that has served until now; 0: there was none."""
 
     group: str
     mul_s: int
     lease_s: int
+    former_lease_s: int = 0
 
 
 def make_engine_id() -> bytes:
@@ -123,6 +130,9 @@ def make_member(
     elif founding is None:
         said.append(f"next: dhcpsync serve {folder}, and dhcpsync member join {folder} --contact A")
     else:
+        if founding.former_lease_s:
+            wait_s = founding.former_lease_s
+            said.append(f"each address is tried before a client gets it, for {wait_s} s from now")
         said.append(f"it founds the group {founding.group}; next: dhcpsync serve {folder}")
     return said
 
@@ -178,11 +188,47 @@ def _check(new: NewMember, founding: Founding | None) -> MemberFile:
     return MemberFile(new.number, new.name, address, new.port, new.interfaces, role=new.role)
 
 
-def found(group: str, mul_s: int | None, lease_s: int) -> Founding:
-    """The founding that an operator asks for. ConfigError as in `check_mul`."""
-    founding = Founding(group, min(FIRST_MUL_S, lease_s) if mul_s is None else mul_s, lease_s)
-    check_mul(founding.mul_s, founding.lease_s)
-    return founding
+def found(
+    group: str,
+    mul_s: int | None,
+    lease_s: int,
+    former_lease_s: int = 0,
+    *,
+    joins: bool = False,
+) -> Founding | None:
+    """The founding that an operator asks for; None where the member founds nothing. ConfigError as
+    in `check_mul` and `former_server`, and where it founds nothing and is told what is the
+    group's."""
+    if not joins:
+        mul_s = min(FIRST_MUL_S, lease_s) if mul_s is None else mul_s
+        check_mul(mul_s, lease_s)
+        former_server(EVERY_NETWORK, former_lease_s, "--former-lease")
+        return Founding(group, mul_s, lease_s, former_lease_s)
+    if former_lease_s:
+        raise ConfigError(
+            "--former-lease",
+            "",
+            "is told to a member that founds no group",
+            "the group knows it, or is told: dhcpsync former-lease S",
+        )
+    return None
+
+
+def former_server(network: str, seconds: int, option: str, now: int = 0) -> FormerServer:
+    """That leases of a former server may run in `network` for so long from `now` on. ConfigError
+    names what is wrong; `option` is what the seconds are called."""
+    if not 0 <= seconds <= FORMER_LEASE_MAX_S:
+        right = f'0..{FORMER_LEASE_MAX_S} s; for ever is `probe = "always"` in the subnet'
+        raise ConfigError(option, "", f"is {seconds} s", right)
+    address, _, length = network.partition("/")
+    bits = int(length) if re.fullmatch("[0-9]{1,2}", length) else -1
+    try:
+        first = parse_address(address)
+    except ValueError as error:
+        raise ConfigError("--network", "", str(error)) from None
+    if not 0 <= bits <= 32 or host_bits(first, bits):
+        raise ConfigError("--network", "", f"is {network!r}", "a prefix, such as 192.0.2.0/24")
+    return FormerServer(first, bits, now + seconds)
 
 
 def check_join(joins: bool, credentials: Path | None) -> None:
@@ -224,6 +270,10 @@ def _write_store(
                 tx.put_snmp_user(snmp_user(user, engine_id))
             if founding is not None:
                 tx.put_group(_founded(file, founding, engine_id))
+                if founding.former_lease_s:
+                    now = wall_ms() // 1000
+                    row = former_server(EVERY_NETWORK, founding.former_lease_s, "", now)
+                    tx.save_configuration([(row, False)])
     finally:
         store.close()
 

@@ -18,6 +18,7 @@ from tools.arguments import (
     Address,
     CredentialsFile,
     Folder,
+    FormerLease,
     Json,
     LogFormat,
     LogLevel,
@@ -33,6 +34,7 @@ from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.events.commands import events
 from tools.history.commands import audit, config
+from tools.former_lease import former_lease
 from tools.lab.commands import lab
 from tools.lean import only, spare_adapters
 from tools.lease.commands import lease
@@ -64,6 +66,7 @@ app.command()(check)
 app.command()(events)
 app.command()(audit)
 app.add_typer(config, name="config")
+app.command()(former_lease)
 
 
 def _tell_version(wanted: bool) -> None:
@@ -122,6 +125,7 @@ def init(
     lease: Annotated[
         int, typer.Option(metavar="S", help="Lease time of the group, in seconds.")
     ] = 86_400,
+    former_lease: FormerLease = 0,
     join: Annotated[
         bool, typer.Option("--join", help="Found no group: wait for `member join`.")
     ] = False,
@@ -138,7 +142,7 @@ def init(
 
     known = parse_engine_id(engine_id) if engine_id else None
     check_join(join and not known, credentials)
-    founding = None if join or known else found(group, mul, lease)
+    founding = found(group, mul, lease, former_lease, joins=bool(join or known))
     new = NewMember(number, name or f"m{number}", address, port, tuple(interface or ()), role.role)
     for line in make_member(folder, new, founding, credentials, engine_id=known):
         typer.echo(line)

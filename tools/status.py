@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agent import health
-from agent.health import MemberStatus, PoolStatus
-from agent.model import format_address
+from agent import former, health
+from agent.config import Configuration
+from agent.health import FormerStatus, MemberStatus, PoolStatus
+from agent.kinds.former_server import FormerServer
+from agent.limits import CONFIGURATION_RECORDS_MAX
+from agent.model import ProbePolicy, Subnet, format_address
 from agent.snmp.columns import (
     COUNTERS,
+    FORMER_SERVER,
     GROUP,
     MEMBER,
     POOL,
     SERVER,
+    SUBNET,
     RowStatus,
     Scalar,
 )
@@ -55,6 +60,7 @@ class Status:
     uncertain_since: str = ""
     engine_heard: str = ""
     disk_free: int = 0
+    former: list[FormerStatus] = field(default_factory=list)
 
     @property
     def is_serving(self) -> bool:
@@ -156,6 +162,7 @@ def _read(manager: Session) -> Status:
         uncertain_since=_instant(values["dhcpSyncServerUncertainSince"]),
         engine_heard=_instant(values["dhcpSyncServerEngineHeard"], never=""),
         disk_free=number("DiskFree"),
+        former=read_former(manager),
     )
 
 
@@ -202,6 +209,37 @@ def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
         free=number_in(row, "Free"),
         unavailable=number_in(row, "Unavailable"),
     )
+
+
+def read_former(manager: Session) -> list[FormerStatus]:
+    """What a member says of former servers. Of its subnets two columns are read, and only while
+    such leases may run, since what it counts of each is dear."""
+    rows, ends = former_servers(manager)
+    if not any(ends):
+        return []
+    states = manager.below(SUBNET["RowStatus"], (), CONFIGURATION_RECORDS_MAX)
+    subnets = [
+        Subnet(index_address(index[:4]), index[4], probe=ProbePolicy.NEVER)
+        for index, probe in manager.below(SUBNET["Probe"], (), CONFIGURATION_RECORDS_MAX).items()
+        if probe == ProbePolicy.NEVER and states.get(index) == RowStatus.ACTIVE
+    ]
+    known = Configuration.from_rows([*rows, *subnets])
+    told = [FormerStatus(one.network, ends[one.until]) for one in former.running(known, 0)]
+    for one in former.untried(known, 0):
+        told.append(FormerStatus(one.network, ends[one.until], tried=False))
+    return told
+
+
+def former_servers(manager: Session) -> tuple[list[FormerServer], dict[int, str]]:
+    """The rows, whose `until` is counted from now; and in words when that is at the member."""
+    rows = []
+    ends = {}
+    for index, row in manager.table(FORMER_SERVER).items():
+        left = number_in(row, "TimeLeft")
+        ends[left] = _instant(row.get("Until"), never="")
+        active = number_in(row, "RowStatus") == RowStatus.ACTIVE
+        rows.append(FormerServer(index_address(index[:4]), index[4], left, active))
+    return rows, ends
 
 
 def _word(managed: Scalar | ManagedColumn, value: int) -> str:

@@ -145,11 +145,14 @@ class Ownership:
 class _PoolStock:
     """Free addresses read ahead, and how far the round through the pool has come."""
 
-    __slots__ = ("cursor", "doubtful", "free", "left_out", "policy", "pool", "returned", "seen")
+    __slots__ = (
+        "all_until", "cursor", "doubtful", "free", "left_out", "policy", "pool", "returned", "seen"
+    )  # fmt: skip
 
-    def __init__(self, pool: Pool, policy: ProbePolicy) -> None:
+    def __init__(self, pool: Pool, policy: ProbePolicy, all_until: int) -> None:
         self.pool = pool
         self.policy = policy
+        self.all_until = all_until
         self.free: OrderedDict[int, None] = OrderedDict()
         self.cursor = pool.first
         self.seen = 0
@@ -168,11 +171,12 @@ class _PoolStock:
 class Tried(NamedTuple):
     """How doubtful addresses are tried: `look` tells who answered (None: not known yet). A client
     that had its address within `recent_s` may be using it still; before `all_until` any address
-    may be in use, for the store that knew of it is lost. `policy` is that of a pool's subnet."""
+    of a pool may be in use, for the store that knew of it is lost, or another server gave it.
+    `policy` is that of a pool's subnet."""
 
     look: Callable[[int], frozenset[bytes] | None]
     recent_s: int
-    all_until: int = 0
+    all_until: Callable[[Pool], int] = lambda _: 0
     policy: Callable[[Pool], ProbePolicy] = lambda _: ProbePolicy.RECENT
 
 
@@ -192,7 +196,10 @@ class FreeStock:
         after all others, and only when nobody answered for them."""
         never = ProbePolicy.NEVER
         self._stocks = {
-            pool: _PoolStock(pool, tried.policy(pool) if tried else never) for pool in pools
+            pool: _PoolStock(pool, tried.policy(pool), tried.all_until(pool))
+            if tried
+            else _PoolStock(pool, never, 0)
+            for pool in pools
         }
         self._refused: OrderedDict[int, None] = OrderedDict()
         self._ownership = ownership
@@ -210,6 +217,9 @@ class FreeStock:
     def take(self, tx: StoreTransaction, pool: Pool, now: int) -> int | None:
         """The next free address of `pool`; it leaves the stock."""
         stock = self._stocks[pool]
+        if 0 < stock.all_until <= now:  # what was doubtful only for that is so no more
+            stock.all_until = 0
+            stock.forget()
         while True:
             while stock.free:
                 address, _ = stock.free.popitem(last=False)
@@ -275,8 +285,7 @@ class FreeStock:
         )
 
     def _tries_all(self, stock: _PoolStock, now: int) -> bool:
-        assert self._tried is not None
-        return stock.policy is ProbePolicy.ALWAYS or now < self._tried.all_until
+        return stock.policy is ProbePolicy.ALWAYS or now < stock.all_until
 
     def _may_be_in_use(self, row: Binding, now: int) -> bool:
         assert self._tried is not None

@@ -10,7 +10,7 @@ most lets as many again.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Sequence
 
 from agent.limits import (
     DECLINE_HOLD_S,
@@ -20,6 +20,8 @@ from agent.limits import (
     DECLINES_POOL_DIVISOR,
 )
 from agent.model import Pool
+
+_Cap = tuple[Hashable, int]
 
 
 class DeclineLimiter:
@@ -31,29 +33,28 @@ class DeclineLimiter:
 
     def admit(self, client_key: bytes, link: Hashable, pool: Pool | None, now: int) -> bool:
         """Whether this DECLINE is to be believed; if so it is counted."""
-        return self._admit(("client", client_key), ("link", link), pool, now)
+        who = (("client", client_key), DECLINES_PER_CLIENT_MAX)
+        return self._admit([who, *_of_many(link, pool)], now)
 
     def admit_answer(
-        self, hardware_address: bytes, address: int, pool: Pool | None, now: int
+        self,
+        hardware_address: bytes,
+        address: int,
+        pool: Pool | None,
+        now: int,
+        *,
+        expected: bool = False,
     ) -> bool:
         """Whether this answer to a probe makes its address UNAVAILABLE. An echo (b"") does not say
-        which machine it was."""
-        machine = ("machine", hardware_address or address)
-        return self._admit(machine, ("link", "probes"), pool, now)
+        which machine it was. `expected`: leases of a former server run there, so many machines
+        answer, each for its own address."""
+        machine = (("machine", hardware_address or address), DECLINES_PER_CLIENT_MAX)
+        return self._admit([machine, *(() if expected else _of_many("probes", pool))], now)
 
-    def _admit(
-        self, who: tuple[str, Hashable], link: tuple[str, Hashable], pool: Pool | None, now: int
-    ) -> bool:
+    def _admit(self, caps: Sequence[_Cap], now: int) -> bool:
         while self._admitted and self._admitted[0][0] + DECLINE_HOLD_S <= now:
             self._counts.subtract(self._admitted.popleft()[1])
             self._counts += Counter()  # forget what has come down to zero
-        caps: list[tuple[Hashable, int]] = [
-            (who, DECLINES_PER_CLIENT_MAX),
-            (link, DECLINES_PER_LINK_MAX),
-        ]
-        if pool is not None:
-            size = pool.last - pool.first + 1
-            caps.append(((pool.first, pool.last), max(1, size // DECLINES_POOL_DIVISOR)))
         if len(self._admitted) >= DECLINES_MAX:
             return False
         if any(self._counts[key] >= cap for key, cap in caps):
@@ -62,3 +63,11 @@ class DeclineLimiter:
         self._counts.update(keys)
         self._admitted.append((now, keys))
         return True
+
+
+def _of_many(link: Hashable, pool: Pool | None) -> Iterator[_Cap]:
+    """The caps for all clients together of a link, and of a pool."""
+    yield ("link", link), DECLINES_PER_LINK_MAX
+    if pool is not None:
+        size = pool.last - pool.first + 1
+        yield (pool.first, pool.last), max(1, size // DECLINES_POOL_DIVISOR)

@@ -20,6 +20,7 @@ from agent.dhcp.context import (
 )
 from agent.dhcp.packet import MessageType
 from agent.dhcp.shortage import NO_FREE_ADDRESS
+from agent.dhcp.unrecorded import right_to
 from agent.model import BindingState, Subnet
 
 
@@ -39,7 +40,7 @@ def handle_discover(c: Context, m: Message) -> Answer:
         subnet = subnet_of(m.subnets, address)
         if subnet is None:
             continue
-        right = claim(c, m.packet, address)
+        right = right_to(c, m, address)
         if isinstance(right, Claim):
             nobodys = is_nobodys(c, m.packet, address, right)
             if nobodys:

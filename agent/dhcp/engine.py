@@ -221,8 +221,9 @@ class DhcpServer:
                         epoch, now = held[0].epoch, now_ms // 1000
                         taken = tx.bound_addresses(address, address, epoch)
                         pool = derived.configuration.pool_of(address)
+                        ends = derived.configuration.former_leases_end(address, address)
                         if not taken and self._declines.admit_answer(
-                            hardware_address, address, pool, now
+                            hardware_address, address, pool, now, expected=now < ends
                         ):
                             rows.append(
                                 found_in_use(address, epoch, hardware_address, local.member, now)
@@ -512,7 +513,7 @@ class DhcpServer:
             stock,
         )
 
-    def _tried(self, configuration: Configuration, lease_s: int, all_until: int) -> Tried:
+    def _tried(self, configuration: Configuration, lease_s: int, tries_until: int) -> Tried:
         """Addresses of a link of our own are tried on it, others by route."""
         links: dict[int, int] = {}
         for subnet in configuration.subnets:
@@ -531,6 +532,9 @@ class DhcpServer:
         def policy(pool: Pool) -> ProbePolicy:
             subnet = configuration.subnet_of(pool.first)
             return subnet.probe if subnet else ProbePolicy.RECENT
+
+        def all_until(pool: Pool) -> int:
+            return max(tries_until, configuration.former_leases_end(pool.first, pool.last))
 
         return Tried(look, longest_s, all_until, policy)
 

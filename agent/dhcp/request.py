@@ -26,7 +26,7 @@ from agent.dhcp.context import (
 )
 from agent.dhcp.lease import Grant
 from agent.dhcp.packet import MessageType
-from agent.dhcp.unrecorded import is_surely_others, unrecorded_claim
+from agent.dhcp.unrecorded import is_surely_others, right_to, unrecorded_claim
 from agent.model import Binding, BindingState, Subnet, Transaction
 
 _UNRECORDED = ("unknown_binding", "promised_to_other", "ended_before_joining")
@@ -48,7 +48,7 @@ def handle_selecting(c: Context, m: Message) -> Answer:
         return Answer(MessageType.NAK, "wrong_network")
     if isinstance(_right_to_reserved(c, m, subnet), Claim):
         return Answer(MessageType.NAK, "reserved_elsewhere")
-    right = claim(c, m.packet, m.address)
+    right = right_to(c, m, m.address)
     if isinstance(right, str):
         return Answer(MessageType.NAK, right)
     objection = _objection(c, m, right)
@@ -86,7 +86,7 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
         return Answer(MessageType.NAK, "reserved_elsewhere")
     if reserved == RESERVED_ASKED:
         return Answer(None, RESERVED_ASKED)
-    right = claim(c, m.packet, m.address)
+    right = right_to(c, m, m.address)
     if isinstance(right, str) and right in _UNRECORDED and transaction is Transaction.REBINDING:
         right = unrecorded_claim(c, m, subnet)
         transaction = Transaction.CLAIM

@@ -17,12 +17,17 @@ between the ACK and the push, or lost its store. In order:
   the answers apart.
 
 What is believed becomes a lease of at most MUL, marked CLAIM.
+
+While leases of a former server run (`agent.kinds.former_server`) there are many such clients, and
+the addresses of this member's stock that they use are UNAVAILABLE as soon as they have been tried.
+That keeps them from others, not from the client that was found there (`right_to`).
 """
 
 from __future__ import annotations
 
 from agent.dhcp.allocate import keeps_address
-from agent.dhcp.classify import Message
+from agent.dhcp.claim import claim
+from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.context import Claim, Context
 from agent.limits import DECLINE_HOLD_S, ENQUIRIES_MAX, ENQUIRY_FRESH_MS, EXPIRY_GRACE_S
 from agent.model import (
@@ -66,6 +71,37 @@ def is_surely_others(c: Context, address: int) -> bool:
         return True
     said = enquire(c, address)
     return said is not None and said.complete and not said.free and not c.silent_members()
+
+
+def right_to(c: Context, m: Message, address: int) -> Claim | str:
+    """The right to bind the address to the client, as `claim`; also to one that uses it by a lease
+    of a former server."""
+    right = claim(c, m.packet, address)
+    if right in ("bound_to_other", "declined") and _is_found_there(c, m, address):
+        row = c.view.binding(address)
+        assert row is not None
+        return Claim(c.next_epoch(row.epoch), 1, None)
+    return right
+
+
+def _is_found_there(c: Context, m: Message, address: int) -> bool:
+    """Whether all that stands against the client is that its address was found in use: by itself,
+    where the machine is known; where an echo answered, by whoever uses it behind a relay and says
+    so, for nothing tells two such apart (as above).
+
+    Only of what is this member's to give, under the epoch of the record: nobody else has given
+    it since, nor can before this member agrees, which it does not while the client's lease runs."""
+    row = c.view.binding(address)
+    if row is None or row.transaction is not Transaction.PROBE:
+        return False
+    owned = c.ownership.range_of(c.tx, address)
+    if owned is None or not c.ownership.is_own(owned) or owned.epoch != row.epoch:
+        return False
+    if c.now >= c.configuration.former_leases_end(address, address):
+        return False
+    if row.hardware_address:
+        return row.hardware_address == m.packet.client_hardware_address
+    return m.kind in (MessageKind.RENEWING, MessageKind.REBINDING) and not m.on_link
 
 
 def unrecorded_claim(c: Context, m: Message, subnet: Subnet) -> Claim | str:

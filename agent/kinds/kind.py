@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
-from agent.kinds.values import Address, Bounded, Choice, Number, Octets, Text, Type
+from agent.kinds.values import Address, Bounded, Choice, Instant, Number, Octets, Text, Type
 
 
 class ChangeKind(enum.IntEnum):
@@ -42,6 +42,7 @@ class ChangeKind(enum.IntEnum):
     POOL = 3
     OPTION = 4
     RESERVATION = 5
+    FORMER_SERVER = 6
 
 
 REQUIRED: Final = object()
@@ -98,8 +99,15 @@ class Kind:
     what SQL says of several fields together."""
     problem: Callable[[Any], str]
     """What is wrong with the fields of a row together, so that no member can hold it; or ""."""
+    in_file: bool
+    """Whether the file of `dhcpsync apply` says all rows of the kind, and so deletes the others."""
     _values: Callable[[Any], tuple[Any, ...]]
     _choices: tuple[tuple[int, type[enum.IntEnum]], ...]
+
+    @property
+    def instants(self) -> list[str]:
+        """The names of the fields that members may hold some seconds apart."""
+        return [field.name for field in self.fields if isinstance(field.type, Instant)]
 
     def values(self, row: Any) -> tuple[Any, ...]:
         """The values of a row in the order of `fields`, as plain numbers, text and octets."""
@@ -158,6 +166,7 @@ def declare(
     status_arc: int,
     checks: Mapping[str, Sequence[str] | str],
     problem: Callable[[_Row], str] = _no_problem,
+    in_file: bool = True,
 ) -> Kind:
     """The kind of the rows of class `row`. Raises DeclarationError."""
     place = f"{inspect.getfile(row)}: {row.__name__}"
@@ -169,6 +178,8 @@ def declare(
         _check(place, field.name, once, f"the TOML key {field.toml!r} is another field's too")
         _check(place, field.name, bool(field.says), "has no sentence that says what it is")
         _check(place, field.name, not field.type.flaw, field.type.flaw)
+        said = in_file and isinstance(field.type, Instant)
+        _check(place, field.name, not said, "is an instant, which no file says")
         if field.default is not REQUIRED:
             wrong = field.type.problem(field.default)
             _check(place, field.name, not wrong, f"the default {wrong}")
@@ -195,6 +206,7 @@ def declare(
         status_arc=status_arc,
         checks=checks,
         problem=problem,
+        in_file=in_file,
         _values=getter([field.name for field in fields]),
         _choices=choices,
     )

@@ -77,6 +77,25 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """Whole seconds of the member's clock (agent/clock.py). Members' clocks differ, so it travels
+    as seconds from the sender's now, and people read and set how many seconds are left, at most
+    `ahead_s`; once it is past that is 0."""
+
+    ahead_s: int
+    octets: ClassVar[int] = 4
+    low: ClassVar[int] = 0
+    high: ClassVar[int] = 0xFFFF_FFFF
+
+    @property
+    def flaw(self) -> str:
+        return "" if 0 < self.ahead_s < 1 << 31 else f"{self.ahead_s} s do not travel"
+
+    def problem(self, value: Any) -> str:
+        return _out_of_bounds(value, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One of the words of an enumeration, whose numbers begin with 1 and leave none out."""
 
@@ -136,8 +155,8 @@ class Octets:
         return f"has {len(value)} octets, at most {self.most}" if len(value) > self.most else ""
 
 
-Type = Address | Number | Choice | Text | Octets
-Bounded = Address | Number | Choice
+Type = Address | Number | Instant | Choice | Text | Octets
+Bounded = Address | Number | Instant | Choice
 """Types whose values are numbers, of one size on the wire."""
 
 

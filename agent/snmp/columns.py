@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from agent.kinds import KINDS
 from agent.kinds.kind import ChangeKind, DeclarationError, Kind
-from agent.kinds.values import Address, Choice, Number, Text, Type
+from agent.kinds.values import Address, Choice, Instant, Number, Text, Type
 from agent.limits import HARDWARE_ADDRESS_MAX, SNMP_CLIENT_KEY_MAX
 from agent.snmp.oid import SUB_IDENTIFIER_MAX, Oid
 
@@ -341,6 +341,8 @@ def _syntax(type_: Type) -> Syntax:
         return _ADDRESS
     if isinstance(type_, Number):
         return _unsigned(type_.least, type_.most)
+    if isinstance(type_, Instant):
+        return _unsigned(0, type_.ahead_s)
     if isinstance(type_, Choice):
         return _enumeration(" ".join(_camel(word.name) for word in type_.words))
     return _text(0, type_.most) if isinstance(type_, Text) else _octets(0, type_.most)
@@ -372,6 +374,7 @@ _BESIDE: Mapping[int, Mapping[int, tuple[str, Syntax, Access]]] = {
     },
     ChangeKind.OPTION: {4: ("Name", _text(0, 255), RO), 6: ("Text", _text(0, 4096), RC)},
     ChangeKind.RESERVATION: {3: ("HardwareAddress", _physical(0, HARDWARE_ADDRESS_MAX), RC)},
+    ChangeKind.FORMER_SERVER: {4: ("Until", _DATE, RO)},
 }
 """By kind and arc: columns that are no fields but are counted, or say a field in another way."""
 
@@ -384,6 +387,7 @@ SUBNET = CONFIGURATION[ChangeKind.SUBNET]
 POOL = CONFIGURATION[ChangeKind.POOL]
 OPTION = CONFIGURATION[ChangeKind.OPTION]
 RESERVATION = CONFIGURATION[ChangeKind.RESERVATION]
+FORMER_SERVER = CONFIGURATION[ChangeKind.FORMER_SERVER]
 
 _KIND = Syntax(
     Base.INTEGER,

@@ -39,6 +39,7 @@ def edit(
     present: Sequence[ConfigRow],
     assignments: Sequence[RowAssignment],
     live_bindings: Callable[[int, int], int],
+    now: int,
 ) -> list[tuple[ConfigRow, bool]]:
     """The changes that the SET makes; rows that stay as they are, are not among them."""
     rows = {configuration_key(row): row for row in present}
@@ -56,7 +57,8 @@ def edit(
         if step is Step.REMOVE:
             changes.append((old or empty, True))
             continue
-        new = replace(_with_values(old or empty, assignment), active=_active(step, old))
+        row = _with_values(old or empty, assignment, now)
+        new = replace(row, active=_active(step, old))
         if new != old:
             changes.append((new, False))
     try:
@@ -79,10 +81,10 @@ def _active(step: Step, old: ConfigRow | None) -> bool:
     return step in (Step.CREATE_ACTIVE, Step.ACTIVATE)
 
 
-def _with_values(row: ConfigRow, assignment: RowAssignment) -> ConfigRow:
+def _with_values(row: ConfigRow, assignment: RowAssignment, now: int) -> ConfigRow:
     kind = kind_of(row)
     told = {
-        field.name: value_of(field, assignment.values[field.column].value)
+        field.name: value_of(field, assignment.values[field.column].value, now)
         for field in kind.fields
         if field.column in assignment.values
     }

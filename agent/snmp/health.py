@@ -8,13 +8,16 @@ left when it was counted has none left only after n changes at least, of whateve
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.health import Health, MemberStatus, PoolStatus, judge
+from agent import former
+from agent.config import Configuration
+from agent.health import FormerStatus, Health, MemberStatus, PoolStatus, judge
+from agent.kinds.former_server import FormerServer
 from agent.limits import POOL_COUNT_AGAIN_MS, POOL_COUNT_SHARE
-from agent.model import Pool, format_address
+from agent.model import ChangeKind, Pool, format_address
 from agent.snmp import columns
 from agent.snmp.cluster_tables import MEMBER_CELLS, members, own_name, server_state
 from agent.snmp.lease_tables import active_pools, usage
@@ -33,6 +36,7 @@ class Seen:
     uncertain_since: str
     engine_heard: str
     disk_free: int
+    former: tuple[FormerStatus, ...]
     pools_low: int = 0
 
 
@@ -89,8 +93,23 @@ def look(scope: Scope, gauge: PoolGauge, name: str) -> Health:
             instant(uncertain, "it ran last") if uncertain else "",
             instant(vitals.engine_heard_at),
             vitals.disk_free,
+            tuple(_former(scope)),
         )
     )
+
+
+def _former(scope: Scope) -> Iterator[FormerStatus]:
+    """Subnets are read only while there is such a lease."""
+    now = scope.now_ms // 1000
+    rows = [r.row for r in scope.tx.configuration(ChangeKind.FORMER_SERVER) if not r.deleted]
+    if not any(isinstance(row, FormerServer) and row.until > now for row in rows):
+        return
+    subnets = [r.row for r in scope.tx.configuration(ChangeKind.SUBNET) if not r.deleted]
+    configuration = Configuration.from_rows([*rows, *subnets])
+    for network, until in former.running(configuration, now):
+        yield FormerStatus(network, instant(until))
+    for network, until in former.untried(configuration, now):
+        yield FormerStatus(network, instant(until), tried=False)
 
 
 def _full(pool: Pool) -> PoolStatus:

@@ -14,6 +14,7 @@ from agent.dhcp.option_types import option_type
 from agent.dhcp.options import format_text
 from agent.kinds import KINDS
 from agent.kinds.kind import Field, Kind
+from agent.kinds.values import Instant
 from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE
 from agent.model import (
     NEVER,
@@ -252,11 +253,14 @@ _BESIDE: Mapping[int, Mapping[str, Cell]] = {
     ChangeKind.RESERVATION: {
         "HardwareAddress": lambda _, row: hardware_address_of(row.client_key),
     },
+    ChangeKind.FORMER_SERVER: {"Until": lambda _, row: date_and_time(row.until)},
 }
 """The cells of the columns that are no fields of a row."""
 
 
 def _field_cell(field: Field) -> Cell:
+    if isinstance(field.type, Instant):
+        return lambda scope, row: cell(field, row, scope.now_ms // 1000)
     return lambda _, row: cell(field, row)
 
 

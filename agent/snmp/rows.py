@@ -1,4 +1,6 @@
-"""Configuration rows as rows of the MIB, by the declaration of their kind: index and values."""
+"""Configuration rows as rows of the MIB, by the declaration of their kind: index and values.
+
+An instant is shown, and set, as the seconds that are left: nobody has to know whose clock it is."""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Any
 
 from agent.kinds import ConfigRow, kind_of
 from agent.kinds.kind import REQUIRED, Field, Kind
-from agent.kinds.values import Address, Choice, Text
+from agent.kinds.values import Address, Choice, Instant, Text
 from agent.snmp.oid import Oid, address_index, index_address
 
 
@@ -38,17 +40,23 @@ def empty_row(kind: Kind, index: Oid) -> Any:
     return kind.row(*key_values(kind, index), **empty)
 
 
-def cell(field: Field, row: ConfigRow) -> int | bytes | str:
-    """The value of the field's column; text as it is."""
+def cell(field: Field, row: ConfigRow, now: int = 0) -> int | bytes | str:
+    """The value of the field's column at `now`; text as it is."""
     value: int | bytes | str = getattr(row, field.name)
+    if isinstance(field.type, Instant):
+        assert isinstance(value, int)
+        return min(field.type.ahead_s, max(0, value - now))
     if isinstance(field.type, Address):
         assert isinstance(value, int)
         return value.to_bytes(4, "big")
     return value
 
 
-def value_of(field: Field, told: int | bytes | str) -> Any:
-    """The value of a field whose column has a value of the right syntax."""
+def value_of(field: Field, told: int | bytes | str, now: int = 0) -> Any:
+    """The value of a field whose column has a value of the right syntax at `now`."""
+    if isinstance(field.type, Instant):
+        assert isinstance(told, int)
+        return now + told
     if isinstance(field.type, Address):
         assert isinstance(told, bytes)
         return int.from_bytes(told, "big")

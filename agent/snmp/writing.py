@@ -194,6 +194,7 @@ class Writer:
                     ],
                     rows,
                     lambda first, last: tx.count_bindings(first, last, now).live,
+                    now,
                 )
                 if changes:
                     tx.save_configuration(changes)

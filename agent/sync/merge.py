@@ -25,8 +25,9 @@ the merging member's stream, so that everybody converges to it.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from agent.kinds import kind_of
 from agent.limits import EXPIRY_SLACK_S
 from agent.model import Binding, BindingState, ConfigRecord, Transaction
 from agent.sync.conflict import is_conflict, join_parties, pack_parties, parties_of
@@ -76,13 +77,20 @@ def merge_configuration(local: ConfigRecord | None, remote: ConfigRecord) -> Con
     version: then its later stream, and number, decide, and at last what the record says."""
     if local is None or local.version < remote.version:
         return remote
-    if local.version != remote.version or local == remote:
+    if local.version != remote.version or configures_the_same(local, remote):
         return None
     return remote if _tells(local) < _tells(remote) else None
 
 
+def configures_the_same(a: ConfigRecord, b: ConfigRecord, slack_s: int = EXPIRY_SLACK_S) -> bool:
+    """Of two records of one key; but for what instants lose on their way."""
+    said = {name: getattr(b.row, name) for name in kind_of(b.row).instants}
+    near = all(abs(getattr(a.row, name) - at) <= slack_s for name, at in said.items())
+    return near and replace(a, row=replace(a.row, **said)) == b
+
+
 def _tells(record: ConfigRecord) -> tuple[int, int, bool, bytes]:
-    return record.stream, record.seq, record.deleted, pack_row(record.row)
+    return record.stream, record.seq, record.deleted, pack_row(record.row, 0)
 
 
 def content(row: Binding) -> tuple[object, ...]:

@@ -222,7 +222,7 @@ def _client_key(
     return b"\x01" + identifier
 
 
-def _pack_configuration(record: ConfigRecord) -> bytes:
+def _pack_configuration(record: ConfigRecord, now_s: int) -> bytes:
     flags = (1 if record.deleted else 0) | (2 if record.row.active else 0)
     opening = _CONFIGURATION.pack(
         _CONFIGURATION_KIND,
@@ -233,7 +233,7 @@ def _pack_configuration(record: ConfigRecord) -> bytes:
         record.stream,
         record.seq,
     )
-    return opening + pack_row(record.row)
+    return opening + pack_row(record.row, now_s)
 
 
 def _unpack_configuration(reader: Reader) -> ConfigRecord:
@@ -249,7 +249,7 @@ def _unpack_configuration(reader: Reader) -> ConfigRecord:
 def pack_one(record: m.Record, now_s: int) -> bytes:
     if isinstance(record, Binding):
         return _pack_binding(record, now_s)
-    return _pack_configuration(record)
+    return _pack_configuration(record, now_s)
 
 
 def unpack_one(reader: Reader) -> m.Record:

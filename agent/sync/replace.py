@@ -14,7 +14,7 @@ from agent.limits import EXPIRY_SLACK_S
 from agent.model import Binding, ConfigRecord, configuration_key
 from agent.port import StoreTransaction
 from agent.sync import messages as m
-from agent.sync.merge import content
+from agent.sync.merge import configures_the_same, content
 
 
 def replace_rows(tx: StoreTransaction, records: Sequence[m.Record]) -> int:
@@ -35,7 +35,9 @@ def replace_configuration(tx: StoreTransaction, records: Sequence[ConfigRecord])
     wrong = []
     for record in records:
         mine = tx.configuration_record(*configuration_key(record.row))
-        if mine is not None and is_same_change(mine, record) and mine != record:
+        if mine is None or not is_same_change(mine, record):
+            continue
+        if not configures_the_same(mine, record):
             wrong.append(record)
     if wrong:
         tx.put_configuration(wrong)

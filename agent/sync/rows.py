@@ -1,8 +1,9 @@
 """Configuration rows as octets, by the declaration of their kind (`agent.kinds`).
 
 Numbers come first, in the order of the declaration, then what has a length of its own: text after
-an octet that counts it, octets after two. What a peer sends is held against the declaration's
-bounds, and against what the kind says of several fields together.
+an octet that counts it, octets after two. Instants travel as those of bindings
+(`agent.sync.records`), in four octets with a sign. What a peer sends is held against the
+declaration's bounds, and against what the kind says of several fields together.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 from agent.errors import PacketError
 from agent.kinds import KINDS, ConfigRow, kind_of
 from agent.kinds.kind import Field, Kind, getter
-from agent.kinds.values import Bounded, Text
+from agent.kinds.values import Bounded, Instant, Text
 from agent.sync.octets import U16, Reader, text
 
 _LETTERS = {1: "B", 2: "H", 4: "I"}
+_AWAY_MAX_S = 0x7FFF_FFFF
 
 
 class _Layout:
@@ -38,13 +40,19 @@ class _Layout:
             (at, field.name, field.type.low, field.type.high)
             for at, field in enumerate(fields)
             if isinstance(field.type, Bounded)
-            and (field.type.low, field.type.high) != (0, (1 << 8 * field.type.octets) - 1)
+            and (
+                isinstance(field.type, Instant)
+                or (field.type.low, field.type.high) != (0, (1 << 8 * field.type.octets) - 1)
+            )
         ]
         """Numbers that can be out of their bounds in the octets that they have."""
+        self._instants = [at for at, field in enumerate(fields) if isinstance(field.type, Instant)]
         self._order = [names.index(field.name) for field in kind.fields]
 
-    def pack(self, row: ConfigRow) -> bytes:
+    def pack(self, row: ConfigRow, now_s: int) -> bytes:
         numbers = [*self._numbers(row)]
+        for at in self._instants:
+            numbers[at] = max(-_AWAY_MAX_S, min(_AWAY_MAX_S, numbers[at] - now_s))
         for at, name in self._shared:
             numbers[at] |= (getattr(row, name) - 1) << 4
         parts = [self._struct.pack(*numbers)]
@@ -55,6 +63,8 @@ class _Layout:
 
     def unpack(self, reader: Reader, active: bool) -> Any:
         values: list[Any] = list(reader.fields(self._struct))
+        for at in self._instants:
+            values[at] = max(0, reader.base_s + values[at])
         for at, _ in self._shared:
             values.append((values[at] >> 4) + 1)
             values[at] &= 15
@@ -72,7 +82,7 @@ class _Layout:
 
 def _letter(field: Field) -> str:
     assert isinstance(field.type, Bounded)
-    return _LETTERS[field.type.octets]
+    return "i" if isinstance(field.type, Instant) else _LETTERS[field.type.octets]
 
 
 @cache
@@ -80,8 +90,8 @@ def _layout(number: int) -> _Layout:
     return _Layout(KINDS[number])
 
 
-def pack_row(row: ConfigRow) -> bytes:
-    return _layout(kind_of(row).number).pack(row)
+def pack_row(row: ConfigRow, now_s: int) -> bytes:
+    return _layout(kind_of(row).number).pack(row, now_s)
 
 
 def unpack_row(reader: Reader, kind: int, active: bool) -> ConfigRow:

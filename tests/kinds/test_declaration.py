@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import pytest
 
 from agent.kinds import KINDS, configuration_key, kind_of, register, row_name
+from agent.kinds.former_server import FormerServer
 from agent.kinds.kind import DeclarationError, Field, Kind, declare
-from agent.kinds.values import Address, Choice, Number, Octets, Text
+from agent.kinds.values import Address, Choice, Instant, Number, Octets, Text
 from agent.model import Option, Pool, Reservation, Subnet
 
 BASE = 0x0A00_0000
@@ -19,6 +20,7 @@ ROWS = {
     Pool(BASE + 1, BASE + 258): "10.0.0.1-10.0.1.2",
     Option(BASE, 8, 6, b"x"): "10.0.0.0/8:6",
     Reservation(BASE + 5, b"\x01x"): "10.0.0.5",
+    FormerServer(BASE, 8): "10.0.0.0/8",
 }
 
 
@@ -134,6 +136,8 @@ WRONG = {
     "a key of text": ({"a": field(Text(9), key="")}, "a: is no key's type"),
     "no separator": ({"a": KEY, "b": field(Address(), key="")}, "b: .*need a separator"),
     "a separator first": ({"a": field(Address(), key="-")}, "a: .*need a separator"),
+    "an instant of a file": ({"a": KEY, "b": (field(Instant(9)), 0)}, "b: is an instant, which no"),
+    "an instant too far": ({"a": KEY, "b": (field(Instant(1 << 31)), 0)}, "b: 2147483648 s do not"),
     "a key with a default": ({"a": (field(Address(), key=""), 0)}, "a: is of the key"),
 }
 

@@ -1,4 +1,4 @@
-"""The octets of each kind as they went over the wire before kinds were declared.
+"""The octets of each kind; the first four went over the wire so before kinds were declared.
 
 A member that packs a row otherwise cannot be in a group with one that does not.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.kinds.former_server import FormerServer
 from agent.model import (
     ClaimPolicy,
     ConfigRecord,
@@ -48,6 +49,12 @@ RECORDS = {
         STREAM,
         14,
     ),
+    "former server": ConfigRecord(
+        FormerServer(NETWORK, 15, NOW_MS // 1000 + 60), VERSION, False, STREAM, 15
+    ),
+    "former server whose leases are over": ConfigRecord(
+        FormerServer(0, 0, NOW_MS // 1000 - 2), VERSION, False, STREAM, 16
+    ),
 }
 
 OCTETS = {
@@ -63,9 +70,22 @@ OCTETS = {
     "00000000 00 0f 012c" + "78" * 300,
     "reservation": "020000000000000007000000020000000300000004000000000000000e"
     "c6120009 0008 0001020000000001 077072696e746572",
+    "former server": "020000000000000007000000020000000300000004000000000000000f"
+    "c6120000 0f 0000003c",
+    "former server whose leases are over": "02000000000000000700000002000000030000000400000000"
+    "00000010"
+    "00000000 00 fffffffe",
 }
 """Flags, version, stream and number; then the row. The opening, and the kind, are before them."""
-KINDS = {"subnet": 2, "deleted pool": 3, "option": 4, "global option": 4, "reservation": 5}
+KINDS = {
+    "subnet": 2,
+    "deleted pool": 3,
+    "option": 4,
+    "global option": 4,
+    "reservation": 5,
+    "former server": 6,
+    "former server whose leases are over": 6,
+}
 
 
 @pytest.mark.parametrize("name", RECORDS)

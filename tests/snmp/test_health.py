@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from agent.health import Health, Kind, Severity
+from agent.kinds.former_server import FormerServer
 from agent.limits import POOL_COUNT_AGAIN_MS
-from agent.model import Pool, Trouble
+from agent.model import ConfigRow, Pool, ProbePolicy, Subnet, Trouble
 from agent.pulse import Vitals
 from agent.snmp import columns, lease_tables
 from agent.snmp import health as health_module
@@ -51,6 +52,34 @@ def test_it_is_judged_by_what_the_tables_show() -> None:
             with world.store.write() as tx:
                 tx.set_certain(NOW_MS // 1000 - 60)
             assert judged(world).kinds == {Kind.UNCERTAIN}
+            with world.store.write() as tx:
+                tx.set_certain(0)
+
+    asyncio.run(check())
+
+
+def test_it_tells_where_addresses_are_given_that_a_former_server_may_have_leased() -> None:
+    async def check() -> None:
+        async with running() as world:
+            now = NOW_MS // 1000
+            never = Subnet(0x0A00_0000, 8, probe=ProbePolicy.NEVER)
+
+            def with_rows(*rows: ConfigRow) -> Health:
+                with world.store.write() as tx:
+                    tx.set_serving(True, since=0)
+                    tx.save_configuration([(row, False) for row in rows])
+                    group = tx.group()
+                assert group is not None
+                world.peers |= {m.member: HEARD for m in group.current if m.member != 1}
+                return judged(world)
+
+            assert with_rows(never).is_well
+            assert with_rows(FormerServer(0, 0, now)).is_well, "they are over"
+            found = with_rows(FormerServer(0, 0, now + 60))
+            assert (found.severity, found.kinds) == (Severity.DEGRADED, {Kind.NOT_TRIED})
+            assert "addresses of 10.0.0.0/8 are given untried (probe: never)" in found.text
+            assert reason_bits(found) == b"\x00\x00\x40"
+            assert with_rows(FormerServer(0x0A00_0000, 8, 0)).is_well, "the operator knows it"
 
     asyncio.run(check())
 

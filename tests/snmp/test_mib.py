@@ -14,7 +14,7 @@ import pytest
 from agent.health import Kind as HealthKind
 from agent.kinds import KINDS
 from agent.kinds.kind import REQUIRED, Field, Kind
-from agent.kinds.values import Address, Choice, Number, Text
+from agent.kinds.values import Address, Choice, Instant, Number, Text
 from agent.snmp import columns
 from agent.snmp.columns import Base, Form, Syntax
 from agent.snmp.oid import format_oid
@@ -152,6 +152,9 @@ def check_declared(node: smi.Node, field: Field) -> None:
     elif isinstance(type_, Number):
         assert TYPES[word] is Base.UNSIGNED, node.name
         assert bounds == (type_.least, type_.most), node.name
+    elif isinstance(type_, Instant):
+        assert TYPES[word] is Base.UNSIGNED, node.name
+        assert bounds == (0, type_.ahead_s), node.name
     elif isinstance(type_, Address):
         assert FORMS[word] is Form.ADDRESS, node.name
     else:

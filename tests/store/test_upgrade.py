@@ -22,6 +22,7 @@ from sqlalchemy import Engine, event
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
+from agent.kinds.former_server import FormerServer
 from agent.model import (
     Ballot,
     BallotNumber,
@@ -32,6 +33,7 @@ from agent.model import (
     Member,
     MemberRole,
     MemberState,
+    ProbePolicy,
     Quarantine,
     Service,
     StoreMark,
@@ -70,7 +72,7 @@ ADDED_TO_0002: dict[str, dict[str, Any]] = {
 }
 EVENT_TABLES = {"event", "event_cursor"}
 """Of revision 0004."""
-NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine"} | EVENT_TABLES
+NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine", "former_server"} | EVENT_TABLES
 
 
 def landed(path: Path, revision: str) -> Path:
@@ -192,6 +194,7 @@ def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
     after = rows_of(path)
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
     assert not any(after.pop(name) for name in EVENT_TABLES)
+    assert after.pop("former_server") == []
     for name, rows in after.items():
         assert rows == [row | ADDED_TO_0002.get(name, {}) for row in before[name]], name
     with store.read() as tx:
@@ -215,6 +218,7 @@ def test_a_store_of_the_third_revision_keeps_every_row(tmp_path: Path) -> None:
     after = rows_of(path)
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
     assert not any(after.pop(name) for name in EVENT_TABLES)
+    assert after.pop("former_server") == []
     assert after == {name: rows for name, rows in before.items() if name != "alembic_version"}
     with store.read() as tx:
         local, group = tx.local(), tx.group()
@@ -224,6 +228,11 @@ def test_a_store_of_the_third_revision_keeps_every_row(tmp_path: Path) -> None:
         assert (group.generation, group.decision) == (4, 77)
         assert [r.row.probe for r in tx.configuration(Kind.SUBNET)] == [1, 1, 2]  # type: ignore[union-attr]
         assert tx.last_event() == 0
+    with store.write() as tx:
+        tx.save_configuration([(FormerServer(0, 0, NOW + 60), False)])
+        (former,) = tx.configuration(Kind.FORMER_SERVER)
+        assert former.row == FormerServer(0, 0, NOW + 60)
+        assert tx.changes(former.stream, former.seq - 1, 9)[0].key == "0.0.0.0/0"
     store.close()
 
 

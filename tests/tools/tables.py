@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from agent.kinds import KINDS, configuration_key, kind_of
@@ -25,6 +26,8 @@ _TAGS = {
 _CELLS: dict[str, Mapping[str, Any]] = {
     one.table.name: one.cells for one in providers() if isinstance(one, QueryProvider)
 }
+_BEGINNING = SimpleNamespace(now_ms=0)
+"""When it is there: what is left until an instant is the instant itself."""
 
 
 class Tables:
@@ -37,10 +40,11 @@ class Tables:
     def table(self, table: columns.Table) -> dict[Oid, Row]:
         (kind,) = [KINDS[n] for n, one in columns.CONFIGURATION.items() if one is table]
         shorts = [field.column for field in kind.fields if field.arc] + ["RowStatus"]
+        shorts += ["Until"] if "Until" in table.columns else []
         found: dict[Oid, Row] = {}
         for row in self.rows:
             if kind_of(row) is kind:
-                told = {short: _CELLS[table.name][short](None, row) for short in shorts}
+                told = {short: _CELLS[table.name][short](_BEGINNING, row) for short in shorts}
                 found[index_of(row)] = {
                     short: value.encode() if isinstance(value, str) else value
                     for short, value in told.items()
@@ -52,7 +56,7 @@ class Tables:
             Varbind((*one.column.oid, *one.index), _TAGS[one.column.syntax.base], one.value)
             for one in assignments
         ]
-        changes = editing.edit(self.rows, gather(Role.OPERATOR, varbinds), lambda *_: 0)
+        changes = editing.edit(self.rows, gather(Role.OPERATOR, varbinds), lambda *_: 0, 0)
         keys = {configuration_key(row) for row, _ in changes}
         self.rows = [row for row in self.rows if configuration_key(row) not in keys]
         self.rows += [row for row, deleted in changes if not deleted]
@@ -64,7 +68,10 @@ class Tables:
         raise AssertionError((table, index))
 
     def below(self, column: columns.Column, index: Oid, limit: int) -> dict[Oid, Value]:
-        raise AssertionError((column, index, limit))
+        (table,) = [t for t in columns.CONFIGURATION.values() if column in t.columns.values()]
+        (short,) = [name for name, one in table.columns.items() if one is column]
+        rows = self.table(table).items()
+        return {at[len(index) :]: row[short] for at, row in rows if at[: len(index)] == index}
 
     def close(self) -> None:
         pass

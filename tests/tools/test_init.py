@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.errors import ConfigError
+from agent.kinds.former_server import FormerServer
+from agent.limits import FORMER_LEASE_MAX_S
 from agent.member_file import MemberFile, load_member_file
-from agent.model import Member, MemberRole, parse_address
+from agent.model import ChangeKind, Member, MemberRole, parse_address
 from agent.serve import main as serve
 from agent.snmp.keys import derive_keys
 from store import open_store
 from tests.store.samples import held_open
 from tools.credentials import load_credentials
-from tools.init import Founding, NewMember, make_engine_id, make_member, read_identity
+from tools.init import (
+    EVERY_NETWORK,
+    Founding,
+    NewMember,
+    former_server,
+    found,
+    make_engine_id,
+    make_member,
+    read_identity,
+)
 
 NEW = NewMember(7, "north", "198.18.0.7", 1161, ("eth0", "eth1"))
 FOUNDING = Founding("lab", 600, 3600)
@@ -216,3 +228,57 @@ def test_an_unknown_role_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"database"', '"seeder"'))
     with pytest.raises(ConfigError, match=r"member\.role: is 'seeder'; one of server, database"):
         load_member_file(tmp_path / "m")
+
+
+def test_a_founder_knows_of_the_leases_of_the_server_before_it(tmp_path: Path) -> None:
+    before = int(time.time())
+    founding = found("lab", None, 3600, 7200)
+    said = make_member(tmp_path / "a", NEW, founding, None)
+    assert "each address is tried before a client gets it, for 7200 s from now" in said
+    store = open_store(tmp_path / "a" / "store.db")
+    with store.read() as tx:
+        (record,) = tx.configuration(ChangeKind.FORMER_SERVER)
+    store.close()
+    assert isinstance(record.row, FormerServer)
+    assert record.row == FormerServer(0, 0, record.row.until)
+    assert before + 7200 <= record.row.until <= time.time() + 7200
+
+
+def test_where_there_was_none_there_is_nothing_to_try(tmp_path: Path) -> None:
+    make_member(tmp_path / "a", NEW, found("lab", None, 3600, 0), None)
+    store = open_store(tmp_path / "a" / "store.db")
+    with store.read() as tx:
+        assert tx.configuration(ChangeKind.FORMER_SERVER) == []
+    store.close()
+
+
+def test_who_founds_nothing_is_not_told_of_a_former_server() -> None:
+    assert found("lab", None, 3600, 0, joins=True) is None
+    with pytest.raises(ConfigError, match="--former-lease: is told to a member that founds no"):
+        found("lab", None, 3600, 7200, joins=True)
+
+
+@pytest.mark.parametrize("seconds", [-1, FORMER_LEASE_MAX_S + 1])
+def test_a_former_lease_has_bounds(seconds: int) -> None:
+    with pytest.raises(ConfigError, match=rf"--former-lease: is {seconds} s; 0\.\.31622400 s"):
+        found("lab", None, 3600, seconds)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("192.0.2.0", "is '192.0.2.0'; a prefix, such as"),
+        ("192.0.2.0/33", "is '192.0.2.0/33'"),
+        ("192.0.2.0/-1", "is '192.0.2.0/-1'"),
+        ("192.0.2.0/", "is '192.0.2.0/'"),
+        ("192.0.2.0/0024", "is '192.0.2.0/0024'"),
+        ("192.0.2.1/24", "is '192.0.2.1/24'"),
+        ("192.0.2/24", "'192.0.2' is no IPv4 address"),
+        ("campus", "'campus' is no IPv4 address"),
+    ],
+)
+def test_a_former_server_is_of_a_prefix(network: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"--network: {words}"):
+        former_server(network, 60, "S")
+    assert former_server("192.0.2.0/24", 60, "S", 1000) == FormerServer(0xC000_0200, 24, 1060)
+    assert former_server(EVERY_NETWORK, 0, "S") == FormerServer(0, 0, 0)

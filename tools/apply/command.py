@@ -14,7 +14,7 @@ from agent.limits import CONFIGURATION_READS_MAX
 from agent.model import ConfigRow
 from tools.apply.dump import dump_rows
 from tools.apply.file import parse_file
-from tools.apply.outside import leases_outside
+from tools.apply.outside import leases_outside, subnets_untried
 from tools.apply.plan import Action, Step, make_plan
 from tools.apply.remote import Remote, explain
 from tools.apply.somebodys import tell_somebodys
@@ -50,10 +50,10 @@ def apply_file(
         return make_plan(present, wanted)
 
     def look(manager: Session, present: Sequence[ConfigRow]) -> None:
-        outside = leases_outside(manager, present, wanted)
-        if warnings != [*notes, *outside]:
-            warnings[:] = [*notes, *outside]
-            tell("".join(f"{line}\n" for line in outside))
+        seen = [*leases_outside(manager, present, wanted), *subnets_untried(manager, wanted)]
+        if warnings != [*notes, *seen]:
+            warnings[:] = [*notes, *seen]
+            tell("".join(f"{line}\n" for line in seen))
 
     done = apply_plan(str(path), plan, place, ask, only_plan=only_plan, look=look)
     show(done, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)

@@ -84,7 +84,11 @@ _RESERVATION = _keys(RESERVATION) | {
 _OPTION = _keys(OPTION)
 """Beside its value, which may be of several types."""
 _OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
-TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
+TABLES = {
+    kind.name.replace("_", "-"): kind
+    for kind in KINDS.values()
+    if kind.in_file and kind not in _OWN_WAY
+}
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
 _TOP = {"subnet": list, "options": dict} | dict.fromkeys(TABLES, list)
 _WORDS = {

@@ -1,4 +1,6 @@
-"""Whose leases a plan leaves outside of every pool: the member is asked before anything is written.
+"""What a plan means for clients by what a member knows: it is asked before anything is written.
+
+Whose leases are left outside of every pool, and where addresses that may be in use are given.
 
 A lease on an address that is in no pool any more, and reserved for nobody, is not renewed by any
 member: its client hears nothing until the lease is over, and then begins anew.
@@ -9,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from agent.model import ConfigRow, Pool, Reservation, format_address
+from agent.config import Configuration
+from agent.former import untried
+from agent.model import ConfigRow, Pool, Reservation, Subnet, format_address
 from agent.snmp.columns import BINDING
 from tools.lease.lease import read_lease
 from tools.manager import Session
+from tools.status import former_servers
 
 _SHOWN = 3
 LEASES_COUNTED_MAX = 10_000
@@ -69,6 +74,18 @@ def leases_outside(
     if len(found) > _SHOWN:
         lines.append(f"  and others, up to {format_address(found[-1])}")
     return lines
+
+
+def subnets_untried(manager: Session, wanted: Iterable[ConfigRow]) -> list[str]:
+    """A line for each subnet in which addresses are given untried, although leases of a former
+    server may run there."""
+    rows, ends = former_servers(manager)
+    subnets = [row for row in wanted if isinstance(row, Subnet)]
+    return [
+        f'subnet {network}: with probe = "never" its addresses are given untried, although leases'
+        f" of a former server may run there until {ends[left]}"
+        for network, left in untried(Configuration.from_rows([*rows, *subnets]), 0)
+    ]
 
 
 def _bound(manager: Session, left: Iterable[range]) -> Iterator[int]:

@@ -1,4 +1,5 @@
-"""A member's configuration tables over SNMP: read as rows, and a plan written by SET.
+"""A member's configuration tables over SNMP: read as rows, and a plan written by SET. Of the kinds
+that the file says: others are neither changed nor deleted.
 
 Steps travel together in one SET as long as they fit, because the member judges a SET as a whole:
 a pool can be replaced by a larger one without a moment in which there is none.
@@ -32,7 +33,11 @@ class Remote:
 
     def __init__(self, manager: Session) -> None:
         self._manager = manager
-        tables = {number: manager.table(table) for number, table in CONFIGURATION.items()}
+        tables = {
+            number: manager.table(table)
+            for number, table in CONFIGURATION.items()
+            if KINDS[number].in_file
+        }
         self.rows: list[ConfigRow] = [
             _row(KINDS[number], index, cells)
             for number, table in tables.items()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from agent.model import Binding, ConfigRecord, MemberId, stream_member
-from agent.sync.merge import merge
+from agent.sync.merge import configures_the_same, merge
 from agent.sync.replace import is_same_change, says_the_same
 from tools.compare.survey import INSTANTS_APART_S
 from tools.compare.values import Look, Told, Vector
@@ -72,7 +72,7 @@ def judge_configuration(
 ) -> Verdict[ConfigRecord]:
     records = {member: one.records.get(key) for member, one in told.items()}
     vectors = {member: one.vector for member, one in told.items()}
-    groups = _groups(records, lambda a, b: a == b)
+    groups = _groups(records, lambda a, b: configures_the_same(a, b, INSTANTS_APART_S))
     if len(groups) < 2:
         return Verdict(Finding.ALIKE)
     if not _is_true(groups, vectors, frozenset(), lambda a, b: a.version == b.version):

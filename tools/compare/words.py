@@ -195,7 +195,11 @@ def _configuration_parts(verdict: Verdict[ConfigRecord], names: Names) -> list[s
         elif record.deleted:
             said = "deleted"
         else:
-            told = [f"{name} {shown(_plain(getattr(record.row, name)))}" for name in fields]
+            told = [
+                f"{name} {_instant(value) if name in kind.instants else shown(_plain(value))}"
+                for name in fields
+                for value in [getattr(record.row, name)]
+            ]
             told += [] if record.row.active else ["not in service"]
             said = ", ".join(told[:_FIELDS_MAX]) or "there"
         version = f" (version {record.version.counter})" if record is not None else ""

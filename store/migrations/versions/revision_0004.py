@@ -1,17 +1,26 @@
-"""What happens at a member is kept as events, and how far each of their readers has come.
+"""What happens at a member is kept as events, and how far each of their readers has come. The group
+knows which networks another server has served until now, and the change log says so.
 
-An existing member begins with none: what happened before nobody has written down.
+An existing member begins with no events: what happened before nobody has written down; its group has
+no such network. SQLite can change no CHECK, so the change log is made anew: 2,000,000 changes, the
+most that are kept, take some seconds.
 """
 
 from __future__ import annotations
 
-from store.migrations.remake import create, integer, octets, text
+from store.migrations.remake import create, integer, octets, remake, text
 
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
+    event()
+    change()
+    former_server()
+
+
+def event() -> None:
     create(
         "event",
         [
@@ -41,5 +50,53 @@ def upgrade() -> None:
         [text("name"), integer("number"), integer("wants")],
         ["name"],
         {"number": "number >= 0 AND wants >= 0"},
+        rowid=False,
+    )
+
+
+def change() -> None:
+    remake(
+        "change",
+        [
+            integer("stream"),
+            integer("seq"),
+            integer("kind"),
+            integer("address", nullable=True),
+            text("key", nullable=True),
+        ],
+        ["stream", "seq"],
+        {
+            "number": "stream > 0 AND seq > 0",
+            "kind": "kind BETWEEN 1 AND 6",
+            "subject": '(kind = 1) = (address IS NOT NULL) AND (kind > 1) = ("key" IS NOT NULL)',
+        },
+        {},
+        rowid=False,
+    )
+
+
+def former_server() -> None:
+    create(
+        "former_server",
+        [
+            integer("network"),
+            integer("prefix_length"),
+            integer("until"),
+            integer("active"),
+            integer("deleted"),
+            integer("version_counter"),
+            integer("version_member"),
+            integer("stream"),
+            integer("seq"),
+        ],
+        ["network", "prefix_length"],
+        {
+            "prefix": "network BETWEEN 0 AND 4294967295 AND prefix_length BETWEEN 0 AND 32",
+            "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
+            "until": "until BETWEEN 0 AND 4294967295",
+            "flags": "active IN (0, 1) AND deleted IN (0, 1)",
+            "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
+            "change": "stream > 0 AND seq > 0",
+        },
         rowid=False,
     )
