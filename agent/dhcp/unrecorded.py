@@ -46,6 +46,9 @@ from agent.sync.verdict import is_dead
 CLAIM_ASKED = "claim_asked"
 """It is being found out: the message is handled anew in a moment (agent.dhcp.held)."""
 
+_FOUND_IN_USE = ("bound_to_other", "declined", "unknown_binding")
+"""What `claim` calls an address that was found in use; the last when that was a day ago."""
+
 
 def enquire(c: Context, address: int) -> Enquiry | None:
     """What the other members say, if that is known and fresh; otherwise they will be asked."""
@@ -77,7 +80,7 @@ def right_to(c: Context, m: Message, address: int) -> Claim | str:
     """The right to bind the address to the client, as `claim`; also to one that uses it by a lease
     of a former server."""
     right = claim(c, m.packet, address)
-    if right in ("bound_to_other", "declined") and _is_found_there(c, m, address):
+    if right in _FOUND_IN_USE and _is_found_there(c, m, address):
         row = c.view.binding(address)
         assert row is not None
         return Claim(c.next_epoch(row.epoch), 1, None)

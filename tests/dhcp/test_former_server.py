@@ -10,7 +10,7 @@ import pytest
 from agent.config import Configuration
 from agent.dhcp.packet import MessageType
 from agent.kinds.former_server import FormerServer
-from agent.limits import DECLINES_PER_CLIENT_MAX
+from agent.limits import DECLINE_HOLD_S, DECLINES_PER_CLIENT_MAX
 from agent.model import BindingState, ConfigRow, Pool, ProbePolicy, Subnet, Transaction
 from tests.dhcp.world import (
     FAR_RELAY,
@@ -192,6 +192,18 @@ def test_and_when_it_was_found_there(form: str, identifier: bytes | None) -> Non
     world.wait(100)
     assert world.one(client.renew(FIRST)).kind is MessageType.ACK
     assert FIRST not in {one.address for one in world.say(Client(77, relay=0).discover())}
+
+
+def test_so_it_is_when_the_day_is_over_for_which_its_address_was_nobodys() -> None:
+    world = former_world(FormerServer(0, 0, NOW + 8 * DECLINE_HOLD_S))
+    try_all(world, range(FIRST, FIRST + 1))
+    world.wait(DECLINE_HOLD_S)
+    client = Client(FIRST & 0xFF, relay=0)
+    world.silent(client.renew(FIRST), "address_tried")
+    world.probe(itself=client.hardware_address)
+    world.wait(1)
+    assert [one.kind for one in world.again()] == [MessageType.ACK]
+    world.silent(Client(77, relay=0).renew(FIRST + 1), "address_tried")
 
 
 @pytest.mark.parametrize("form", ["renew", "rebind", "reboot", "discover"])
