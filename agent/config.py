@@ -197,6 +197,8 @@ def _check_row(row: ConfigRow) -> None:
     elif isinstance(row, Reservation):
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
+    if problem := kind_of(row).problem(row):
+        raise ConfigError(row_name(row), "", problem)
     for declared in kind_of(row).fields:
         _check_field(row, declared)
 

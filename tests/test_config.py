@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
 from agent.events.event import EventKind
+from agent.kinds.former_server import FormerServer
 from agent.member_file import MemberFile, load_member_file
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
 
@@ -57,6 +58,11 @@ def change(
         ([LAN], Option(0, 0, 90, b"abc"), "option 90 is set by the server itself"),
         ([LAN], Option(0, 0, 118, b"abcd"), "option 118 is set by the server itself"),
         ([LAN], Option(parse_address("10.0.0.0"), 8, 3, b"abcd"), "names nothing"),
+        (
+            [LAN],
+            FormerServer(parse_address("192.0.2.1"), 24, 9),
+            "former_server 192.0.2.1/24: host bits of 192.0.2.1/24 are set",
+        ),
         ([LAN], Reservation(parse_address("10.0.0.1"), KEY), "lies in no subnet"),
         ([LAN], Reservation(parse_address("198.18.1.1"), b""), "hardware address"),
         ([LAN], Reservation(parse_address("198.18.1.1"), b"\x01z"), "has 1 octets; 2..255"),
