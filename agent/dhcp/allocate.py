@@ -231,6 +231,20 @@ class FreeStock:
                 stock.seen, stock.returned = 0, False
             self._read_on(tx, stock, now)
 
+    def has_free(self, tx: StoreTransaction, pool: Pool, now: int) -> bool:
+        """Whether `take` would find an address of `pool` now."""
+        stock = self._stocks[pool]
+        doubtful = set(stock.doubtful)
+        address = self.take(tx, pool, now)
+        if address is None:
+            return False
+        if address in doubtful:
+            stock.doubtful[address] = None
+        else:
+            stock.free[address] = None
+            stock.free.move_to_end(address, last=False)
+        return True
+
     def _take_doubtful(self, stock: _PoolStock) -> int | None:
         """One that was tried and for which nobody answered. What is not known yet is for the
         client's next attempt."""

@@ -3,8 +3,9 @@
 They differ in what they do with a no: SELECTING of our own offer is refused with a NAK, for the
 client has nothing to lose yet; INIT-REBOOT, RENEWING and REBINDING are refused by silence, for a
 NAK destroys a lease that another member may know to be good. They get a NAK only if the address
-does not belong to the client's network, every member agrees that it is another's, or a reservation
-says so: of another address for the client, which it can have at once, or of this one for another.
+does not belong to the client's network, every member agrees that it is another's, a reservation
+says so (of another address for the client, which it can have at once, or of this one for another),
+or the pool that it came of is gone and the subnet wants its clients to move.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from agent.dhcp.context import (
 from agent.dhcp.lease import Grant
 from agent.dhcp.packet import MessageType
 from agent.dhcp.unrecorded import is_surely_others, right_to, unrecorded_claim
+from agent.kinds.subnet import OutsidePolicy
 from agent.model import Binding, BindingState, Subnet, Transaction
 
 _UNRECORDED = ("unknown_binding", "promised_to_other", "ended_before_joining")
@@ -95,6 +97,8 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
             return Answer(MessageType.NAK, right)
         if right == "bound_to_other" and is_surely_others(c, m.address):
             return Answer(MessageType.NAK, right)
+        if right == "not_in_pool" and _begins_anew(c, m, subnet):
+            return Answer(MessageType.NAK, right)
         return Answer(None, right)
     is_reserved = c.configuration.reservation_of(m.address) is not None
     if transaction is Transaction.INIT_REBOOT and right.former is None and not is_reserved:
@@ -103,6 +107,20 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
     if objection:
         return Answer(None, objection)
     return _bind(c, m, subnet, right, transaction)
+
+
+def _begins_anew(c: Context, m: Message, subnet: Subnet) -> bool:
+    """Whether a client whose address is in no pool any more is to begin anew now: the subnet says
+    so, its lease is known here (of a stranger's address nobody can say that it is not good), and
+    another address is free for it."""
+    if subnet.outside is not OutsidePolicy.NAK:
+        return False
+    row = c.view.binding(m.address)
+    if row is None or row.client_key != m.packet.client_key or row.state is not BindingState.BOUND:
+        return False
+    return any(
+        c.stock.has_free(c.tx, pool, c.now) for one in m.subnets for pool in c.pools[one.network]
+    )
 
 
 def _right_to_reserved(c: Context, m: Message, subnet: Subnet) -> Claim | str | None:

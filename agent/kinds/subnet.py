@@ -29,6 +29,14 @@ class ProbePolicy(enum.IntEnum):
     NEVER = 3
 
 
+class OutsidePolicy(enum.IntEnum):
+    """What becomes of a client whose address is in no pool any more: its lease runs out, and it
+    hears nothing meanwhile; or it is told NAK when it renews, once another one is free for it."""
+
+    RUN_OUT = 1
+    NAK = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Subnet:
     """A network that the group serves."""
@@ -97,6 +105,16 @@ class Subnet:
             beside="claims",
         ),
     ] = ProbePolicy.RECENT
+    outside: Annotated[
+        OutsidePolicy,
+        Field(
+            Choice(OutsidePolicy),
+            "what becomes of a client whose address is in no pool any more",
+            column="OutsidePools",
+            arc=13,
+            toml="outside-pools",
+        ),
+    ] = OutsidePolicy.RUN_OUT
     active: bool = True
 
     @property
@@ -127,6 +145,7 @@ SUBNET = declare(
         "lease": ("lease_s",),
         "offers": ("claims", "offer_delay_s"),
         "probe": ("probe",),
+        "outside": ("outside",),
     },
     problem=lambda row: host_bits(row.network, row.prefix_length),
 )

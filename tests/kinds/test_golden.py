@@ -1,4 +1,4 @@
-"""The octets of each kind; the first four went over the wire so before kinds were declared.
+"""The octets of each kind: what goes over the wire is not changed unawares.
 
 A member that packs a row otherwise cannot be in a group with one that does not.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from agent.kinds.former_server import FormerServer
+from agent.kinds.subnet import OutsidePolicy
 from agent.model import (
     ClaimPolicy,
     ConfigRecord,
@@ -30,7 +31,16 @@ RECORDS = {
     "subnet": ConfigRecord(Subnet(NETWORK, 15), VERSION, False, STREAM, 9),
     "subnet with all values": ConfigRecord(
         Subnet(
-            NETWORK, 15, 3600, "eth0", "bureau é", ClaimPolicy.DENY, 4, ProbePolicy.NEVER, False
+            NETWORK,
+            15,
+            3600,
+            "eth0",
+            "bureau é",
+            ClaimPolicy.DENY,
+            4,
+            ProbePolicy.NEVER,
+            OutsidePolicy.NAK,
+            False,
         ),
         VERSION,
         False,
@@ -59,9 +69,9 @@ RECORDS = {
 
 OCTETS = {
     "subnet": "0200000000000000070000000200000003000000040000000000000009"
-    "c6120000 0f 00000000 01 00000000 00 00",
+    "c6120000 0f 00000000 01 00000000 01 00 00",
     "subnet with all values": "000000000000000007000000020000000300000004000000000000000a"
-    "c6120000 0f 00000e10 23 00000004 0465746830 096275726561 7520c3a9",
+    "c6120000 0f 00000e10 23 00000004 02 0465746830 096275726561 7520c3a9",
     "deleted pool": "030000000000000007000000020000000300000004000000000000000b"
     "c6120001 c61201ff 056465736b73",
     "option": "020000000000000007000000020000000300000004000000000000000c"

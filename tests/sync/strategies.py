@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from agent.kinds.subnet import OutsidePolicy
 from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
     NEVER,
@@ -109,6 +110,7 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
             draw(st.sampled_from(ClaimPolicy)),
             draw(u32),
             draw(st.sampled_from(ProbePolicy)),
+            draw(st.sampled_from(OutsidePolicy)),
             active,
         ),
         Pool(low, high, draw(names), active),

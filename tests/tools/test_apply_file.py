@@ -9,6 +9,7 @@ from typing import NoReturn, cast
 import pytest
 
 from agent.errors import ConfigError
+from agent.kinds.subnet import OutsidePolicy
 from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
 from tools.apply import file
 from tools.apply.command import apply_file
@@ -51,18 +52,20 @@ client-id = "lamp"
 
 def test_claims_offer_delay_and_probe_of_a_subnet() -> None:
     text = '[[subnet]]\nprefix = "198.18.0.0/15"\nclaims = "known-only"\noffer-delay = 4\n'
-    text += 'probe = "always"\n'
+    text += 'probe = "always"\noutside-pools = "nak"\n'
     (subnet,) = parse_file("x.toml", text)
     assert isinstance(subnet, Subnet)
     assert (subnet.claims, subnet.offer_delay_s) == (ClaimPolicy.KNOWN_ONLY, 4)
     assert subnet.probe is ProbePolicy.ALWAYS
+    assert subnet.outside is OutsidePolicy.NAK
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [('claims = "perhaps"', "claims: is 'perhaps'; write one of accept, known-only, deny"),
      ("offer-delay = 4000", "offer delay: is 4000 s"),
-     ('probe = "yes"', "probe: is 'yes'; write one of recent, always, never")],
+     ('probe = "yes"', "probe: is 'yes'; write one of recent, always, never"),
+     ('outside-pools = "renew"', "outside-pools: is 'renew'; write one of run-out, nak")],
 )  # fmt: skip
 def test_bad_claims_offer_delay_and_probe_are_named(line: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

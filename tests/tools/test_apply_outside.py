@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agent.addresses import parse_address as A  # noqa: N812
+from agent.kinds.subnet import OutsidePolicy
 from agent.model import ConfigRow, Pool, Reservation, Subnet
 from agent.snmp.columns import Column, Table
 from agent.snmp.oid import Oid, address_index
@@ -97,6 +100,23 @@ def test_who_has_a_lease_there_is_told_with_its_end() -> None:
     assert rest[3:] == ["  and others, up to 198.18.16.99"]
     assert leases_outside(Leases(states), [LAN, OLD], [LAN, OLD]) == []
     assert leases_outside(Leases({}), [LAN, OLD], [LAN]) == []
+
+
+def test_what_becomes_of_them_the_subnet_says() -> None:
+    states = {"198.18.16.20": BOUND, "198.18.16.99": BOUND}
+    (line, *_) = leases_outside(Leases(states), [LAN, OLD], [LAN])
+    assert "2 live leases outside" in line
+    assert "a client of such a one is not answered when it renews" in line
+    nak = replace(LAN, outside=OutsidePolicy.NAK)
+    (line, *_) = leases_outside(Leases(states), [LAN, OLD], [nak])
+    assert "a client of such a one is told NAK when it renews, and begins anew" in line
+    halves = [Subnet(NETWORK + 0x1000, 26, outside=OutsidePolicy.NAK), Subnet(NETWORK + 0x1040, 26)]
+    lines = leases_outside(Leases(states), [LAN, OLD], halves)
+    assert [line.partition(" until ")[0] for line in lines if "of 02" in line] == [
+        "  198.18.16.99 of 02:00:00:00:00:63 (h\ufffd)",
+        "  198.18.16.20 of 02:00:00:00:00:14 (h\ufffd)",
+    ]
+    assert [line.startswith("1 live lease outside") for line in lines] == [True, False] * 2
 
 
 def test_more_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

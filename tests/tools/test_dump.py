@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agent.config import _SERVER_OPTIONS
 from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import parse_text
+from agent.kinds.subnet import OutsidePolicy
 from agent.limits import CONFIGURATION_READS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
 from agent.model import (
     ClaimPolicy,
@@ -166,6 +167,7 @@ def subnets(draw: st.DrawFn, network: int, prefix_length: int) -> list[ConfigRow
         draw(st.sampled_from(ClaimPolicy)),
         draw(st.just(0) | st.integers(0, OFFER_DELAY_MAX_S)),
         draw(st.sampled_from(ProbePolicy)),
+        draw(st.sampled_from(OutsidePolicy)),
         draw(st.booleans()),
     )
     rows: list[ConfigRow] = [subnet, *draw(options(network, prefix_length))]

@@ -11,6 +11,7 @@ docs/configuration.md tells people of it. In short:
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
     probe = "recent"                           # or "always", "never": docs/operations.md
+    outside-pools = "run-out"                  # or "nak": for clients whose pool is gone
     pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"

@@ -1,9 +1,7 @@
 """What a plan means for clients by what a member knows: it is asked before anything is written.
 
-Whose leases are left outside of every pool, and where addresses that may be in use are given.
-
-A lease on an address that is in no pool any more, and reserved for nobody, is not renewed by any
-member: its client hears nothing until the lease is over, and then begins anew.
+Whose leases are left outside of every pool (what becomes of their clients, `outside-pools` of the
+subnet says), and where addresses that may be in use are given untried.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from itertools import islice
 
 from agent.config import Configuration
 from agent.former import untried
+from agent.kinds.subnet import OutsidePolicy
 from agent.model import ConfigRow, Pool, Reservation, Subnet, format_address
 from agent.snmp.columns import BINDING
 from tools.lease.lease import read_lease
@@ -23,6 +22,12 @@ _SHOWN = 3
 LEASES_COUNTED_MAX = 10_000
 """So many are counted exactly: with more the operator knows enough, and has waited a second."""
 _OCTETS = 4
+_WHAT_BECOMES = {
+    OutsidePolicy.RUN_OUT: "is not answered when it renews, and gets another address when the lease"
+    ' is over (outside-pools = "nak" has it move at its renewal)',
+    OutsidePolicy.NAK: "is told NAK when it renews, and begins anew, once another address is free"
+    ' for it (outside-pools = "run-out" leaves it alone until the lease is over)',
+}
 
 
 def addresses_left(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list[range]:
@@ -55,25 +60,33 @@ def leases_outside(
     left = addresses_left(present, wanted)
     reserved = {row.address for row in wanted if isinstance(row, Reservation) and row.active}
     live = (one for one in _bound(manager, left) if one not in reserved)
-    found = list(islice(live, LEASES_COUNTED_MAX + 1))
-    if not found:
-        return []
+    known = Configuration.from_rows(wanted)
+    of_policy: dict[OutsidePolicy, list[int]] = {policy: [] for policy in OutsidePolicy}
+    for address in islice(live, LEASES_COUNTED_MAX + 1):
+        subnet = known.subnet_of(address)
+        of_policy[subnet.outside if subnet else OutsidePolicy.RUN_OUT].append(address)
+    lines: list[str] = []
+    for policy, found in of_policy.items():
+        if found:
+            lines += _told(manager, found, _WHAT_BECOMES[policy])
+    return lines
+
+
+def _told(manager: Session, found: list[int], what_becomes: str) -> Iterator[str]:
     many = len(found) > LEASES_COUNTED_MAX
     number = f"more than {LEASES_COUNTED_MAX}" if many else f"{len(found)}"
-    lines = [
+    yield (
         f"{number} live lease{'' if len(found) == 1 else 's'} outside of the pools as they are to"
-        " be: a client of such a one is not answered when it renews, and gets another address when"
-        " the lease is over"
-    ]
+        f" be: a client of such a one {what_becomes}"
+    )
     for address in found[:_SHOWN]:
         lease = read_lease(manager, address)
         if lease is not None:
             client = lease.hardware_address or lease.client_id
             host = f" ({lease.host_name})" if lease.host_name else ""
-            lines.append(f"  {format_address(address)} of {client}{host} until {lease.end}")
+            yield f"  {format_address(address)} of {client}{host} until {lease.end}"
     if len(found) > _SHOWN:
-        lines.append(f"  and others, up to {format_address(found[-1])}")
-    return lines
+        yield f"  and others, up to {format_address(found[-1])}"
 
 
 def subnets_untried(manager: Session, wanted: Iterable[ConfigRow]) -> list[str]:
