@@ -19,8 +19,8 @@ from agent.event_log import CURSOR, EventLog
 from agent.events.event import Event, EventKind
 from agent.events.sentences import sentence
 from agent.limits import EVENTS_LOG_SAVE_S
-from agent.port import StoreTransaction
 from agent.logs import JsonFormatter
+from agent.port import StoreTransaction
 from store import Store, create_store
 from store import events as store_events
 from tests.dhcp.world import FailingStore

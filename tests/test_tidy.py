@@ -78,7 +78,7 @@ def is_registered(node: NAMED) -> bool:
 LINES_MAX = {"code": 420, "tests": 600}
 """About what a person holds in the head. Of the files below each may have so many, and no more."""
 LONG_FILES = {
-    "agent/dhcp/engine.py": 570,
+    "agent/dhcp/engine.py": 580,
     "agent/limits.py": 570,
     "agent/model.py": 480,
     "agent/snmp/cluster_tables.py": 430,
@@ -149,7 +149,6 @@ UNCALLED = {
     "_is_the_port": "the type checker reads it",
     "base_of_commit": "tests draw their seeds by it",
     "bindings_after": "tests read a whole table by it",
-    "format": "logging calls it",
     "delete_snmp_user": "users are only made yet: a command for it is to come",
     "with_level": "of the simulator; for a person at the prompt",
     "PeerTimeout": "the name under which callers of PeerClient know it",

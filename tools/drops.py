@@ -73,7 +73,7 @@ NOT_NOW: dict[str, Drop] = {
     ),
     "store_failing": Drop(
         "The store does not commit: the member leaves new clients to the others.",
-        "Make room on the disk, or mend it (docs/operations.md, \"A disk that is full, or"
+        "Make room on the disk, or mend it (docs/situations.md, \"A disk that is full, or"
         " fails\").",
     ),
     "store_slow": Drop(
@@ -83,8 +83,8 @@ NOT_NOW: dict[str, Drop] = {
     "maybe_declared_dead": Drop(
         "This member may have been declared dead, and the others hold nothing back for it any more"
         " that would be a lease to speak of.",
-        "Bring the others within its reach (docs/operations.md, \"A member that does not know"
-        " whether it was declared dead\").",
+        "Bring the others within its reach (docs/situations.md, \"A member that may have been"
+        " declared dead\").",
     ),
     "address_tried": Drop(
         "The address is being tried by ARP or ICMP; the message is handled anew in a moment."

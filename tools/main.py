@@ -33,8 +33,8 @@ from tools.check import check
 from tools.console import end_unwritten, mend_streams
 from tools.errors import EXIT_NOT, EXIT_USAGE
 from tools.events.commands import events
-from tools.history.commands import audit, config
 from tools.former_lease import former_lease
+from tools.history.commands import audit, config
 from tools.lab.commands import lab
 from tools.lean import only, spare_adapters
 from tools.lease.commands import lease

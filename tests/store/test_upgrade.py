@@ -33,7 +33,6 @@ from agent.model import (
     Member,
     MemberRole,
     MemberState,
-    ProbePolicy,
     Quarantine,
     Service,
     StoreMark,
@@ -72,7 +71,8 @@ ADDED_TO_0002: dict[str, dict[str, Any]] = {
 }
 EVENT_TABLES = {"event", "event_cursor"}
 """Of revision 0004."""
-NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine", "former_server"} | EVENT_TABLES
+NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine", "former_server"}
+NEW_TABLES |= EVENT_TABLES
 
 
 def landed(path: Path, revision: str) -> Path:

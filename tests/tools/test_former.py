@@ -134,10 +134,16 @@ def test_apply_tells_of_subnets_whose_probe_defeats_it() -> None:
     assert subnets_untried(Tables([FormerServer(0, 0, 0)]), [NEVER]) == []
 
 
+def wanted(_words: str) -> bool:
+    return True
+
+
 def test_apply_neither_deletes_nor_dumps_them() -> None:
     tables = Tables([EVERY, NEVER])
     assert Remote(tables).rows == [NEVER]
-    plan = apply_plan("x.toml", lambda rows: make_plan(rows, []), place(tables), only_plan=False)
+    plan = apply_plan(
+        "x.toml", lambda rows: make_plan(rows, []), place(tables), wanted, only_plan=False
+    )
     assert [step.row for step in plan] == [NEVER]
     assert tables.rows == [EVERY]
     assert "former" not in dump_rows([EVERY, NEVER]).text

@@ -100,7 +100,8 @@ def test_the_log_tells_who_changed_what_with_numbers(history: History) -> None:
     assert code == 0
     at = "2027-01-15 08:00:00 UTC"
     assert out.splitlines()[:4] == [
-        f"      1  {at}  admin added subnet 198.18.0.0/24: name lan, claims accept, probe recent",
+        f"      1  {at}  admin added subnet 198.18.0.0/24: name lan, claims accept, probe recent,"
+        " outside run-out",
         f"      2  {at}  admin added pool 198.18.0.16-198.18.0.99",
         f"      4  {at}  member 1 changed subnet 198.18.0.0/24: name 'lan' to 'office'",
         f"      6  {at}  admin added option 0.0.0.0/0:6: data c6120002",
@@ -141,7 +142,12 @@ def test_a_rollback_shows_asks_and_puts_back(
     history: History, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = history.rollback(4)
-    assert asked == ["These 3 steps put the configuration back to what it was after 4."]
+    (words,) = asked
+    assert words.splitlines() == [
+        "These 3 steps put the configuration back to what it was after 4.",
+        "deleted: 1 option",
+        "100 addresses will be in no pool any more",
+    ]
     assert sorted(map(repr, history.member.rows)) == sorted(
         map(repr, [replace(LAN, name="office"), POOL])
     )
@@ -157,7 +163,7 @@ def test_a_rollback_of_all_is_what_was_before(history: History) -> None:
 
 def test_a_rollback_that_nobody_wants_changes_nothing(history: History) -> None:
     before = list(history.member.rows)
-    with pytest.raises(ToolError, match="the configuration is left as it is"):
+    with pytest.raises(ToolError, match="it was not wanted: nothing is done"):
         history.rollback(4, answer=False)
     assert history.member.rows == before
 

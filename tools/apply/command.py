@@ -68,9 +68,10 @@ def apply_plan(
     *,
     only_plan: bool,
     look: Callable[[Session, Sequence[ConfigRow]], None] = lambda *_: None,
+    asks_that: str = "",
 ) -> list[Step]:
     """Do what `make` finds to do, given the rows that the group has; `ask` where that takes
-    something away.
+    something away, and in any case where `asks_that` says what is to be done.
 
     `look` is given the rows before anything is written, to see what that means for clients.
     Safe to repeat at another member: what was done is read back before the rest is planned."""
@@ -88,6 +89,8 @@ def apply_plan(
         elif not done:  # what another member has been told of already is not left any more
             look(manager, remote.rows)
             taken = [] if only_plan else taken_away(manager, remote.rows, plan)
+            if asks_that and not only_plan:
+                taken.insert(0, asks_that)
             if taken:
                 return plan, taken
         if not only_plan:

@@ -79,16 +79,14 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
             typer.echo(line, err=True)
 
     name = f"a rollback to {after}"
-    wished = apply_plan(name, plan, place, only_plan=True, look=look)
+    wished = apply_plan(name, plan, place, ask, only_plan=True, look=look)
     if not wished:
         typer.echo(f"nothing to do: the configuration is as it was after {after}")
         return
     show(wished, 0, only_plan=True, as_json=False)
-    if not ask(
-        f"These {len(wished)} steps put the configuration back to what it was after {after}."
-    ):
-        raise ToolError("the configuration is left as it is")
-    show(apply_plan(name, plan, place, only_plan=False), 0, only_plan=False, as_json=False)
+    words = f"These {len(wished)} steps put the configuration back to what it was after {after}."
+    done = apply_plan(name, plan, place, ask, only_plan=False, asks_that=words)
+    show(done, 0, only_plan=False, as_json=False)
 
 
 def show_audit(folder: Path, *, as_objects: bool, verify: bool) -> None:

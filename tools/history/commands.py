@@ -50,9 +50,9 @@ def config_rollback(
     credentials: CredentialsFile = None,
 ) -> None:
     """Put the configuration back to what it was after N, at every member; shows a plan and asks."""
+    from tools.asking import confirm
     from tools.credentials import FILE_NAME
     from tools.history import command
-    from tools.lease.command import confirm
     from tools.place import find_place
 
     credentials = credentials or folder / FILE_NAME

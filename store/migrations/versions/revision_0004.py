@@ -2,9 +2,9 @@
 knows which networks another server has served until now, and the change log says so; a subnet says
 what becomes of clients whose address is in no pool any more.
 
-An existing member begins with no events: what happened before nobody has written down; its group has
-no such network, and lets leases run out, as before. SQLite can change no CHECK, so the change log is
-made anew: 2,000,000 changes, the most that are kept, take some seconds.
+An existing member begins with no events: what happened before nobody has written down; its group
+has no such network, and lets leases run out, as before. SQLite can change no CHECK, so the change
+log is made anew: 2,000,000 changes, the most that are kept, take some seconds.
 """
 
 from __future__ import annotations
