@@ -47,6 +47,7 @@ def test_a_screen_has_no_line_that_is_too_long_and_loses_no_reason(width: int) -
 def test_every_kind_of_reason_that_lasts_has_its_situation() -> None:
     """The others end by themselves, or are the word for something that an operator has done."""
     passing = {Kind.JOINING, Kind.NOT_COMPARED, Kind.CONFLICT, Kind.PAUSED, Kind.UNHEARD}
+    passing |= {Kind.FORMER_SERVER, Kind.NOT_TRIED}
     shown = {reason.kind for status in SEEN.values() for reason in reasons(status)}
     assert shown == set(Kind) - passing
 
