@@ -19,6 +19,17 @@ from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
 from agent.kinds import kind_of, row_name
 from agent.kinds.kind import Field
+from agent.kinds.scope import (
+    GLOBAL,
+    PRECEDENCE,
+    Scope,
+    ScopeLevel,
+    host_scope,
+    network_scope,
+    pool_scope,
+    scope_problem,
+    subnet_scope,
+)
 from agent.kinds.values import Number, Octets, Text
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
@@ -49,7 +60,7 @@ class Configuration:
     pools: tuple[Pool, ...] = ()
     options: tuple[Option, ...] = ()
     reservations: tuple[Reservation, ...] = ()
-    _by_scope: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict, repr=False)
+    _by_scope: dict[Scope, dict[int, bytes]] = field(default_factory=dict, repr=False)
     _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
     _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
 
@@ -65,16 +76,14 @@ class Configuration:
         pools = sorted((r for r in active if isinstance(r, Pool)), key=lambda r: r.first)
         options = sorted(
             (r for r in active if isinstance(r, Option)),
-            key=lambda r: (r.network, r.prefix_length, r.code),
+            key=lambda r: (r.place, r.code),
         )
         reservations = sorted(
             (r for r in active if isinstance(r, Reservation)), key=lambda r: r.address
         )
-        by_scope: dict[tuple[int, int], dict[int, bytes]] = {}
+        by_scope: dict[Scope, dict[int, bytes]] = {}
         for option in options:
-            by_scope.setdefault((option.network, option.prefix_length), {})[option.code] = (
-                option.data
-            )
+            by_scope.setdefault(option.place, {})[option.code] = option.data
         by_client: dict[bytes, tuple[Reservation, ...]] = {}
         for row in reservations:
             by_client[row.client_key] = (*by_client.get(row.client_key, ()), row)
@@ -101,6 +110,18 @@ class Configuration:
                 return subnet
         return None
 
+    def on_link_with(self, subnet: Subnet) -> tuple[Subnet, ...]:
+        """Those of its shared network, itself among them; nothing where it is in none."""
+        name = subnet.shared_network
+        return self._by_shared_network.get(name, ()) if name else ()
+
+    @cached_property
+    def _by_shared_network(self) -> dict[str, tuple[Subnet, ...]]:
+        found: dict[str, tuple[Subnet, ...]] = {}
+        for subnet in self.subnets:
+            found[subnet.shared_network] = (*found.get(subnet.shared_network, ()), subnet)
+        return found
+
     def pools_of(self, subnet: Subnet) -> tuple[Pool, ...]:
         """The pools that lie wholly inside `subnet`."""
         return tuple(
@@ -121,13 +142,30 @@ class Configuration:
                 return reservation
         return None
 
-    def options_for(self, subnet: Subnet, host: int | None = None) -> dict[int, bytes]:
-        """Options by code for a client of `subnet`, and of reservation `host` if it has one: the
-        longest scope wins."""
-        found = dict(self._by_scope.get((0, 0), {}))
-        found.update(self._by_scope.get((subnet.network, subnet.prefix_length), {}))
+    @cached_property
+    def tells_pools_apart(self) -> bool:
+        """Whether it matters in which pool of its subnet an address lies."""
+        return any(scope.level is ScopeLevel.POOL for scope in self._by_scope)
+
+    def options_for(
+        self, subnet: Subnet, pool: Pool | None = None, host: int | None = None
+    ) -> dict[int, bytes]:
+        """Options by code for a client of `subnet` with an address of `pool`, and of reservation
+        `host`, if it has one: the most specific scope wins."""
+        scopes = {
+            ScopeLevel.GLOBAL: GLOBAL,
+            ScopeLevel.SUBNET: subnet_scope(subnet.network, subnet.prefix_length),
+        }
+        if subnet.shared_network:
+            scopes[ScopeLevel.SHARED_NETWORK] = network_scope(subnet.shared_network)
+        if pool is not None:
+            scopes[ScopeLevel.POOL] = pool_scope(pool.first, pool.last)
         if host is not None:
-            found.update(self._by_scope.get((host, 32), {}))
+            scopes[ScopeLevel.HOST] = host_scope(host)
+        found: dict[int, bytes] = {}
+        for level in PRECEDENCE:
+            if level in scopes:
+                found |= self._by_scope.get(scopes[level], {})
         return found
 
 
@@ -160,7 +198,7 @@ def validate_configuration(
     _check_subnets(subnets)
     _check_pools(pools, subnets)
     _check_reservations(reservations, subnets)
-    _check_options([r for r in after if isinstance(r, Option)], subnets, reservations)
+    _check_options([r for r in after if isinstance(r, Option)], subnets, pools, reservations)
     served = [s for s in subnets if s.active]
     for subnet in closed:
         count = live_bindings(subnet.first, subnet.last)
@@ -318,6 +356,17 @@ def _check_subnets(subnets: Sequence[Subnet]) -> None:
             raise ConfigError(
                 row_name(other), "", f"overlaps {row_name(one)}", "subnets must not share addresses"
             )
+    first: dict[str, Subnet] = {}
+    for one in subnets:
+        twin = first.setdefault(one.shared_network, one)
+        if one.shared_network and twin.interface != one.interface:
+            raise ConfigError(
+                row_name(one),
+                "interface",
+                f"is {one.interface!r}, and {row_name(twin)} of the same shared network has"
+                f" {twin.interface!r}",
+                "they are on one link: name one interface, or none",
+            )
 
 
 def _check_pools(pools: Sequence[Pool], subnets: Sequence[Subnet]) -> None:
@@ -371,16 +420,24 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
 
 
 def _check_options(
-    options: Sequence[Option], subnets: Sequence[Subnet], reservations: Sequence[Reservation]
+    options: Sequence[Option],
+    subnets: Sequence[Subnet],
+    pools: Sequence[Pool],
+    reservations: Sequence[Reservation],
 ) -> None:
-    scopes = {(0, 0)}
-    scopes.update((s.network, s.prefix_length) for s in subnets)
-    scopes.update((r.address, 32) for r in reservations)
+    scopes = {GLOBAL}
+    scopes.update(subnet_scope(s.network, s.prefix_length) for s in subnets)
+    scopes.update(network_scope(s.shared_network) for s in subnets if s.shared_network)
+    scopes.update(pool_scope(p.first, p.last) for p in pools)
+    scopes.update(host_scope(r.address) for r in reservations)
     for option in options:
-        if (option.network, option.prefix_length) not in scopes:
+        if problem := scope_problem(option.place):
+            raise ConfigError(row_name(option), "scope", problem)
+        if option.place not in scopes:
             raise ConfigError(
                 row_name(option),
                 "scope",
                 "names nothing that is configured",
-                "use 0.0.0.0/0 (global), a subnet's prefix, or a reserved address with /32",
+                "use nothing (global), a shared network's name, a subnet's prefix, a pool's range,"
+                " or a reserved address",
             )

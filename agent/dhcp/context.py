@@ -227,7 +227,8 @@ def lease_for(
     have been declared dead, and its word would be good for no time."""
     options = m.packet.options
     reservation = c.configuration.reservation_of(address)
-    template = c.templates.template(subnet, reservation, options.get(wire.PARAMETER_REQUEST_LIST))
+    requested = options.get(wire.PARAMETER_REQUEST_LIST)
+    template = c.templates.template(subnet, address, reservation, requested)
     wanted = wanted_duration(subnet.lease_s or c.terms.lease_s, options.get(wire.LEASE_TIME))
     if claimed:
         wanted = min(wanted, c.terms.mul_s)

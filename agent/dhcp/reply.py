@@ -27,7 +27,7 @@ from agent.limits import (
     REPLY_SIZE_MIN,
     REPLY_TEMPLATES_MAX,
 )
-from agent.model import INFINITE_S, Reservation, Subnet, parse_address
+from agent.model import INFINITE_S, Pool, Reservation, Subnet, parse_address
 
 SERVER_PORT = 67
 CLIENT_PORT = 68
@@ -83,27 +83,33 @@ class Templates:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._known: dict[tuple[int, int, bytes | None], Template] = {}
+        self._tells_pools_apart = configuration.tells_pools_apart
+        self._known: dict[tuple[int, int, int, bytes | None], Template] = {}
 
     def template(
-        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+        self, subnet: Subnet, address: int, reservation: Reservation | None, requested: bytes | None
     ) -> Template:
-        """`requested` is the parameter request list (option 55); None: the client sent none, and
-        gets whatever is configured."""
-        key = (subnet.network, reservation.address if reservation else -1, requested)
+        """For a client with that address. `requested` is the parameter request list (option 55);
+        None: the client sent none, and gets whatever is configured."""
+        pool = self._configuration.pool_of(address) if self._tells_pools_apart else None
+        host = reservation.address if reservation else -1
+        key = (subnet.network, pool.first if pool else -1, host, requested)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= REPLY_TEMPLATES_MAX:
                 self._known.clear()
-            found = self._known[key] = self._build(subnet, reservation, requested)
+            found = self._known[key] = self._build(subnet, pool, reservation, requested)
         return found
 
     def _build(
-        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+        self,
+        subnet: Subnet,
+        pool: Pool | None,
+        reservation: Reservation | None,
+        requested: bytes | None,
     ) -> Template:
-        values = self._configuration.options_for(
-            subnet, reservation.address if reservation else None
-        )
+        host = reservation.address if reservation else None
+        values = self._configuration.options_for(subnet, pool, host)
         options = [wire.build_option(wire.SUBNET_MASK, subnet.mask.to_bytes(4, "big"))]
         hostname = reservation.hostname if reservation else ""
         if hostname:

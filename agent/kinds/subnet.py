@@ -8,7 +8,12 @@ from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
 from agent.kinds.values import Address, Choice, Number, Text, host_bits
-from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
+from agent.limits import (
+    INTERFACE_OCTETS_MAX,
+    NAME_OCTETS_MAX,
+    OFFER_DELAY_MAX_S,
+    SCOPE_OCTETS_MAX,
+)
 
 
 class ClaimPolicy(enum.IntEnum):
@@ -97,6 +102,17 @@ class Subnet:
             beside="claims",
         ),
     ] = ProbePolicy.RECENT
+    shared_network: Annotated[
+        str,
+        Field(
+            Text(SCOPE_OCTETS_MAX),
+            "subnets with the same one, if it is not empty, share a link: a client there gets an "
+            "address of any of them",
+            column="SharedNetwork",
+            arc=13,
+            toml="shared-network",
+        ),
+    ] = ""
     active: bool = True
 
     @property

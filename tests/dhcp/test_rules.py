@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.dhcp.packet import Interface, MessageType, Received
+from agent.kinds.scope import subnet_scope
 from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
@@ -1015,7 +1016,7 @@ def test_configuration_and_ownership_are_followed_from_batch_to_batch() -> None:
     world.set_ranges([], [bindable(FIRST, FIRST + 9)])
     offer = world.one(Client(1).discover())
     assert offer.options[3] == A("198.18.0.254").to_bytes(4, "big")
-    world.configure(Option(A("198.18.0.0"), 15, 3, ME.to_bytes(4, "big")))
+    world.configure(Option(*subnet_scope(A("198.18.0.0"), 15), 3, ME.to_bytes(4, "big")))
     assert world.one(Client(1).discover()).options[3] == ME.to_bytes(4, "big")
 
 

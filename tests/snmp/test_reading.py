@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.kinds.scope import GLOBAL
 from agent.model import (
     AddressRange,
     AddressState,
@@ -30,7 +31,7 @@ from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, run, runni
 
 ROOM = 60_000
 OWNED = AddressRange(FIRST + 100, FIRST + 199, AddressState.BINDABLE, 1, 1, Nonce(1, 1), 3)
-OPTION = Option(0, 0, 6, bytes([9, 9, 9, 9]))
+OPTION = Option(*GLOBAL, 6, bytes([9, 9, 9, 9]))
 RESERVATION = Reservation(FIRST + 7, b"\x00\x01\x02\x00\x00\x00\x00\x07", "seven")
 
 
@@ -211,7 +212,7 @@ def test_getbulk_of_which_nothing_fits_is_too_big() -> None:
 
 def test_a_walk_past_an_object_that_does_not_fit_ends() -> None:
     """By a community answers have a frame's length at most; this option's text is longer."""
-    text = Option(0, 0, 224, b"x" * 1_000)
+    text = Option(*GLOBAL, 224, b"x" * 1_000)
 
     async def check() -> None:
         async with running(community="public") as world:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from agent.kinds.scope import subnet_scope
 from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
     NEVER,
@@ -109,10 +110,16 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
             draw(st.sampled_from(ClaimPolicy)),
             draw(u32),
             draw(st.sampled_from(ProbePolicy)),
+            draw(names),
             active,
         ),
         Pool(low, high, draw(names), active),
-        Option(network, prefix, draw(st.integers(1, 254)), draw(st.binary(max_size=40)), active),
+        Option(
+            *subnet_scope(network, prefix),
+            draw(st.integers(1, 254)),
+            draw(st.binary(max_size=40)),
+            active,
+        ),
         Reservation(low, draw(st.binary(max_size=30)), draw(names), active),
     ]
     row = draw(st.sampled_from(rows))

@@ -9,6 +9,7 @@ from typing import NoReturn, cast
 import pytest
 
 from agent.errors import ConfigError
+from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
 from tools.apply import file
 from tools.apply.command import apply_file
@@ -73,15 +74,15 @@ def test_a_whole_file_becomes_rows() -> None:
     network = parse_address("198.18.0.0")
     first = parse_address("198.18.1.1")
     assert set(parse_file("x.toml", WHOLE)) == {
-        Option(0, 0, 15, b"example.org"),
-        Option(0, 0, 42, bytes([198, 18, 0, 3, 198, 18, 0, 4])),
+        Option(*GLOBAL, 15, b"example.org"),
+        Option(*GLOBAL, 42, bytes([198, 18, 0, 3, 198, 18, 0, 4])),
         Subnet(network, 15, 3600, "eth0", "lab"),
         Pool(parse_address("198.18.16.0"), parse_address("198.19.255.254")),
         Pool(parse_address("198.18.2.1"), parse_address("198.18.2.9"), "few", active=False),
-        Option(network, 15, 3, bytes([198, 18, 0, 254])),
-        Option(network, 15, 26, bytes([5, 120])),
+        Option(*subnet_scope(network, 15), 3, bytes([198, 18, 0, 254])),
+        Option(*subnet_scope(network, 15), 26, bytes([5, 120])),
         Reservation(first, bytes.fromhex("0001 02000000000a"), "printer"),
-        Option(first, 32, 67, b"x.img"),
+        Option(*host_scope(first), 67, b"x.img"),
         Reservation(first + 1, bytes.fromhex("01 ff0001")),
         Reservation(first + 2, b"\x01lamp"),
     }
@@ -122,7 +123,7 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
         (SUBNET + "options = { routers = 1.5 }", ["options.routers", "is 1.5", "a list"]),
         (
             SUBNET + "options = { lease-time = 5 }",
-            ["option 198.18.0.0/15:51", "lease time instead"],
+            ["option subnet 198.18.0.0/15:51", "lease time instead"],
         ),
         (SUBNET + "[[subnet.reservation]]", ["reservation 1: address", "is missing"]),
         (
@@ -209,7 +210,7 @@ def test_other_hardware_has_addresses_of_other_lengths(text: str, octets: str) -
 
 def test_an_option_that_is_not_sent_is_a_table() -> None:
     (option,) = parse_file("x.toml", "options = { 23 = { value = 64, active = false } }")
-    assert option == Option(0, 0, 23, b"@", active=False)
+    assert option == Option(*GLOBAL, 23, b"@", active=False)
 
 
 ONE = """

@@ -14,6 +14,14 @@ from hypothesis import strategies as st
 from agent.config import _SERVER_OPTIONS
 from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import parse_text
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    host_scope,
+    network_scope,
+    pool_scope,
+    subnet_scope,
+)
 from agent.limits import CONFIGURATION_READS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
 from agent.model import (
     ClaimPolicy,
@@ -135,11 +143,14 @@ def test_octets_are_drawn_for_every_type_of_option() -> None:
 
 
 @st.composite
-def options(draw: st.DrawFn, network: int, prefix_length: int) -> list[Option]:
+def options(draw: st.DrawFn, scope: Scope) -> list[Option]:
     codes = draw(st.lists(st.sampled_from(CODES), max_size=3, unique=True))
     return [
         Option(
-            network, prefix_length, code, draw(DATA[option_type(code).kind]), draw(st.booleans())
+            *scope,
+            code,
+            draw(DATA[option_type(code).kind]),
+            draw(st.booleans()),
         )
         for code in codes
     ]
@@ -166,29 +177,35 @@ def subnets(draw: st.DrawFn, network: int, prefix_length: int) -> list[ConfigRow
         draw(st.sampled_from(ClaimPolicy)),
         draw(st.just(0) | st.integers(0, OFFER_DELAY_MAX_S)),
         draw(st.sampled_from(ProbePolicy)),
+        draw(st.sampled_from(["", "campus ß"])),
         draw(st.booleans()),
     )
-    rows: list[ConfigRow] = [subnet, *draw(options(network, prefix_length))]
+    if subnet.shared_network:
+        subnet = replace(subnet, interface="")
+    rows: list[ConfigRow] = [subnet, *draw(options(subnet_scope(network, prefix_length)))]
+    if subnet.shared_network:
+        rows += draw(options(network_scope(subnet.shared_network)))
     edge = prefix_length < 31
     inside = st.integers(subnet.first + edge, subnet.last - edge)
     edges = sorted(draw(st.sets(inside, max_size=6)))
     for first, last in zip(edges[::2], edges[1::2], strict=False):
         rows.append(Pool(first, last, draw(texts(NAME_OCTETS_MAX)), draw(st.booleans())))
+        rows += draw(options(pool_scope(first, last)))
     addresses = sorted(draw(st.sets(inside, max_size=3)))
     keys = draw(st.lists(client_keys, min_size=3, max_size=3, unique=True))
     for address, key in zip(addresses, keys, strict=False):
         rows.append(Reservation(address, key, draw(texts(255)), draw(st.booleans())))
-        if prefix_length < 32:
-            rows += draw(options(address, 32))
+        rows += draw(options(host_scope(address)))
     return rows
 
 
 @st.composite
 def configurations(draw: st.DrawFn) -> list[ConfigRow]:
-    rows: list[ConfigRow] = [*draw(options(0, 0))]
+    rows: list[ConfigRow] = [*draw(options(GLOBAL))]
     for number in sorted(draw(st.sets(st.integers(1, 223).filter(lambda n: n != 127), max_size=3))):
         rows += draw(subnets(number << 24, draw(st.sampled_from([8, 24, 31, 32]))))
-    return draw(st.permutations(rows))
+    named = {configuration_key(row): row for row in rows}  # two subnets may share a network
+    return draw(st.permutations(list(named.values())))
 
 
 @given(configurations())
@@ -209,7 +226,7 @@ def test_an_empty_configuration_is_a_file_without_a_row() -> None:
 
 def test_every_option_has_its_way_to_be_written() -> None:
     rows: list[ConfigRow] = [
-        Option(0, 0, code, parse_text(code, EXAMPLES[option_type(code).kind])) for code in CODES
+        Option(*GLOBAL, code, parse_text(code, EXAMPLES[option_type(code).kind])) for code in CODES
     ]
     text = check_inverse(rows)
     for line in (
@@ -228,18 +245,28 @@ def test_every_option_has_its_way_to_be_written() -> None:
 def test_the_text_of_a_whole_configuration() -> None:
     rows: list[ConfigRow] = [
         replace(PRINTER, hostname="drucker-ß"),
-        Option(NETWORK + 9, 32, 67, b"x.img"),
-        Option(NETWORK, 24, 15, b" blanks "),
-        Option(NETWORK, 24, 42, bytes((198, 18, 0, 3)), active=False),
+        Option(*host_scope(NETWORK + 9), 67, b"x.img"),
+        Option(*subnet_scope(NETWORK, 24), 15, b" blanks "),
+        Option(*subnet_scope(NETWORK, 24), 42, bytes((198, 18, 0, 3)), active=False),
         Reservation(NETWORK + 10, b"\x01\xff\x00\x01", active=False),
         Reservation(NETWORK + 11, b"\x01lamp"),
         Reservation(NETWORK + 12, b"\x0102:03"),
         Reservation(NETWORK + 13, b"\x00\x06\x0a"),
         Pool(NETWORK + 40, NETWORK + 49, 'the "few"', active=False),
         Pool(NETWORK + 20, NETWORK + 29),
-        replace(LAN, name="Büro 事務所", lease_s=3600, claims=ClaimPolicy.KNOWN_ONLY),
-        Subnet(NETWORK + 256, 32),
-        Option(NETWORK + 256, 32, 12, b"here"),
+        replace(
+            LAN,
+            name="Büro 事務所",
+            lease_s=3600,
+            claims=ClaimPolicy.KNOWN_ONLY,
+            shared_network="campus",
+        ),
+        Subnet(NETWORK + 256, 32, shared_network="campus"),
+        Option(*subnet_scope(NETWORK + 256, 32), 12, b"here"),
+        Option(*host_scope(NETWORK + 256), 12, b"there"),
+        Option(*pool_scope(NETWORK + 20, NETWORK + 29), 6, bytes((198, 18, 0, 2))),
+        Option(*pool_scope(NETWORK + 40, NETWORK + 49), 23, b"@", active=False),
+        Option(*network_scope("campus"), 15, b"campus.example"),
         Reservation(NETWORK + 256, b"\x01one"),
     ]
     assert check_inverse(rows) == WHOLE
@@ -248,14 +275,22 @@ def test_the_text_of_a_whole_configuration() -> None:
 WHOLE = """\
 # The whole configuration of the group; `dhcpsync apply` makes it so.
 
+[[shared-network]]
+name = "campus"
+
+[shared-network.options]
+domain-name = "campus.example"
+
 [[subnet]]
 prefix = "198.18.0.0/24"
 lease = 3600
 name = "Büro 事務所"
 claims = "known-only"
+shared-network = "campus"
 pools = [
-    "198.18.0.20-198.18.0.29",
-    { range = "198.18.0.40-198.18.0.49", name = "the \\"few\\"", active = false },
+    { range = "198.18.0.20-198.18.0.29", options = { domain-name-servers = "198.18.0.2" } },
+    { range = "198.18.0.40-198.18.0.49", name = "the \\"few\\"", active = false, \
+options = { default-ip-ttl = { value = 64, active = false } } },
 ]
 
 [subnet.options]
@@ -290,6 +325,7 @@ hardware-type = 6
 
 [[subnet]]
 prefix = "198.18.1.0/32"
+shared-network = "campus"
 
 [subnet.options]
 host-name = "here"
@@ -297,6 +333,9 @@ host-name = "here"
 [[subnet.reservation]]
 address = "198.18.1.0"
 client-id = "one"
+
+[subnet.reservation.options]
+host-name = "there"
 """
 
 
@@ -321,7 +360,7 @@ def test_the_command_prints_the_file_or_what_is_in_it(capsys: pytest.CaptureFixt
         (Reservation(NETWORK + 1, b"\x02ab"), "reservation 198.18.0.1"),
         (Reservation(NETWORK + 1, b""), "reservation 198.18.0.1"),
         (Reservation(NETWORK + 1, b"\x00\x01"), "reservation 198.18.0.1"),
-        (Option(NETWORK, 25, 3, bytes(4)), "option 198.18.0.0/25:3"),
+        (Option(*subnet_scope(NETWORK, 25), 3, bytes(4)), "option subnet 198.18.0.0/25:3"),
     ],
 )
 def test_a_row_that_has_no_place_in_a_file_is_named(
@@ -338,7 +377,7 @@ def test_a_row_that_has_no_place_in_a_file_is_named(
     [
         (Subnet(NETWORK, 25), r"subnet 198\.18\.0\.0/2[45]: overlaps"),
         (Pool(NETWORK, NETWORK + 5), "holds the network or broadcast address"),
-        (Option(0, 0, 15, b""), "options.domain-name: is empty"),
+        (Option(*GLOBAL, 15, b""), "options.domain-name: is empty"),
         (replace(LAN, lease_s=1), "1 s is too short"),
     ],
 )

@@ -19,6 +19,14 @@ from agent.dhcp.option_types import OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import format_text, parse_text
 from agent.errors import ConfigError
 from agent.kinds import kind_of
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    host_scope,
+    network_scope,
+    pool_scope,
+    subnet_scope,
+)
 from agent.kinds.values import Address, Choice, Type
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, format_address
 from tools.apply.file import ETHERNET, ETHERNET_OCTETS, OCTETS, TABLES
@@ -33,7 +41,6 @@ _NUMBERS = {
 _NUMBER_LISTS = {ValueKind.UNSIGNED_8_LIST, ValueKind.UNSIGNED_16_LIST}
 _LISTS = {ValueKind.ADDRESSES, ValueKind.DOMAINS}
 _TABLE_OF = {kind.number: table for table, kind in TABLES.items()}
-_Scope = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +55,26 @@ def dump_rows(rows: Iterable[ConfigRow]) -> Dump:
     in_order = sorted(rows, key=lambda row: (kind_of(row).number, _key(row)))
     subnets = [row for row in in_order if isinstance(row, Subnet)]
     left_out: list[ConfigRow] = []
-    options: dict[_Scope, list[Option]] = {}
-    inside: dict[_Scope, list[Pool | Reservation]] = {}
+    options: dict[Scope, list[Option]] = {}
+    inside: dict[tuple[int, int], list[Pool | Reservation]] = {}
     for row in in_order:
         if isinstance(row, Option):
-            options.setdefault((row.network, row.prefix_length), []).append(row)
+            options.setdefault(row.place, []).append(row)
         elif isinstance(row, Pool | Reservation):
             home = _home(subnets, row)
             if home is None or (isinstance(row, Reservation) and not _names_client(row)):
                 left_out.append(row)
             else:
                 inside.setdefault((home.network, home.prefix_length), []).append(row)
-    lines = [_HEAD, *_options("options", options.pop((0, 0), []))]
-    # Before any reservation: one of a subnet that is a single address shares its options' scope.
-    of_subnets = [options.pop((s.network, s.prefix_length), []) for s in subnets]
-    for subnet, its_options in zip(subnets, of_subnets, strict=True):
+    lines = [_HEAD, *_options("options", options.pop(GLOBAL, []))]
+    for name in sorted({subnet.shared_network for subnet in subnets}):
+        lines += _shared_network(name, options.pop(network_scope(name), []))
+    for subnet in subnets:
         rows_inside = inside.get((subnet.network, subnet.prefix_length), [])
-        lines += _subnet(subnet, rows_inside, its_options)
+        lines += _subnet(subnet, rows_inside, options)
         for row in rows_inside:
             if isinstance(row, Reservation):
-                lines += _reservation(row, options.pop((row.address, 32), []))
+                lines += _reservation(row, options.pop(host_scope(row.address), []))
     for row in in_order:
         if table := _TABLE_OF.get(kind_of(row).number):
             lines += [f"[[{table}]]\n", *_fields(row), "\n"]
@@ -75,7 +82,7 @@ def dump_rows(rows: Iterable[ConfigRow]) -> Dump:
     return Dump("".join(lines).rstrip("\n") + "\n", left_out)
 
 
-def _key(row: ConfigRow) -> tuple[int, ...]:
+def _key(row: ConfigRow) -> tuple[Any, ...]:
     return tuple(getattr(row, field.name) for field in kind_of(row).keys)
 
 
@@ -92,9 +99,18 @@ def _names_client(row: Reservation) -> bool:
     return len(key) > {0: 2, 1: 1}.get(key[0], len(key)) if key else False
 
 
+def _shared_network(name: str, options: list[Option]) -> Iterator[str]:
+    if options:
+        yield "[[shared-network]]\n"
+        yield _line("name", _quoted(name))
+        yield "\n"
+        yield from _options("shared-network.options", options)
+
+
 def _subnet(
-    subnet: Subnet, inside: list[Pool | Reservation], options: list[Option]
+    subnet: Subnet, inside: list[Pool | Reservation], options: dict[Scope, list[Option]]
 ) -> Iterator[str]:
+    """With its pools; their options are taken out of `options`, and its own."""
     yield "[[subnet]]\n"
     prefix = f"{format_address(subnet.network)}/{subnet.prefix_length}"
     yield _line("prefix", _quoted(prefix))
@@ -102,15 +118,19 @@ def _subnet(
     pools = [row for row in inside if isinstance(row, Pool)]
     if pools:
         yield "pools = [\n"
-        yield from (f"    {_pool(pool)},\n" for pool in pools)
+        for pool in pools:
+            yield f"    {_pool(pool, options.pop(pool_scope(pool.first, pool.last), []))},\n"
         yield "]\n"
     yield "\n"
-    yield from _options("subnet.options", options)
+    scope = subnet_scope(subnet.network, subnet.prefix_length)
+    yield from _options("subnet.options", options.pop(scope, []))
 
 
-def _pool(pool: Pool) -> str:
-    span = _quoted(f"{format_address(pool.first)}-{format_address(pool.last)}")
+def _pool(pool: Pool, options: list[Option]) -> str:
+    span = _quoted(pool_scope(pool.first, pool.last).name)
     said = "".join(f", {line}" for line in _fields(pool)).replace("\n", "")
+    if options:
+        said += f", options = {{ {', '.join(map(_option, options))} }}"
     return f"{{ range = {span}{said} }}" if said else span
 
 
@@ -141,13 +161,16 @@ def _client_id(octets: bytes) -> str:
 def _options(table: str, options: list[Option]) -> Iterator[str]:
     if options:
         yield f"[{table}]\n"
-        for option in options:
-            known = OPTION_TYPES.get(option.code)
-            said = "".join(f", {line}" for line in _fields(option)).replace("\n", "")
-            value = _option_value(option.code, option.data)
-            name = known.name if known else str(option.code)
-            yield _line(name, f"{{ value = {value}{said} }}" if said else value)
+        yield from (f"{_option(option)}\n" for option in options)
         yield "\n"
+
+
+def _option(option: Option) -> str:
+    known = OPTION_TYPES.get(option.code)
+    said = "".join(f", {line}" for line in _fields(option)).replace("\n", "")
+    value = _option_value(option.code, option.data)
+    name = known.name if known else str(option.code)
+    return f"{name} = " + (f"{{ value = {value}{said} }}" if said else value)
 
 
 def _option_value(code: int, data: bytes) -> str:

@@ -11,7 +11,8 @@ docs/configuration.md tells people of it. In short:
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
     probe = "recent"                           # or "always", "never": docs/operations.md
-    pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
+    shared-network = ""                        # subnets with the same one share a link
+    pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", options = {...} }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"
     [[subnet.reservation]]
@@ -19,6 +20,10 @@ docs/configuration.md tells people of it. In short:
     hardware-address = "02:00:00:00:00:01"     # or client-id, in hexadecimal with colons, or text
     [subnet.reservation.options]
     log-servers = { value = "198.18.0.2", active = false }
+
+    [[shared-network]]                         # options of all its subnets
+    name = "campus"
+    options = { domain-name = "campus.example.org" }
 
 `tools.apply.dump` writes it. Whatever a SET can make of a row can be said here.
 
@@ -45,6 +50,16 @@ from agent.kinds.kind import REQUIRED, Kind
 from agent.kinds.option import OPTION
 from agent.kinds.pool import POOL
 from agent.kinds.reservation import RESERVATION
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    ScopeLevel,
+    host_scope,
+    network_scope,
+    pool_scope,
+    scope_address,
+    subnet_scope,
+)
 from agent.kinds.subnet import SUBNET
 from agent.kinds.values import Address, Choice, Number, Octets, Text, Type
 from agent.limits import CONFIG_ERRORS_MAX
@@ -73,7 +88,8 @@ def _keys(kind: Kind) -> dict[str, type]:
 
 
 _SUBNET = _keys(SUBNET) | {"prefix": str, "pools": list, "options": dict, "reservation": list}
-_POOL = _keys(POOL) | {"range": str}
+_POOL = _keys(POOL) | {"range": str, "options": dict}
+_NETWORK: dict[str, type] = {"name": str, "options": dict}
 _RESERVATION = _keys(RESERVATION) | {
     "address": str,
     "hardware-address": str,
@@ -86,7 +102,7 @@ _OPTION = _keys(OPTION)
 _OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
 TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
-_TOP = {"subnet": list, "options": dict} | dict.fromkeys(TABLES, list)
+_TOP = {"subnet": list, "shared-network": list, "options": dict} | dict.fromkeys(TABLES, list)
 _WORDS = {
     str: "a text in quotes",
     int: "a whole number",
@@ -152,13 +168,17 @@ def _judged(name: str, rows: list[ConfigRow], faults: Faults) -> list[ConfigRow]
 def _depends(row: ConfigRow, wrong: ConfigRow) -> bool:
     """Whether `row` would be called wrong only because `wrong` is left out."""
     if isinstance(wrong, Reservation):
-        return isinstance(row, Option) and (row.network, row.prefix_length) == (wrong.address, 32)
+        return isinstance(row, Option) and row.place == host_scope(wrong.address)
+    if isinstance(wrong, Pool):
+        return isinstance(row, Option) and row.place == pool_scope(wrong.first, wrong.last)
     if not isinstance(wrong, Subnet):
         return False
     if isinstance(row, Pool):
         return row.first in wrong
     if isinstance(row, Option):
-        return row.prefix_length > 0 and row.network in wrong
+        named = row.level is ScopeLevel.SHARED_NETWORK and row.scope == wrong.shared_network
+        address = scope_address(row.place)
+        return named or (address is not None and address in wrong)
     return isinstance(row, Reservation) and row.address in wrong
 
 
@@ -175,7 +195,10 @@ def _without_twins(file: str, rows: Iterator[ConfigRow], faults: Faults) -> list
 
 def _rows(name: str, tables: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
     tables = _checked(name, "", tables, _TOP, faults)
-    yield from _options(name, "options", tables.get("options", {}), (0, 0), faults)
+    yield from _options(name, "options", tables.get("options", {}), GLOBAL, faults)
+    for number, table in enumerate(tables.get("shared-network", []), 1):
+        with _kept(faults):
+            yield from _network(name, f"shared-network {number}", table, faults)
     for number, table in enumerate(tables.get("subnet", []), 1):
         with _kept(faults):
             place = f"subnet {number}"
@@ -212,7 +235,7 @@ def _subnet(name: str, place: str, told: dict[str, Any], faults: Faults) -> Iter
             place = f"subnet {prefix}"
             network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
             is_known = True
-    rows = list(_inside(name, place, table, (network, prefix_length), faults))
+    rows = list(_inside(name, place, table, subnet_scope(network, prefix_length), faults))
     values = _values(name, place, table, SUBNET, faults)
     if is_known:
         yield Subnet(network, prefix_length, **values)
@@ -220,7 +243,7 @@ def _subnet(name: str, place: str, told: dict[str, Any], faults: Faults) -> Iter
 
 
 def _inside(
-    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
 ) -> Iterator[ConfigRow]:
     for number, pool in enumerate(table.get("pools", []), 1):
         with _kept(faults):
@@ -234,7 +257,18 @@ def _inside(
             yield from _reservation(name, where, reservation, faults)
 
 
-def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[Pool]:
+def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[Option]:
+    """A shared network is what subnets name; here it has the options of all of them."""
+    if not isinstance(told, dict):
+        raise ConfigError(name, place, "must be a table", "write [[shared-network]]")
+    table = _checked(name, place, told, _NETWORK, faults)
+    if not _is_told_wrong("name", told, table):
+        scope = network_scope(_require(name, place, table, "name", '"campus"'))
+        place = f"shared-network {scope.name}: options"
+        yield from _options(name, place, table.get("options", {}), scope, faults)
+
+
+def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
     if isinstance(told, str):
         told = {"range": told}
     if not isinstance(told, dict):
@@ -247,7 +281,10 @@ def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[Pool]:
     first, dash, last = text.partition("-")
     if not dash:
         raise ConfigError(name, place, f"{text!r} is no range", 'write "first-last"')
-    yield Pool(_address(name, place, first), _address(name, place, last), **values)
+    row = Pool(_address(name, place, first), _address(name, place, last), **values)
+    yield row
+    scope = pool_scope(row.first, row.last)
+    yield from _options(name, f"{place}: options", pool.get("options", {}), scope, faults)
 
 
 def _is_told_wrong(key: str, told: dict[str, Any], good: dict[str, Any]) -> bool:
@@ -266,7 +303,7 @@ def _reservation(
         place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
     values = _values(name, place, table, RESERVATION, faults)
     options = table.get("options", {})
-    rows = list(_options(name, f"{place}: options", options, (address, 32), faults))
+    rows = list(_options(name, f"{place}: options", options, host_scope(address), faults))
     if any(_is_told_wrong(key, told, table) for key in ("hardware-address", "client-id")):
         return
     client_key = _client_key(name, place, table)
@@ -308,7 +345,7 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
 
 
 def _options(
-    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
 ) -> Iterator[Option]:
     for key, value in table.items():
         told = value if isinstance(value, dict) else {"value": value}

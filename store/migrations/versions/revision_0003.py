@@ -1,22 +1,33 @@
 """A member knows since when the others may have declared it dead; a decision has a number; a subnet
-says which addresses are tried before they are given away.
+says which addresses are tried before they are given away, and on which shared network it is; an
+option belongs to a scope that has a level and a name.
 
 An existing member goes on as it was: certain that it is in its group, trying those addresses that
-another client had lately. JSON of a group in a ballot ends before the new number, which is then 0.
+another client had lately, with no shared network. JSON of a group in a ballot ends before the new
+number, which is then 0. A prefix of 32 bits was the scope of a reservation, unless it is that of a
+subnet; what the change log calls options changes with them.
 """
 
 from __future__ import annotations
 
-from store.migrations.remake import integer, octets, remake, text
+import sqlalchemy as sa
+from alembic import op
+
+from store.migrations.remake import create, integer, octets, remake, text
 
 revision = "0003"
 down_revision = "0002"
 
 
 RECENT = 1
+GLOBAL, SUBNET, HOST = 1, 3, 5
+WORDS = {GLOBAL: "global", SUBNET: "subnet", HOST: "host"}
+OPTION = 4
+"""The kind, in the change log."""
 
 
 def upgrade() -> None:
+    option()
     subnet()
     group()
     local()
@@ -34,6 +45,7 @@ def subnet() -> None:
             integer("claims"),
             integer("offer_delay_s"),
             integer("probe"),
+            text("shared_network"),
             integer("active"),
             integer("deleted"),
             integer("version_counter"),
@@ -52,9 +64,67 @@ def subnet() -> None:
             "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
             "change": "stream > 0 AND seq > 0",
         },
-        {"probe": RECENT},
+        {"probe": RECENT, "shared_network": ""},
         rowid=False,
     )
+
+
+def option() -> None:
+    op.rename_table("option", "option_old")
+    table = create(
+        "option",
+        [
+            integer("level"),
+            text("scope"),
+            integer("code"),
+            octets("data"),
+            integer("active"),
+            integer("deleted"),
+            integer("version_counter"),
+            integer("version_member"),
+            integer("stream"),
+            integer("seq"),
+        ],
+        ["level", "scope", "code"],
+        {
+            "scope": "level BETWEEN 1 AND 5",
+            "code": "code BETWEEN 1 AND 254",
+            "flags": "active IN (0, 1) AND deleted IN (0, 1)",
+            "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
+            "change": "stream > 0 AND seq > 0",
+        },
+        rowid=False,
+    )
+    store = op.get_bind()
+    prefixes = {(row.network, row.prefix_length) for row in _read(store, "subnet")}
+    for row in _read(store, "option_old"):
+        level, name = scope(row.network, row.prefix_length, prefixes)
+        rest = {c.name: getattr(row, c.name) for c in table.c if c.name not in ("level", "scope")}
+        store.execute(table.insert().values(level=level, scope=name, **rest))
+        before = f"{dotted(row.network)}/{row.prefix_length}:{row.code}"
+        change = sa.table("change", sa.column("kind"), sa.column("key"))
+        store.execute(
+            sa.update(change)
+            .where(change.c.kind == OPTION, change.c.key == before)
+            .values(key=f"{WORDS[level]} {name}:{row.code}")
+        )
+    op.drop_table("option_old")
+
+
+def _read(store: sa.Connection, name: str) -> list[sa.Row[tuple[int, ...]]]:
+    return list(store.execute(sa.text(f"SELECT * FROM {name}")))
+
+
+def scope(network: int, prefix_length: int, subnets: set[tuple[int, int]]) -> tuple[int, str]:
+    if prefix_length == 0 and network == 0 and (0, 0) not in subnets:
+        return GLOBAL, ""
+    if prefix_length == 32 and (network, 32) not in subnets:
+        return HOST, dotted(network)
+    return SUBNET, f"{dotted(network)}/{prefix_length}"
+
+
+def dotted(address: int) -> str:
+    return ".".join(str(octet) for octet in address.to_bytes(4, "big"))
 
 
 def group() -> None:
