@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
 from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.member_file import MemberFile, load_member_file
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
+from agent.settings.configuration import Configuration
+from agent.settings.validate import validate_configuration
 
 
 def subnet(text: str, **more: Any) -> Subnet:

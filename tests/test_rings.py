@@ -18,12 +18,12 @@ PURE = [
     *sorted(ROOT.glob("agent/dhcp/*.py")),
     *sorted(ROOT.glob("agent/sync/*.py")),
     *sorted(ROOT.glob("agent/kinds/*.py")),
+    *sorted(ROOT.glob("agent/settings/*.py")),
     *(
         ROOT / "agent" / f"{name}.py"
         for name in (
             "addresses",
             "names",
-            "config",
             "model",
             "errors",
             "limits",
@@ -61,7 +61,7 @@ def under(module: str, packages: set[str]) -> bool:
 
 @pytest.mark.parametrize("path", PURE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_rules_are_pure(path: Path) -> None:
-    allowed = {"agent.dhcp", "agent.sync", "agent.config"} | VALUES
+    allowed = {"agent.dhcp", "agent.sync", "agent.settings"} | VALUES
     if path.parent.name == "snmp":
         allowed |= {f"agent.snmp.{name}" for name in SNMP_RULES}
     for module in imports(path):

@@ -12,11 +12,11 @@ import enum
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp.packet import Interface, MessageType, Packet, Received
 from agent.errors import PacketError
 from agent.limits import LINKS_MAX, RELAY_HOPS_MAX
 from agent.model import Subnet
+from agent.settings.configuration import Configuration
 
 
 class MessageKind(enum.IntEnum):

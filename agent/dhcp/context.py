@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp import wire
 from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership
 from agent.dhcp.classify import Message
@@ -39,6 +38,7 @@ from agent.model import (
     first_epoch,
 )
 from agent.port import StoreTransaction
+from agent.settings.configuration import Configuration
 
 
 class View:

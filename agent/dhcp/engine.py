@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
 from agent.dhcp.claim import ADDRESS_TRIED, RESERVED_ASKED
@@ -60,6 +59,7 @@ from agent.model import (
     format_address,
 )
 from agent.port import Store, StoreTransaction
+from agent.settings.configuration import Configuration
 
 _COUNTED_MESSAGES = {
     MessageType.DISCOVER: "discovers",

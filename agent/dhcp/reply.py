@@ -16,7 +16,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.config import Configuration
 from agent.dhcp import wire
 from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.packet import MessageType, Packet, Reply
@@ -28,6 +27,7 @@ from agent.limits import (
     REPLY_TEMPLATES_MAX,
 )
 from agent.model import INFINITE_S, Pool, Reservation, Subnet, parse_address
+from agent.settings.configuration import Configuration
 
 SERVER_PORT = 67
 CLIENT_PORT = 68

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
 from agent.kinds.scope import GLOBAL, host_scope, network_scope, pool_scope, subnet_scope
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet
+from agent.settings.configuration import Configuration
+from agent.settings.validate import validate_configuration
 from tests.dhcp.world import ETH0, FAR_RELAY, ME, A, Client, World, bindable
 
 NEAR = Subnet(A("198.18.0.0"), 15, shared_network="halls")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.config import validate_configuration
 from agent.kinds.scope import host_scope, subnet_scope
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
+from agent.settings.validate import validate_configuration
 from agent.snmp.columns import POOL, RowStatus
 from tools.apply.plan import Action, changes, make_plan
 from tools.apply.remote import assignments

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import validate_configuration
 from agent.errors import ConfigError
 from agent.kinds.scope import host_scope
 from agent.model import ConfigRow, Option, Reservation, Subnet, configuration_key, parse_address
+from agent.settings.validate import validate_configuration
 from tools.apply.plan import Action, changes, make_plan
 from tools.bootptab.command import plan_import
 from tools.bootptab.rows import Bootptab, parse_bootptab

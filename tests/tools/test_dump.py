@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.config import _SERVER_OPTIONS
 from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import parse_text
 from agent.kinds.scope import (
@@ -34,6 +33,7 @@ from agent.model import (
     configuration_key,
     parse_address,
 )
+from agent.settings.validate import _SERVER_OPTIONS
 from agent.snmp.columns import CONFIGURATION, Table
 from agent.snmp.oid import Oid
 from tests.tools.tables import Tables

@@ -29,7 +29,8 @@ from agent.kinds.scope import (
 )
 from agent.kinds.values import Address, Choice, Type
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, format_address
-from tools.apply.file import ETHERNET, ETHERNET_OCTETS, OCTETS, TABLES
+from tools.apply.file import ETHERNET, ETHERNET_OCTETS, TABLES
+from tools.apply.toml_values import OCTETS
 
 _HEAD = "# The whole configuration of the group; `dhcpsync apply` makes it so.\n\n"
 _NUMBERS = {

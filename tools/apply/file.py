@@ -28,8 +28,8 @@ docs/configuration.md tells people of it. In short:
 `tools.apply.dump` writes it. Whatever a SET can make of a row can be said here.
 
 Pure: text in, rows and errors out. Every error is a ConfigError that names the file, the key and
-what would be right; the rules that rows must keep together are those of `agent.config`. What is
-wrong is left out and the rest read on, so that one reading finds all.
+what would be right; the rules that rows must keep together are those of `agent.settings.validate`.
+What is wrong is left out and the rest read on, so that one reading finds all.
 """
 
 from __future__ import annotations
@@ -37,11 +37,9 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
-from agent.config import validate_configuration
 from agent.dhcp.option_types import OPTION_TYPES, option_type
 from agent.dhcp.options import parse_octets, parse_text
 from agent.errors import ConfigError
@@ -70,12 +68,20 @@ from agent.model import (
     Reservation,
     Subnet,
     format_address,
-    parse_address,
+)
+from agent.settings.validate import validate_configuration
+from tools.apply.toml_values import (
+    OCTETS,
+    Faults,
+    address_of,
+    checked,
+    kept,
+    parse_prefix,
+    require,
+    values_of,
 )
 
-OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
 _ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
-_LENGTH = re.compile(r"[0-9]{1,4}\Z")
 _PYTHON: dict[type[Type], type] = {
     Address: str, Octets: str, Text: str, Choice: str, Number: int
 }  # fmt: skip
@@ -103,28 +109,9 @@ _OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
 TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
 _TOP = {"subnet": list, "shared-network": list, "options": dict} | dict.fromkeys(TABLES, list)
-_WORDS = {
-    str: "a text in quotes",
-    int: "a whole number",
-    bool: "true or false",
-    list: "a list",
-    dict: "a table",
-}
 ETHERNET = 1
 """Hardware type of Ethernet (RFC 1700)."""
 ETHERNET_OCTETS = 6
-
-
-Faults = list[ConfigError]
-
-
-@contextmanager
-def _kept(faults: Faults) -> Iterator[None]:
-    """What is wrong inside is noted, and the reading goes on behind it."""
-    try:
-        yield
-    except ConfigError as error:
-        faults.append(error)
 
 
 def parse_file(name: str, text: str) -> list[ConfigRow]:
@@ -194,20 +181,20 @@ def _without_twins(file: str, rows: Iterator[ConfigRow], faults: Faults) -> list
 
 
 def _rows(name: str, tables: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
-    tables = _checked(name, "", tables, _TOP, faults)
+    tables = checked(name, "", tables, _TOP, faults)
     yield from _options(name, "options", tables.get("options", {}), GLOBAL, faults)
     for number, table in enumerate(tables.get("shared-network", []), 1):
-        with _kept(faults):
+        with kept(faults):
             yield from _network(name, f"shared-network {number}", table, faults)
     for number, table in enumerate(tables.get("subnet", []), 1):
-        with _kept(faults):
+        with kept(faults):
             place = f"subnet {number}"
             if not isinstance(table, dict):
                 raise ConfigError(name, place, "must be a table", "write [[subnet]]")
             yield from _subnet(name, place, table, faults)
     for key, kind in TABLES.items():
         for number, table in enumerate(tables.get(key, []), 1):
-            with _kept(faults):
+            with kept(faults):
                 yield from _table(name, f"{key} {number}", table, kind, faults)
 
 
@@ -215,28 +202,28 @@ def _table(name: str, place: str, table: Any, kind: Kind, faults: Faults) -> Ite
     """A row of a kind that is told as it is declared."""
     if not isinstance(table, dict):
         raise ConfigError(name, place, "must be a table", f"write [[{place.split()[0]}]]")
-    present = _checked(name, place, table, _keys(kind), faults)
+    present = checked(name, place, table, _keys(kind), faults)
     required = [field for field in kind.fields if field.default is REQUIRED]
     for field in required:
-        with _kept(faults):
-            _require(name, place, table, field.toml, f"..., {field.says}")
-    values = _values(name, place, present, kind, faults)
+        with kept(faults):
+            require(name, place, table, field.toml, f"..., {field.says}")
+    values = values_of(name, place, present, kind, faults)
     if all(field.name in values for field in required):
         yield kind.row(**values)
 
 
 def _subnet(name: str, place: str, told: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
     """A subnet without a prefix is read to its end, for what else is wrong; it has no rows."""
-    table = _checked(name, place, told, _SUBNET, faults)
+    table = checked(name, place, told, _SUBNET, faults)
     network, prefix_length, is_known = 0, 0, False
     if not _is_told_wrong("prefix", told, table):
-        with _kept(faults):
-            prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
+        with kept(faults):
+            prefix = require(name, place, table, "prefix", '"198.18.0.0/15"')
             place = f"subnet {prefix}"
-            network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
+            network, prefix_length = parse_prefix(name, f"{place}: prefix", prefix)
             is_known = True
     rows = list(_inside(name, place, table, subnet_scope(network, prefix_length), faults))
-    values = _values(name, place, table, SUBNET, faults)
+    values = values_of(name, place, table, SUBNET, faults)
     if is_known:
         yield Subnet(network, prefix_length, **values)
         yield from rows
@@ -246,12 +233,12 @@ def _inside(
     name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
 ) -> Iterator[ConfigRow]:
     for number, pool in enumerate(table.get("pools", []), 1):
-        with _kept(faults):
+        with kept(faults):
             yield from _pool(name, f"{place}: pools, item {number}", pool, faults)
     yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
     for number, reservation in enumerate(table.get("reservation", []), 1):
         where = f"{place}: reservation {number}"
-        with _kept(faults):
+        with kept(faults):
             if not isinstance(reservation, dict):
                 raise ConfigError(name, where, "must be a table", "write [[subnet.reservation]]")
             yield from _reservation(name, where, reservation, faults)
@@ -261,9 +248,9 @@ def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[Optio
     """A shared network is what subnets name; here it has the options of all of them."""
     if not isinstance(told, dict):
         raise ConfigError(name, place, "must be a table", "write [[shared-network]]")
-    table = _checked(name, place, told, _NETWORK, faults)
+    table = checked(name, place, told, _NETWORK, faults)
     if not _is_told_wrong("name", told, table):
-        scope = network_scope(_require(name, place, table, "name", '"campus"'))
+        scope = network_scope(require(name, place, table, "name", '"campus"'))
         place = f"shared-network {scope.name}: options"
         yield from _options(name, place, table.get("options", {}), scope, faults)
 
@@ -273,35 +260,35 @@ def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRo
         told = {"range": told}
     if not isinstance(told, dict):
         raise ConfigError(name, place, f"is {told!r}", 'write "first-last"')
-    pool = _checked(name, place, told, _POOL, faults)
-    values = _values(name, place, pool, POOL, faults)
+    pool = checked(name, place, told, _POOL, faults)
+    values = values_of(name, place, pool, POOL, faults)
     if _is_told_wrong("range", told, pool):
         return
-    text = _require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
+    text = require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
     first, dash, last = text.partition("-")
     if not dash:
         raise ConfigError(name, place, f"{text!r} is no range", 'write "first-last"')
-    row = Pool(_address(name, place, first), _address(name, place, last), **values)
+    row = Pool(address_of(name, place, first), address_of(name, place, last), **values)
     yield row
     scope = pool_scope(row.first, row.last)
     yield from _options(name, f"{place}: options", pool.get("options", {}), scope, faults)
 
 
 def _is_told_wrong(key: str, told: dict[str, Any], good: dict[str, Any]) -> bool:
-    """Its fault is noted by `_checked`; that it is missing would be a second one."""
+    """Its fault is noted by `checked`; that it is missing would be a second one."""
     return key in told and key not in good
 
 
 def _reservation(
     name: str, place: str, told: dict[str, Any], faults: Faults
 ) -> Iterator[ConfigRow]:
-    table = _checked(name, place, told, _RESERVATION, faults)
+    table = checked(name, place, told, _RESERVATION, faults)
     address = 0
     if not (is_wrong := _is_told_wrong("address", told, table)):
-        text = _require(name, place, table, "address", '"198.18.1.1"')
-        address = _address(name, f"{place}: address", text)
+        text = require(name, place, table, "address", '"198.18.1.1"')
+        address = address_of(name, f"{place}: address", text)
         place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
-    values = _values(name, place, table, RESERVATION, faults)
+    values = values_of(name, place, table, RESERVATION, faults)
     options = table.get("options", {})
     rows = list(_options(name, f"{place}: options", options, host_scope(address), faults))
     if any(_is_told_wrong(key, told, table) for key in ("hardware-address", "client-id")):
@@ -362,8 +349,8 @@ def _options(
             continue
         where = f"{place}.{key}"
         said = {word: one for word, one in told.items() if word != "value"}
-        said = _checked(name, where, said, _OPTION, faults)
-        yield Option(*scope, code, data, **_values(name, where, said, OPTION, faults))
+        said = checked(name, where, said, _OPTION, faults)
+        yield Option(*scope, code, data, **values_of(name, where, said, OPTION, faults))
 
 
 def _option_text(value: Any) -> str:
@@ -375,74 +362,3 @@ def _option_text(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
         return ", ".join(_option_text(one) for one in value)
     raise ConfigError("", "", f"is {value!r}", "give a text, a number, true, false, or a list")
-
-
-def _checked(
-    name: str, place: str, table: dict[str, Any], keys: Mapping[str, type], faults: Faults
-) -> dict[str, Any]:
-    """What of the table has a known key and a value of its type."""
-    good: dict[str, Any] = {}
-    for key, value in table.items():
-        where = f"{place}: {key}" if place else key
-        if key not in keys:
-            close = difflib.get_close_matches(key, keys, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
-            faults.append(ConfigError(name, where, "is no known key", remedy))
-        elif type(value) is not keys[key]:
-            right = f"must be {_WORDS[keys[key]]}"
-            faults.append(ConfigError(name, where, f"is {value!r}", right))
-        else:
-            good[key] = value
-    return good
-
-
-def _require(name: str, place: str, table: dict[str, Any], key: str, example: str) -> str:
-    if key not in table:
-        raise ConfigError(name, f"{place}: {key}", "is missing", f"such as {key} = {example}")
-    return str(table[key])
-
-
-def _values(
-    name: str, place: str, table: dict[str, Any], kind: Kind, faults: Faults
-) -> dict[str, Any]:
-    """The declared fields that the table gives a value to, and whether it is in service."""
-    told: dict[str, Any] = {}
-    for field in kind.fields:
-        if field.toml in table:
-            with _kept(faults):
-                where = f"{place}: {field.toml}"
-                told[field.name] = _value(name, where, field.type, table[field.toml])
-    return told | {"active": table.get("active", True)}
-
-
-def _value(name: str, place: str, type_: Type, value: Any) -> Any:
-    if isinstance(type_, Address):
-        return _address(name, place, value)
-    if isinstance(type_, Octets):
-        if value and not OCTETS.match(value):
-            raise ConfigError(name, place, f"is {value!r}", 'write octets such as "01:ff"')
-        return parse_octets(value) if value else b""
-    if isinstance(type_, Choice):
-        if value not in type_.spelled:
-            words = ", ".join(type_.spelled)
-            raise ConfigError(name, place, f"is {value!r}", f"write one of {words}")
-        return type_.spelled[value]
-    if isinstance(type_, Number) and not type_.low <= value <= type_.high:
-        unit = " seconds" if type_.unit == "s" else ""
-        right = f"must be {type_.low}..{type_.high}{unit}"
-        raise ConfigError(name, place, f"is {value}", right)
-    return value
-
-
-def _prefix(name: str, place: str, text: str) -> tuple[int, int]:
-    network, slash, length = text.partition("/")
-    if not slash or not _LENGTH.match(length) or int(length) > 32:
-        raise ConfigError(name, place, f"{text!r} is no prefix", 'write "198.18.0.0/15"')
-    return _address(name, place, network), int(length)
-
-
-def _address(name: str, place: str, text: str) -> int:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise ConfigError(name, place, str(error)) from None

@@ -115,5 +115,5 @@ def _order(step: Step) -> tuple[bool, int, str]:
 
 
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:
-    """The plan as (row, deleted): what `agent.config.validate_configuration` judges."""
+    """The plan as (row, deleted): what `agent.settings.validate.validate_configuration` judges."""
     return [(step.row, step.action is Action.DELETE) for step in plan]
