@@ -26,6 +26,8 @@ from agent.kinds.kind import ChangeKind as ChangeKind
 from agent.kinds.option import Option as Option
 from agent.kinds.pool import Pool as Pool
 from agent.kinds.reservation import Reservation as Reservation
+from agent.kinds.setting import Setting as Setting
+from agent.kinds.setting import SettingName as SettingName
 from agent.kinds.subnet import ClaimPolicy as ClaimPolicy
 from agent.kinds.subnet import ProbePolicy as ProbePolicy
 from agent.kinds.subnet import Subnet as Subnet

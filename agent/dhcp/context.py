@@ -21,7 +21,6 @@ from agent.dhcp.lease import (
     acknowledged_expiry,
     decide_grant,
     is_too_short,
-    wanted_duration,
 )
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
@@ -229,7 +228,7 @@ def lease_for(
     reservation = c.configuration.reservation_of(address)
     requested = options.get(wire.PARAMETER_REQUEST_LIST)
     template = c.templates.template(subnet, address, reservation, requested)
-    wanted = wanted_duration(subnet.lease_s or c.terms.lease_s, options.get(wire.LEASE_TIME))
+    wanted = template.times.wanted(c.terms.lease_s, options.get(wire.LEASE_TIME))
     if claimed:
         wanted = min(wanted, c.terms.mul_s)
     if former is None:

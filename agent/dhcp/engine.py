@@ -60,6 +60,7 @@ from agent.model import (
 )
 from agent.port import Store, StoreTransaction
 from agent.settings.configuration import Configuration
+from agent.settings.times import longest_lease
 
 _COUNTED_MESSAGES = {
     MessageType.DISCOVER: "discovers",
@@ -512,7 +513,7 @@ class DhcpServer:
             link = links.get(subnet.network, BY_ROUTE) if subnet else BY_ROUTE
             return self.probes.look(address, link, self._now_ms)
 
-        longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
+        longest_s = longest_lease(lease_s, configuration.settings)
 
         def policy(pool: Pool) -> ProbePolicy:
             subnet = configuration.subnet_of(pool.first)

@@ -28,6 +28,7 @@ from agent.limits import (
 )
 from agent.model import INFINITE_S, Pool, Reservation, Subnet, parse_address
 from agent.settings.configuration import Configuration
+from agent.settings.times import USUAL, LeaseTimes
 
 SERVER_PORT = 67
 CLIENT_PORT = 68
@@ -73,6 +74,7 @@ class Template:
     boot_file: bytes
     hostname: str
     routes: tuple[bytes, ...] = ()
+    times: LeaseTimes = USUAL
     heads: dict[tuple[int, int, int], bytes] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -131,6 +133,7 @@ class Templates:
             boot_file if len(boot_file) < 128 else b"",
             hostname,
             tuple(routes),
+            self._configuration.times_for(subnet, pool, host),
         )
 
 
@@ -154,16 +157,17 @@ def build_lease_reply(
     if head is None:
         if len(template.heads) >= REPLY_HEADS_MAX:
             template.heads.clear()
-        head = template.heads[key] = _lease_head(*key)
+        timers = template.times.timers(duration_s)
+        head = template.heads[key] = _lease_head(*key, *timers)
     return _build_reply(message, kind, head, address, template)
 
 
-def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
+def _lease_head(kind: int, identifier: int, duration_s: int, t1_s: int, t2_s: int) -> bytes:
     if duration_s >= INFINITE_S:
         return _INFINITE_LEASE.pack(53, 1, kind, 54, 4, identifier, 51, 4, INFINITE_S)
     return _LEASE.pack(
         53, 1, kind, 54, 4, identifier, 51, 4, duration_s,
-        58, 4, duration_s // 2, 59, 4, duration_s * 7 // 8,
+        58, 4, t1_s, 59, 4, t2_s,
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class ChangeKind(enum.IntEnum):
     POOL = 3
     OPTION = 4
     RESERVATION = 5
+    SETTING = 6
 
 
 REQUIRED: Final = object()
@@ -158,6 +159,15 @@ def _parts(key: str, separators: Sequence[str], middle: int) -> list[str]:
     return [*before, rest, *reversed(behind)]
 
 
+def empty_of(type_: Type) -> int | str | bytes | None:
+    """The value that a field has before anybody has said one, which nobody may set; or None."""
+    if isinstance(type_, Text):
+        return ""
+    if isinstance(type_, Octets):
+        return b""
+    return 0 if isinstance(type_, Number) and type_.low == 0 < type_.least else None
+
+
 def _written(field: Field) -> Address | Number | Choice | Text:
     assert not isinstance(field.type, Octets)  # a declaration is refused otherwise
     return field.type
@@ -198,7 +208,7 @@ def declare(
         _check(place, field.name, bool(field.key) == (at > 0), "a key's fields need a separator")
         _check(place, field.name, field.default is REQUIRED, "is of the key and has a default")
     for field in fields[len(keys) :]:
-        good = field.default is not REQUIRED or isinstance(field.type, Text | Octets)
+        good = field.default is not REQUIRED or empty_of(field.type) is not None
         _check(place, field.name, good, "has no default, and cannot be empty")
     _check_checks(place, fields, checks)
     _check_octets(place, fields)

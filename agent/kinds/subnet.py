@@ -45,16 +45,6 @@ class Subnet:
             Number(1, 0, 32, set_low=1), "the length of its prefix", key="/", column="PrefixLength"
         ),
     ]
-    lease_s: Annotated[
-        int,
-        Field(
-            Number(4, 0, 0xFFFF_FFFF, unit="s"),
-            "the lease time; 0: the group's",
-            column="LeaseTime",
-            arc=5,
-            toml="lease",
-        ),
-    ] = 0
     interface: Annotated[
         str,
         Field(
@@ -140,7 +130,6 @@ SUBNET = declare(
     checks={
         "prefix": ("network", "prefix_length"),
         "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
-        "lease": ("lease_s",),
         "offers": ("claims", "offer_delay_s"),
         "probe": ("probe",),
     },

@@ -22,7 +22,17 @@ from agent.kinds.scope import (
     pool_scope,
     subnet_scope,
 )
-from agent.model import ConfigRecord, ConfigRow, Option, Pool, Reservation, Subnet
+from agent.model import (
+    ConfigRecord,
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Setting,
+    SettingName,
+    Subnet,
+)
+from agent.settings.times import LeaseTimes, lease_times
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Configuration:
     pools: tuple[Pool, ...] = ()
     options: tuple[Option, ...] = ()
     reservations: tuple[Reservation, ...] = ()
+    settings: tuple[Setting, ...] = ()
     _by_scope: dict[Scope, dict[int, bytes]] = field(default_factory=dict, repr=False)
     _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
     _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
@@ -65,6 +76,7 @@ class Configuration:
             tuple(pools),
             tuple(options),
             tuple(reservations),
+            tuple(r for r in active if isinstance(r, Setting)),
             by_scope,
             {row.address: row for row in reservations},
             by_client,
@@ -118,25 +130,46 @@ class Configuration:
     @cached_property
     def tells_pools_apart(self) -> bool:
         """Whether it matters in which pool of its subnet an address lies."""
-        return any(scope.level is ScopeLevel.POOL for scope in self._by_scope)
+        scopes = [*self._by_scope, *self._settings_by_scope]
+        return any(scope.level is ScopeLevel.POOL for scope in scopes)
+
+    @cached_property
+    def _settings_by_scope(self) -> dict[Scope, dict[SettingName, int]]:
+        found: dict[Scope, dict[SettingName, int]] = {}
+        for row in self.settings:
+            found.setdefault(row.place, {})[row.name] = row.value
+        return found
 
     def options_for(
         self, subnet: Subnet, pool: Pool | None = None, host: int | None = None
     ) -> dict[int, bytes]:
         """Options by code for a client of `subnet` with an address of `pool`, and of reservation
         `host`, if it has one: the most specific scope wins."""
-        scopes = {
-            ScopeLevel.GLOBAL: GLOBAL,
-            ScopeLevel.SUBNET: subnet_scope(subnet.network, subnet.prefix_length),
-        }
-        if subnet.shared_network:
-            scopes[ScopeLevel.SHARED_NETWORK] = network_scope(subnet.shared_network)
-        if pool is not None:
-            scopes[ScopeLevel.POOL] = pool_scope(pool.first, pool.last)
-        if host is not None:
-            scopes[ScopeLevel.HOST] = host_scope(host)
         found: dict[int, bytes] = {}
-        for level in PRECEDENCE:
-            if level in scopes:
-                found |= self._by_scope.get(scopes[level], {})
+        for scope in scopes_of(subnet, pool, host):
+            found |= self._by_scope.get(scope, {})
         return found
+
+    def times_for(
+        self, subnet: Subnet, pool: Pool | None = None, host: int | None = None
+    ) -> LeaseTimes:
+        """As `options_for`."""
+        found: dict[SettingName, int] = {}
+        for scope in scopes_of(subnet, pool, host):
+            found |= self._settings_by_scope.get(scope, {})
+        return lease_times(found)
+
+
+def scopes_of(subnet: Subnet, pool: Pool | None, host: int | None) -> list[Scope]:
+    """The scopes that a client is in, from the widest to the most specific one."""
+    scopes = {
+        ScopeLevel.GLOBAL: GLOBAL,
+        ScopeLevel.SUBNET: subnet_scope(subnet.network, subnet.prefix_length),
+    }
+    if subnet.shared_network:
+        scopes[ScopeLevel.SHARED_NETWORK] = network_scope(subnet.shared_network)
+    if pool is not None:
+        scopes[ScopeLevel.POOL] = pool_scope(pool.first, pool.last)
+    if host is not None:
+        scopes[ScopeLevel.HOST] = host_scope(host)
+    return [scopes[level] for level in PRECEDENCE if level in scopes]

@@ -16,6 +16,7 @@ from agent.kinds import kind_of, row_name
 from agent.kinds.kind import Field
 from agent.kinds.scope import (
     GLOBAL,
+    Scope,
     host_scope,
     network_scope,
     pool_scope,
@@ -34,10 +35,14 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     configuration_key,
     format_address,
 )
+from agent.settings.configuration import Configuration, scopes_of
+from agent.settings.times import LeaseTimes
 
 LEASE_MIN_S = 10
 """Shorter leases would make clients renew faster than a cluster settles."""
@@ -72,7 +77,9 @@ def validate_configuration(
     _check_subnets(subnets)
     _check_pools(pools, subnets)
     _check_reservations(reservations, subnets)
-    _check_options([r for r in after if isinstance(r, Option)], subnets, pools, reservations)
+    scopes = _scopes(subnets, pools, reservations)
+    _check_scopes([r for r in after if isinstance(r, Option | Setting)], scopes)
+    _check_times(Configuration.from_rows(after))
     served = [s for s in subnets if s.active]
     for subnet in closed:
         count = live_bindings(subnet.first, subnet.last)
@@ -94,6 +101,8 @@ def _check_row(row: ConfigRow) -> None:
         _check_pool(row)
     elif isinstance(row, Option):
         _check_option(row)
+    elif isinstance(row, Setting):
+        _check_setting(row)
     elif isinstance(row, Reservation):
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
@@ -126,12 +135,13 @@ def _check_subnet(row: Subnet) -> None:
     if row.network & ~row.mask & 0xFFFF_FFFF:
         right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
         raise ConfigError(row_name(row), "prefix", "host bits are set", f"did you mean {right}?")
-    if row.lease_s and row.lease_s < LEASE_MIN_S:
+
+
+def _check_setting(row: Setting) -> None:
+    is_lease = row.name not in (SettingName.RENEWAL, SettingName.REBINDING)
+    if is_lease and row.value < LEASE_MIN_S:
         raise ConfigError(
-            row_name(row),
-            "lease time",
-            f"{row.lease_s} s is too short",
-            f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
+            row_name(row), "value", f"{row.value} s is too short", f"at least {LEASE_MIN_S} s"
         )
 
 
@@ -207,14 +217,14 @@ def _check_client(row: Reservation) -> None:
 _SERVER_OPTIONS = {
     1: "it follows from the subnet's prefix length",
     50: "clients send it",
-    51: "set the subnet's or the group's lease time instead",
+    51: "set a lease time instead",
     52: "replies use it as they need",
     53: "it is the message type",
     54: "it is the address of the answering member",
     55: "clients send it",
     57: "clients send it",
-    58: "it is half of the lease",
-    59: "it is 7/8 of the lease",
+    58: "set a renewal time instead",
+    59: "set a rebinding time instead",
     61: "clients send it",
     80: "it answers a client that asks for two messages only (RFC 4039)",
     81: "it answers a client's own name (RFC 4702)",
@@ -293,25 +303,64 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
             )
 
 
-def _check_options(
-    options: Sequence[Option],
-    subnets: Sequence[Subnet],
-    pools: Sequence[Pool],
-    reservations: Sequence[Reservation],
-) -> None:
-    scopes = {GLOBAL}
-    scopes.update(subnet_scope(s.network, s.prefix_length) for s in subnets)
-    scopes.update(network_scope(s.shared_network) for s in subnets if s.shared_network)
-    scopes.update(pool_scope(p.first, p.last) for p in pools)
-    scopes.update(host_scope(r.address) for r in reservations)
-    for option in options:
-        if problem := scope_problem(option.place):
-            raise ConfigError(row_name(option), "scope", problem)
-        if option.place not in scopes:
+def _scopes(
+    subnets: Sequence[Subnet], pools: Sequence[Pool], reservations: Sequence[Reservation]
+) -> set[Scope]:
+    """Those that something configured has."""
+    found = {GLOBAL}
+    found.update(subnet_scope(s.network, s.prefix_length) for s in subnets)
+    found.update(network_scope(s.shared_network) for s in subnets if s.shared_network)
+    found.update(pool_scope(p.first, p.last) for p in pools)
+    found.update(host_scope(r.address) for r in reservations)
+    return found
+
+
+def _check_scopes(rows: Sequence[Option | Setting], scopes: set[Scope]) -> None:
+    for row in rows:
+        if problem := scope_problem(row.place):
+            raise ConfigError(row_name(row), "scope", problem)
+        if row.place not in scopes:
             raise ConfigError(
-                row_name(option),
+                row_name(row),
                 "scope",
                 "names nothing that is configured",
                 "use nothing (global), a shared network's name, a subnet's prefix, a pool's range,"
                 " or a reserved address",
             )
+
+
+def _check_times(configuration: Configuration) -> None:
+    """The times that hold together for any client. Those of the widest scopes first."""
+    by_scope: dict[Scope, Setting] = {row.place: row for row in configuration.settings}
+    for subnet in configuration.subnets if by_scope else ():
+        inside: list[tuple[Pool | None, int | None]] = [(None, None)]
+        inside += [(pool, None) for pool in configuration.pools_of(subnet)]
+        inside += [
+            (configuration.pool_of(r.address), r.address)
+            for r in configuration.reservations
+            if r.address in subnet and host_scope(r.address) in by_scope
+        ]
+        for pool, host in inside:
+            times = configuration.times_for(subnet, pool, host)
+            if problem := _times_problem(times):
+                scopes = [s for s in scopes_of(subnet, pool, host) if s in by_scope]
+                raise ConfigError(row_name(by_scope[scopes[-1]]), "value", *problem)
+
+
+def _times_problem(times: LeaseTimes) -> tuple[str, str] | None:
+    """What is wrong, and what would be right. The group's lease time is not known here."""
+    named = [
+        ("min-lease", times.least),
+        ("lease", times.lease),
+        ("max-lease", times.most),
+    ]
+    timers = [("renewal", times.renewal), ("rebinding", times.rebinding), ("lease", times.lease)]
+    for order in (named, timers):
+        known = [(name, value) for name, value in order if value]
+        for (shorter, less), (longer, more) in pairwise(known):
+            if less > more or (order is timers and less == more):
+                return (
+                    f"would have a {shorter} of {less} s and a {longer} of {more} s for a client",
+                    "min-lease <= lease <= max-lease, and renewal < rebinding < lease",
+                )
+    return None

@@ -360,6 +360,7 @@ def _configuration(kind: Kind) -> Table:
 
 _BESIDE: Mapping[int, Mapping[int, tuple[str, Syntax, Access]]] = {
     ChangeKind.SUBNET: {
+        5: ("LeaseTime", _UNSIGNED, RO),
         6: ("Size", _GAUGE, RO),
         7: ("InUse", _GAUGE, RO),
         8: ("Free", _GAUGE, RO),
@@ -384,6 +385,7 @@ SUBNET = CONFIGURATION[ChangeKind.SUBNET]
 POOL = CONFIGURATION[ChangeKind.POOL]
 OPTION = CONFIGURATION[ChangeKind.OPTION]
 RESERVATION = CONFIGURATION[ChangeKind.RESERVATION]
+SETTING = CONFIGURATION[ChangeKind.SETTING]
 
 _KIND = Syntax(
     Base.INTEGER,

@@ -29,6 +29,7 @@ from agent.model import (
     stream_incarnation,
     stream_member,
 )
+from agent.settings.configuration import Configuration
 from agent.snmp import columns
 from agent.snmp.columns import RowStatus, Table
 from agent.snmp.oid import Oid, address_index, index_address
@@ -224,6 +225,18 @@ def _subnet_size(scope: Scope, row: Subnet) -> int:
 # --- configuration
 
 
+def _lease_time(scope: Scope, row: Subnet) -> int:
+    """What holds in the subnet, whichever scope says it."""
+
+    def read() -> Configuration:
+        records = [record for kind in KINDS for record in scope.tx.configuration(kind)]
+        return Configuration.from_records(records)
+
+    configuration: Configuration = scope.keep("configuration", read)
+    group = scope.group()
+    return configuration.times_for(row).lease or (group.lease_s if group else 0)
+
+
 def _row_status(_: Scope, row: ConfigRow) -> int:
     return RowStatus.ACTIVE if row.active else RowStatus.NOT_IN_SERVICE
 
@@ -236,6 +249,7 @@ def hardware_address_of(client_key: bytes) -> bytes:
 
 _BESIDE: Mapping[int, Mapping[str, Cell]] = {
     ChangeKind.SUBNET: {
+        "LeaseTime": _lease_time,
         "Size": _subnet_size,
         "InUse": _subnet_usage(lambda used: used.in_use),
         "Free": _subnet_usage(lambda used: used.free),

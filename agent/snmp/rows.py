@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent.kinds import ConfigRow, kind_of
-from agent.kinds.kind import REQUIRED, Field, Kind
+from agent.kinds.kind import REQUIRED, Field, Kind, empty_of
 from agent.kinds.values import Address, Choice, Text
 from agent.snmp.oid import Oid, address_index, index_address, octets_index
 
@@ -96,7 +96,7 @@ def _width(kind: Kind) -> int:
 def empty_row(kind: Kind, index: Oid) -> Any:
     """The row of that index before anybody has said anything of it."""
     required = [field for field in kind.fields if field.default is REQUIRED and field.key is None]
-    empty = {field.name: "" if isinstance(field.type, Text) else b"" for field in required}
+    empty = {field.name: empty_of(field.type) for field in required}
     return kind.row(*key_values(kind, index), **empty)
 
 

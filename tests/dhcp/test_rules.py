@@ -25,6 +25,8 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     Transaction,
 )
@@ -634,7 +636,8 @@ def test_rfc2132_9_2_the_clients_wish_is_an_upper_bound(asked: int, given: int) 
 
 
 def test_the_subnets_lease_time_comes_before_the_groups() -> None:
-    world = World(rows=[replace(Subnet(A("198.18.0.0"), 15), lease_s=120), *CONFIGURATION[1:]])
+    world = World()
+    world.configure(Setting(*subnet_scope(A("198.18.0.0"), 15), SettingName.LEASE, 120))
     assert world.one(Client(1).discover()).lease_s == 120
 
 

@@ -63,7 +63,7 @@ SHELVES = (
 
 
 def check_key() -> None:
-    assert configuration_key(SHELVES[1]) == (6, "10.1.2.3#999")
+    assert configuration_key(SHELVES[1]) == (7, "10.1.2.3#999")
     assert row_name(SHELVES[1]) == "shelf 10.1.2.3#999"
     assert SHELF.parse_key("10.1.2.3#999") == (ROOM, 999)
 
@@ -83,13 +83,13 @@ def check_store() -> None:
         tx.save_configuration([(shelf, False) for shelf in reversed(SHELVES)])
         tx.save_configuration([(Pool(ROOM, ROOM), False), (SHELVES[0], True)])
     with store.read() as tx:
-        records = tx.configuration(6)
+        records = tx.configuration(7)
         assert [record.row for record in records] == list(SHELVES)
         assert records[1] == ConfigRecord(SHELVES[1], Version(2, 1), False, own, 2)
         assert records[0] == ConfigRecord(SHELVES[0], Version(5, 1), True, own, 5)
-        assert tx.configuration_record(6, "10.1.2.3#999") == records[1]
-        assert tx.configuration_after(6, (ROOM, 1), 1) == records[1:2]
-        assert tx.changes(own, 4, 9) == [Change(own, 5, 6, "10.1.2.3#1")]
+        assert tx.configuration_record(7, "10.1.2.3#999") == records[1]
+        assert tx.configuration_after(7, (ROOM, 1), 1) == records[1:2]
+        assert tx.changes(own, 4, 9) == [Change(own, 5, 7, "10.1.2.3#1")]
     store.close()
 
 
@@ -138,7 +138,7 @@ def check_group() -> None:
 
     def held(member: int) -> list[Any]:
         with lan.stores[member].read() as tx:
-            return [(record.row, record.version) for record in tx.configuration(6)]
+            return [(record.row, record.version) for record in tx.configuration(7)]
 
     lan.run(3_000)
     with lan.stores[2].write() as tx:
@@ -148,7 +148,7 @@ def check_group() -> None:
     wanted = [(shelf, Version(at, 2)) for at, shelf in enumerate(SHELVES, 1)]
     assert held(1) == held(2) == held(3) == wanted
     with lan.stores[3].write() as tx:
-        lost = replace(tx.configuration(6)[2], version=Version(1, 1), row=Shelf(ROOM + 1, 1))
+        lost = replace(tx.configuration(7)[2], version=Version(1, 1), row=Shelf(ROOM + 1, 1))
         tx.put_configuration([lost])
     assert held(3) != wanted
     lan.run(120_000, until=lambda: held(3) == wanted)
@@ -162,9 +162,9 @@ def check_group() -> None:
 
 
 def check_mib() -> None:
-    table = columns.CONFIGURATION[6]
+    table = columns.CONFIGURATION[7]
     assert table.name == "dhcpSyncShelf"
-    assert table.entry == (*columns.OBJECTS, 4, 6, 1)
+    assert table.entry == (*columns.OBJECTS, 4, 7, 1)
     assert list(table.index) == ["dhcpSyncShelfRoom", "dhcpSyncShelfPlace"]
     assert {short: column.arc for short, column in table.columns.items()} == {
         "RowStatus": 3, "Label": 4, "Height": 5, "Colour": 6, "Content": 7, "Surface": 8,
@@ -172,7 +172,7 @@ def check_mib() -> None:
     }  # fmt: skip
     assert (table["Height"].syntax.low, table["Height"].syntax.high) == (0, 200)
     assert table["Colour"].syntax.names == {1: "red", 2: "darkGreen"}
-    assert columns.CONFIG_RECORD.index["dhcpSyncConfigRecordKind"].names[6] == "shelf"
+    assert columns.CONFIG_RECORD.index["dhcpSyncConfigRecordKind"].names[7] == "shelf"
 
 
 def check_walk() -> None:
@@ -202,7 +202,7 @@ def check_walk() -> None:
 
 def set_by(role: Role, present: list[Shelf], *cells: tuple[str, int, int | bytes]) -> list[Any]:
     """The changes of a SET of cells of the shelf 10.1.2.3#5."""
-    table = columns.CONFIGURATION[6]
+    table = columns.CONFIGURATION[7]
     index = (10, 1, 2, 3, 5)
     varbinds = [Varbind((*table[short].oid, *index), tag, value) for short, tag, value in cells]
     return editing.edit(present, gather(role, varbinds), lambda _first, _last: 0)

@@ -63,9 +63,9 @@ class Shelf:
 
 SHELF = declare(
     Shelf,
-    6,
+    7,
     "shelf",
-    table=6,
+    table=7,
     status_arc=3,
     checks={
         "room": ("room", "place", "owner"),

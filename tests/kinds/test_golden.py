@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.kinds.scope import GLOBAL, subnet_scope
+from agent.kinds.scope import GLOBAL, pool_scope, subnet_scope
 from agent.model import (
     ClaimPolicy,
     ConfigRecord,
@@ -15,6 +15,8 @@ from agent.model import (
     Pool,
     ProbePolicy,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     Version,
     stream_id,
@@ -32,7 +34,6 @@ RECORDS = {
         Subnet(
             NETWORK,
             15,
-            3600,
             "eth0",
             "bureau é",
             ClaimPolicy.DENY,
@@ -53,6 +54,13 @@ RECORDS = {
         Option(*subnet_scope(NETWORK, 15), 6, bytes(range(4))), VERSION, False, STREAM, 12
     ),
     "global option": ConfigRecord(Option(*GLOBAL, 15, b"x" * 300), VERSION, False, STREAM, 13),
+    "setting": ConfigRecord(
+        Setting(*pool_scope(NETWORK + 1, NETWORK + 9), SettingName.MAX_LEASE, 86400),
+        VERSION,
+        False,
+        STREAM,
+        15,
+    ),
     "reservation": ConfigRecord(
         Reservation(NETWORK + 9, b"\x00\x01\x02\x00\x00\x00\x00\x01", "printer"),
         VERSION,
@@ -64,20 +72,29 @@ RECORDS = {
 
 OCTETS = {
     "subnet": "0200000000000000070000000200000003000000040000000000000009"
-    "c6120000 0f 00000000 01 00000000 00 00 00",
+    "c6120000 0f 01 00000000 00 00 00",
     "subnet with all values": "000000000000000007000000020000000300000004000000000000000a"
-    "c6120000 0f 00000e10 23 00000004 0465746830 096275726561 7520c3a9 0663616d707573",
+    "c6120000 0f 23 00000004 0465746830 096275726561 7520c3a9 0663616d707573",
     "deleted pool": "030000000000000007000000020000000300000004000000000000000b"
     "c6120001 c61201ff 056465736b73",
     "option": "020000000000000007000000020000000300000004000000000000000c"
     "03 06 0d3139382e31382e302e302f3135 0004 00010203",
     "global option": "020000000000000007000000020000000300000004000000000000000d"
     "01 0f 00 012c" + "78" * 300,
+    "setting": "020000000000000007000000020000000300000004000000000000000f"
+    "04 03 00015180 153139382e31382e302e312d3139382e31382e302e39",
     "reservation": "020000000000000007000000020000000300000004000000000000000e"
     "c6120009 0008 0001020000000001 077072696e746572",
 }
 """Flags, version, stream and number; then the row. The opening, and the kind, are before them."""
-KINDS = {"subnet": 2, "deleted pool": 3, "option": 4, "global option": 4, "reservation": 5}
+KINDS = {
+    "subnet": 2,
+    "deleted pool": 3,
+    "option": 4,
+    "global option": 4,
+    "reservation": 5,
+    "setting": 6,
+}
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import PeerError, StoreError
 from agent.kinds.scope import subnet_scope
-from agent.model import ChangeKind, Member, Option, Pool, Reservation, Subnet
+from agent.model import ChangeKind, Member, Option, Pool, Reservation, Setting, SettingName, Subnet
 from agent.snmp import columns
 from agent.snmp.columns import Table
 from agent.snmp.oid import Oid, format_oid, octets_index
@@ -59,19 +59,22 @@ def test_a_subnet_a_pool_and_an_option_in_one_set() -> None:
             *(name(columns.POOL, "RowStatus", (10, 9, 1, 0, 10, 9, 1, 99)), "i", CREATE),
             *(name(columns.OPTION, "Text", index), "s", "10.9.0.2, 10.9.0.3"),
             *(name(columns.OPTION, "RowStatus", index), "i", CREATE),
-            *(name(columns.SUBNET, "LeaseTime", OTHER), "u", "900"),
+            *(name(columns.SETTING, "Value", (*index[:-1], 1)), "u", "900"),
+            *(name(columns.SETTING, "RowStatus", (*index[:-1], 1)), "i", CREATE),
             *(name(columns.SUBNET, "RowStatus", OTHER), "i", CREATE),
         )
         assert out.code == 0, out.err
         network = 10 << 24 | 9 << 16
-        assert Subnet(network, 16, 900) in rows(world, ChangeKind.SUBNET)
+        assert Subnet(network, 16) in rows(world, ChangeKind.SUBNET)
+        (setting,) = rows(world, ChangeKind.SETTING)
+        assert setting == Setting(*subnet_scope(network, 16), SettingName.LEASE, 900)
         assert Pool(network + 256, network + 355, "guests") in rows(world, ChangeKind.POOL)
         (option,) = rows(world, ChangeKind.OPTION)
         assert option == Option(*subnet_scope(network, 16), 6, bytes((10, 9, 0, 2, 10, 9, 0, 3)))
         assert world.changes == 1
         ((user, action, detail),) = audited(world)
         assert (user, action) == ("operator", "set")
-        assert "dhcpSyncSubnetLeaseTime.10.9.0.0.16=900" in detail
+        assert f"dhcpSyncSettingValue.{format_oid((*index[:-1], 1))}=900" in detail
 
     inside(check)
 

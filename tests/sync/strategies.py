@@ -25,6 +25,8 @@ from agent.model import (
     ProbePolicy,
     Reservation,
     Service,
+    Setting,
+    SettingName,
     StoreMark,
     Subnet,
     Transaction,
@@ -104,7 +106,6 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
         Subnet(
             network,
             prefix,
-            draw(u32),
             draw(names),
             draw(names),
             draw(st.sampled_from(ClaimPolicy)),
@@ -119,6 +120,9 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
             draw(st.integers(1, 254)),
             draw(st.binary(max_size=40)),
             active,
+        ),
+        Setting(
+            *subnet_scope(network, prefix), draw(st.sampled_from(SettingName)), draw(u32), active
         ),
         Reservation(low, draw(st.binary(max_size=30)), draw(names), active),
     ]

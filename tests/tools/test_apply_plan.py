@@ -49,12 +49,12 @@ def test_what_goes_makes_room_before_what_comes() -> None:
 
 
 def test_a_change_writes_only_what_differs() -> None:
-    (step,) = make_plan([LAN], [Subnet(NETWORK, 15, lease_s=600, name="lab", active=False)])
+    (step,) = make_plan([LAN], [Subnet(NETWORK, 15, offer_delay_s=6, name="lab", active=False)])
     assert step.action is Action.CHANGE
-    assert step.describe() == "lease none -> 600 s, state none -> not in service"
+    assert step.describe() == "offer delay none -> 6 s, state none -> not in service"
     cells = {one.column.name: one.value for one in assignments(step)}
     assert cells == {
-        "dhcpSyncSubnetLeaseTime": 600,
+        "dhcpSyncSubnetOfferDelay": 6,
         "dhcpSyncSubnetRowStatus": RowStatus.NOT_IN_SERVICE,
     }
 

@@ -196,7 +196,7 @@ def test_what_has_no_counterpart_is_a_warning(field: str, words: str) -> None:
 
 # --- what an import touches
 
-LAN = Subnet(parse_address("10.1.0.0"), 16, name="all of it", lease_s=600)
+LAN = Subnet(parse_address("10.1.0.0"), 16, name="all of it", offer_delay_s=6)
 OTHER = Reservation(parse_address("10.1.9.9"), key(1, "020000000009"), "other")
 OTHER_OPTION = Option(*host_scope(OTHER.address), 67, b"kept")
 PRESENT: list[ConfigRow] = [LAN, OTHER, OTHER_OPTION]

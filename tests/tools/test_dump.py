@@ -29,6 +29,8 @@ from agent.model import (
     Pool,
     ProbePolicy,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     configuration_key,
     parse_address,
@@ -156,6 +158,26 @@ def options(draw: st.DrawFn, scope: Scope) -> list[Option]:
     ]
 
 
+@st.composite
+def scoped(draw: st.DrawFn, scope: Scope) -> list[ConfigRow]:
+    """Options, and times that go with any others."""
+    times = [
+        Setting(*scope, name, draw(st.integers(*bounds)), draw(st.booleans()))
+        for name, bounds in TIMES.items()
+        if draw(st.booleans())
+    ]
+    return [*draw(options(scope)), *times]
+
+
+TIMES = {
+    SettingName.LEASE: (3000, 3999),
+    SettingName.MIN_LEASE: (10, 2999),
+    SettingName.MAX_LEASE: (4000, 2**32 - 1),
+    SettingName.RENEWAL: (1, 999),
+    SettingName.REBINDING: (1000, 2999),
+}
+
+
 client_ids = st.binary(min_size=2, max_size=20) | texts(30).map(str.encode).filter(
     lambda data: len(data) > 1
 )
@@ -171,7 +193,6 @@ def subnets(draw: st.DrawFn, network: int, prefix_length: int) -> list[ConfigRow
     subnet = Subnet(
         network,
         prefix_length,
-        draw(st.just(0) | st.integers(10, 2**32 - 1)),
         draw(texts(15)),
         draw(texts(NAME_OCTETS_MAX)),
         draw(st.sampled_from(ClaimPolicy)),
@@ -182,26 +203,26 @@ def subnets(draw: st.DrawFn, network: int, prefix_length: int) -> list[ConfigRow
     )
     if subnet.shared_network:
         subnet = replace(subnet, interface="")
-    rows: list[ConfigRow] = [subnet, *draw(options(subnet_scope(network, prefix_length)))]
+    rows: list[ConfigRow] = [subnet, *draw(scoped(subnet_scope(network, prefix_length)))]
     if subnet.shared_network:
-        rows += draw(options(network_scope(subnet.shared_network)))
+        rows += draw(scoped(network_scope(subnet.shared_network)))
     edge = prefix_length < 31
     inside = st.integers(subnet.first + edge, subnet.last - edge)
     edges = sorted(draw(st.sets(inside, max_size=6)))
     for first, last in zip(edges[::2], edges[1::2], strict=False):
         rows.append(Pool(first, last, draw(texts(NAME_OCTETS_MAX)), draw(st.booleans())))
-        rows += draw(options(pool_scope(first, last)))
+        rows += draw(scoped(pool_scope(first, last)))
     addresses = sorted(draw(st.sets(inside, max_size=3)))
     keys = draw(st.lists(client_keys, min_size=3, max_size=3, unique=True))
     for address, key in zip(addresses, keys, strict=False):
         rows.append(Reservation(address, key, draw(texts(255)), draw(st.booleans())))
-        rows += draw(options(host_scope(address)))
+        rows += draw(scoped(host_scope(address)))
     return rows
 
 
 @st.composite
 def configurations(draw: st.DrawFn) -> list[ConfigRow]:
-    rows: list[ConfigRow] = [*draw(options(GLOBAL))]
+    rows: list[ConfigRow] = [*draw(scoped(GLOBAL))]
     for number in sorted(draw(st.sets(st.integers(1, 223).filter(lambda n: n != 127), max_size=3))):
         rows += draw(subnets(number << 24, draw(st.sampled_from([8, 24, 31, 32]))))
     named = {configuration_key(row): row for row in rows}  # two subnets may share a network
@@ -257,10 +278,14 @@ def test_the_text_of_a_whole_configuration() -> None:
         replace(
             LAN,
             name="Büro 事務所",
-            lease_s=3600,
             claims=ClaimPolicy.KNOWN_ONLY,
             shared_network="campus",
         ),
+        Setting(*subnet_scope(NETWORK, 24), SettingName.LEASE, 3600),
+        Setting(*GLOBAL, SettingName.MAX_LEASE, 86400),
+        Setting(*pool_scope(NETWORK + 20, NETWORK + 29), SettingName.RENEWAL, 600, active=False),
+        Setting(*host_scope(NETWORK + 9), SettingName.LEASE, 0xFFFF_FFFF),
+        Setting(*network_scope("campus"), SettingName.MIN_LEASE, 300),
         Subnet(NETWORK + 256, 32, shared_network="campus"),
         Option(*subnet_scope(NETWORK + 256, 32), 12, b"here"),
         Option(*host_scope(NETWORK + 256), 12, b"there"),
@@ -275,8 +300,12 @@ def test_the_text_of_a_whole_configuration() -> None:
 WHOLE = """\
 # The whole configuration of the group; `dhcpsync apply` makes it so.
 
+[settings]
+max-lease = 86400
+
 [[shared-network]]
 name = "campus"
+min-lease = 300
 
 [shared-network.options]
 domain-name = "campus.example"
@@ -288,7 +317,8 @@ name = "Büro 事務所"
 claims = "known-only"
 shared-network = "campus"
 pools = [
-    { range = "198.18.0.20-198.18.0.29", options = { domain-name-servers = "198.18.0.2" } },
+    { range = "198.18.0.20-198.18.0.29", renewal = { value = 600, active = false }, \
+options = { domain-name-servers = "198.18.0.2" } },
     { range = "198.18.0.40-198.18.0.49", name = "the \\"few\\"", active = false, \
 options = { default-ip-ttl = { value = 64, active = false } } },
 ]
@@ -301,6 +331,7 @@ ntp-servers = { value = "198.18.0.3", active = false }
 address = "198.18.0.9"
 hardware-address = "02:00:00:00:00:0a"
 hostname = "drucker-ß"
+lease = 4294967295
 
 [subnet.reservation.options]
 boot-file-name = "x.img"
@@ -378,7 +409,7 @@ def test_a_row_that_has_no_place_in_a_file_is_named(
         (Subnet(NETWORK, 25), r"subnet 198\.18\.0\.0/2[45]: overlaps"),
         (Pool(NETWORK, NETWORK + 5), "holds the network or broadcast address"),
         (Option(*GLOBAL, 15, b""), "options.domain-name: is empty"),
-        (replace(LAN, lease_s=1), "1 s is too short"),
+        (Setting(*GLOBAL, SettingName.LEASE, 1), "1 s is too short"),
     ],
 )
 def test_what_apply_would_refuse_is_printed_and_named(

@@ -5,9 +5,12 @@ docs/configuration.md tells people of it. In short:
     [options]                                  # for every client
     domain-name = "example.org"
 
+    [settings]                                 # seconds; absent: the group's lease time
+    max-lease = 86400                          # also min-lease, renewal (T1), rebinding (T2)
+
     [[subnet]]
     prefix = "198.18.0.0/15"
-    lease = 3600                               # seconds; 0 or absent: the group's
+    lease = 3600                               # these go here, and with pools and reservations, too
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
     probe = "recent"                           # or "always", "never": docs/operations.md
@@ -58,6 +61,7 @@ from agent.kinds.scope import (
     scope_address,
     subnet_scope,
 )
+from agent.kinds.setting import SETTING, SettingName
 from agent.kinds.subnet import SUBNET
 from agent.kinds.values import Address, Choice, Number, Octets, Text, Type
 from agent.limits import CONFIG_ERRORS_MAX
@@ -66,6 +70,7 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
+    Setting,
     Subnet,
     format_address,
 )
@@ -78,6 +83,7 @@ from tools.apply.toml_values import (
     kept,
     parse_prefix,
     require,
+    value_of,
     values_of,
 )
 
@@ -93,22 +99,40 @@ def _keys(kind: Kind) -> dict[str, type]:
     return {f.toml: _PYTHON[type(f.type)] for f in kind.fields if f.toml} | {"active": bool}
 
 
-_SUBNET = _keys(SUBNET) | {"prefix": str, "pools": list, "options": dict, "reservation": list}
-_POOL = _keys(POOL) | {"range": str, "options": dict}
-_NETWORK: dict[str, type] = {"name": str, "options": dict}
-_RESERVATION = _keys(RESERVATION) | {
-    "address": str,
-    "hardware-address": str,
-    "hardware-type": int,
-    "client-id": str,
-    "options": dict,
+TIMES = {
+    "lease": SettingName.LEASE,
+    "min-lease": SettingName.MIN_LEASE,
+    "max-lease": SettingName.MAX_LEASE,
+    "renewal": SettingName.RENEWAL,
+    "rebinding": SettingName.REBINDING,
 }
+_TIMES: dict[str, type] = dict.fromkeys(TIMES, object)
+_TIME: dict[str, type] = {"value": int, "active": bool}
+_SUBNET = (
+    _keys(SUBNET) | _TIMES | {"prefix": str, "pools": list, "options": dict, "reservation": list}
+)
+_POOL = _keys(POOL) | _TIMES | {"range": str, "options": dict}
+_NETWORK: dict[str, type] = _TIMES | {"name": str, "options": dict}
+_RESERVATION = (
+    _keys(RESERVATION)
+    | _TIMES
+    | {
+        "address": str,
+        "hardware-address": str,
+        "hardware-type": int,
+        "client-id": str,
+        "options": dict,
+    }
+)
 _OPTION = _keys(OPTION)
 """Beside its value, which may be of several types."""
-_OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
+_OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION, SETTING)
 TABLES = {kind.name.replace("_", "-"): kind for kind in KINDS.values() if kind not in _OWN_WAY}
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
-_TOP = {"subnet": list, "shared-network": list, "options": dict} | dict.fromkeys(TABLES, list)
+_TOP = {"subnet": list, "shared-network": list, "options": dict, "settings": dict} | dict.fromkeys(
+    TABLES, list
+)
+_SECONDS = Number(4, 1, 0xFFFF_FFFF, unit="s")
 ETHERNET = 1
 """Hardware type of Ethernet (RFC 1700)."""
 ETHERNET_OCTETS = 6
@@ -155,14 +179,15 @@ def _judged(name: str, rows: list[ConfigRow], faults: Faults) -> list[ConfigRow]
 def _depends(row: ConfigRow, wrong: ConfigRow) -> bool:
     """Whether `row` would be called wrong only because `wrong` is left out."""
     if isinstance(wrong, Reservation):
-        return isinstance(row, Option) and row.place == host_scope(wrong.address)
+        return isinstance(row, Option | Setting) and row.place == host_scope(wrong.address)
     if isinstance(wrong, Pool):
-        return isinstance(row, Option) and row.place == pool_scope(wrong.first, wrong.last)
+        scope = pool_scope(wrong.first, wrong.last)
+        return isinstance(row, Option | Setting) and row.place == scope
     if not isinstance(wrong, Subnet):
         return False
     if isinstance(row, Pool):
         return row.first in wrong
-    if isinstance(row, Option):
+    if isinstance(row, Option | Setting):
         named = row.level is ScopeLevel.SHARED_NETWORK and row.scope == wrong.shared_network
         address = scope_address(row.place)
         return named or (address is not None and address in wrong)
@@ -183,6 +208,8 @@ def _without_twins(file: str, rows: Iterator[ConfigRow], faults: Faults) -> list
 def _rows(name: str, tables: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
     tables = checked(name, "", tables, _TOP, faults)
     yield from _options(name, "options", tables.get("options", {}), GLOBAL, faults)
+    times = checked(name, "settings", tables.get("settings", {}), _TIMES, faults)
+    yield from _settings(name, "settings", times, GLOBAL, faults)
     for number, table in enumerate(tables.get("shared-network", []), 1):
         with kept(faults):
             yield from _network(name, f"shared-network {number}", table, faults)
@@ -235,6 +262,7 @@ def _inside(
     for number, pool in enumerate(table.get("pools", []), 1):
         with kept(faults):
             yield from _pool(name, f"{place}: pools, item {number}", pool, faults)
+    yield from _settings(name, place, table, scope, faults)
     yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
     for number, reservation in enumerate(table.get("reservation", []), 1):
         where = f"{place}: reservation {number}"
@@ -244,15 +272,33 @@ def _inside(
             yield from _reservation(name, where, reservation, faults)
 
 
-def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[Option]:
-    """A shared network is what subnets name; here it has the options of all of them."""
+def _settings(
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
+) -> Iterator[Setting]:
+    for key, what in TIMES.items():
+        if key not in table:
+            continue
+        where, told = f"{place}: {key}", table[key]
+        if not isinstance(told, dict):
+            told = {"value": told}
+        good = checked(name, where, told, _TIME, faults)
+        if not _is_told_wrong("value", told, good):
+            with kept(faults):
+                require(name, where, good, "value", "3600")
+                value = value_of(name, where, _SECONDS, good["value"])
+                yield Setting(*scope, what, value, good.get("active", True))
+
+
+def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
+    """A shared network is what subnets name; here it has what holds in all of them."""
     if not isinstance(told, dict):
         raise ConfigError(name, place, "must be a table", "write [[shared-network]]")
     table = checked(name, place, told, _NETWORK, faults)
     if not _is_told_wrong("name", told, table):
         scope = network_scope(require(name, place, table, "name", '"campus"'))
-        place = f"shared-network {scope.name}: options"
-        yield from _options(name, place, table.get("options", {}), scope, faults)
+        place = f"shared-network {scope.name}"
+        yield from _settings(name, place, table, scope, faults)
+        yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
 
 
 def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
@@ -271,6 +317,7 @@ def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRo
     row = Pool(address_of(name, place, first), address_of(name, place, last), **values)
     yield row
     scope = pool_scope(row.first, row.last)
+    yield from _settings(name, place, pool, scope, faults)
     yield from _options(name, f"{place}: options", pool.get("options", {}), scope, faults)
 
 
@@ -290,7 +337,9 @@ def _reservation(
         place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
     values = values_of(name, place, table, RESERVATION, faults)
     options = table.get("options", {})
-    rows = list(_options(name, f"{place}: options", options, host_scope(address), faults))
+    scope = host_scope(address)
+    rows: list[ConfigRow] = [*_settings(name, place, table, scope, faults)]
+    rows += _options(name, f"{place}: options", options, scope, faults)
     if any(_is_told_wrong(key, told, table) for key in ("hardware-address", "client-id")):
         return
     client_key = _client_key(name, place, table)

@@ -44,7 +44,7 @@ def kept(faults: Faults) -> Iterator[None]:
 def checked(
     name: str, place: str, table: dict[str, Any], keys: Mapping[str, type], faults: Faults
 ) -> dict[str, Any]:
-    """What of the table has a known key and a value of its type."""
+    """What of the table has a known key and a value of its type (`object`: of any)."""
     good: dict[str, Any] = {}
     for key, value in table.items():
         where = f"{place}: {key}" if place else key
@@ -52,7 +52,7 @@ def checked(
             close = difflib.get_close_matches(key, keys, 1)
             remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
             faults.append(ConfigError(name, where, "is no known key", remedy))
-        elif type(value) is not keys[key]:
+        elif keys[key] is not object and type(value) is not keys[key]:
             right = f"must be {_WORDS[keys[key]]}"
             faults.append(ConfigError(name, where, f"is {value!r}", right))
         else:
@@ -75,11 +75,11 @@ def values_of(
         if field.toml in table:
             with kept(faults):
                 where = f"{place}: {field.toml}"
-                told[field.name] = _value(name, where, field.type, table[field.toml])
+                told[field.name] = value_of(name, where, field.type, table[field.toml])
     return told | {"active": table.get("active", True)}
 
 
-def _value(name: str, place: str, type_: Type, value: Any) -> Any:
+def value_of(name: str, place: str, type_: Type, value: Any) -> Any:
     if isinstance(type_, Address):
         return address_of(name, place, value)
     if isinstance(type_, Octets):

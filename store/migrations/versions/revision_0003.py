@@ -1,6 +1,6 @@
 """A member knows since when the others may have declared it dead; a decision has a number; a subnet
 says which addresses are tried before they are given away, and on which shared network it is; an
-option belongs to a scope that has a level and a name.
+option belongs to a scope that has a level and a name, and so does a lease time.
 
 An existing member goes on as it was: certain that it is in its group, trying those addresses that
 another client had lately, with no shared network. JSON of a group in a ballot ends before the new
@@ -26,8 +26,14 @@ OPTION = 4
 """The kind, in the change log."""
 
 
+LEASE = 1
+"""The name of a setting."""
+
+
 def upgrade() -> None:
+    change()
     option()
+    setting()
     subnet()
     group()
     local()
@@ -39,7 +45,6 @@ def subnet() -> None:
         [
             integer("network"),
             integer("prefix_length"),
-            integer("lease_s"),
             text("interface"),
             text("name"),
             integer("claims"),
@@ -57,7 +62,6 @@ def subnet() -> None:
         {
             "prefix": "network BETWEEN 0 AND 4294967295 AND prefix_length BETWEEN 0 AND 32",
             "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
-            "lease": "lease_s BETWEEN 0 AND 4294967295",
             "offers": "claims BETWEEN 1 AND 3 AND offer_delay_s BETWEEN 0 AND 4294967295",
             "probe": "probe BETWEEN 1 AND 3",
             "flags": "active IN (0, 1) AND deleted IN (0, 1)",
@@ -65,6 +69,28 @@ def subnet() -> None:
             "change": "stream > 0 AND seq > 0",
         },
         {"probe": RECENT, "shared_network": ""},
+        rowid=False,
+    )
+
+
+def change() -> None:
+    """It names rows of the new kind too."""
+    remake(
+        "change",
+        [
+            integer("stream"),
+            integer("seq"),
+            integer("kind"),
+            integer("address", nullable=True),
+            text("key", nullable=True),
+        ],
+        ["stream", "seq"],
+        {
+            "number": "stream > 0 AND seq > 0",
+            "kind": "kind BETWEEN 1 AND 6",
+            "subject": '(kind = 1) = (address IS NOT NULL) AND (kind > 1) = ("key" IS NOT NULL)',
+        },
+        {},
         rowid=False,
     )
 
@@ -109,6 +135,43 @@ def option() -> None:
             .values(key=f"{WORDS[level]} {name}:{row.code}")
         )
     op.drop_table("option_old")
+
+
+def setting() -> None:
+    """A lease time was a column of its subnet; the setting is of the same change."""
+    table = create(
+        "setting",
+        [
+            integer("level"),
+            text("scope"),
+            integer("name"),
+            integer("value"),
+            integer("active"),
+            integer("deleted"),
+            integer("version_counter"),
+            integer("version_member"),
+            integer("stream"),
+            integer("seq"),
+        ],
+        ["level", "scope", "name"],
+        {
+            "scope": "level BETWEEN 1 AND 5",
+            "what": "name BETWEEN 1 AND 5",
+            "value": "value BETWEEN 0 AND 4294967295",
+            "flags": "active IN (0, 1) AND deleted IN (0, 1)",
+            "version": "version_counter > 0 AND version_member BETWEEN 1 AND 2147483647",
+            "change": "stream > 0 AND seq > 0",
+        },
+        rowid=False,
+    )
+    store = op.get_bind()
+    for row in _read(store, "subnet"):
+        if row.lease_s:
+            kept = ("deleted", "version_counter", "version_member", "stream", "seq")
+            values = {name: getattr(row, name) for name in kept}
+            prefix = f"{dotted(row.network)}/{row.prefix_length}"
+            values |= {"level": SUBNET, "scope": prefix, "name": LEASE, "value": row.lease_s}
+            store.execute(table.insert().values(active=1, **values))
 
 
 def _read(store: sa.Connection, name: str) -> list[sa.Row[tuple[int, ...]]]:
