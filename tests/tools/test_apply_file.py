@@ -119,9 +119,28 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
         ('[[subnet]]\nprefix = "198.18.0/15"', ["'198.18.0' is no IPv4 address"]),
         ('[[subnet]]\nprefix = "198.18.0.1/15"', ["x.toml", "did you mean 198.18.0.0/15?"]),
         (SUBNET + "pols = []", ["subnet 1: pols", "did you mean pools?"]),
-        (SUBNET + 'lease = "1h"', ["subnet 1: lease", "'1h'", "must be a whole number"]),
-        (SUBNET + "lease = true", ["subnet 1: lease", "must be a whole number"]),
-        (SUBNET + "lease = -1", ["subnet 198.18.0.0/15: lease", "is -1", "0..4294967295"]),
+        (
+            SUBNET + 'lease = "1h"',
+            ["subnet 198.18.0.0/15: lease", "'1h'", "must be a whole number"],
+        ),
+        (SUBNET + "lease = true", ["subnet 198.18.0.0/15: lease", "must be a whole number"]),
+        (SUBNET + "lease = -1", ["subnet 198.18.0.0/15: lease", "is -1", "1..4294967295"]),
+        (SUBNET + "lease = {}", ["lease: has no value", "value = 3600"]),
+        (SUBNET + "lease = { value = 60, on = true }", ["lease: on", "no known key"]),
+        (SUBNET + "max-lease = { value = 0 }", ["max-lease: is 0", "1..4294967295"]),
+        ("[settings]\nmax-lease = 5", ["setting global :max-lease", "5 s is too short"]),
+        ("[settings]\nttl = 5", ["settings: ttl", "known are lease, min-lease"]),
+        ("settings = 5", ["settings", "must be a table"]),
+        ("shared-network = [5]", ["shared-network 1", "write [[shared-network]]"]),
+        ("[[shared-network]]", ["shared-network 1: name", "is missing"]),
+        (
+            '[[shared-network]]\nname = "x"\nlease = 60',
+            ["setting shared-network x:lease, scope", "names nothing that is configured"],
+        ),
+        (
+            SUBNET + 'pools = [{ range = "198.18.0.1-198.18.0.9", options = { routers = "x" } }]',
+            ["pools, item 1: options.routers"],
+        ),
         (SUBNET + "lease = 2", ["x.toml", "2 s is too short", "at least 10 s"]),
         (SUBNET + 'pools = ["198.18.16.0"]', ["pools, item 1", "is no range", "first-last"]),
         (SUBNET + 'pools = ["10.0.0.1-10.0.0.9"]', ["x.toml", "lies in no subnet"]),
@@ -237,7 +256,7 @@ def test_the_file_that_the_documentation_shows_is_right_and_has_every_key() -> N
     text = (ROOT / "docs" / "configuration.md").read_text()
     example = text.partition("```toml\n")[2].partition("```")[0]
     rows = parse_file("x.toml", example)
-    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation}
+    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation, Setting}
     for key in (*file._TOP, *file._SUBNET, *file._POOL, *file._RESERVATION):
         assert re.search(rf"\b{key}\b", example), key
     for key in file._SUBNET:

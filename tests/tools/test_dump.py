@@ -284,7 +284,7 @@ def test_the_text_of_a_whole_configuration() -> None:
         Setting(*subnet_scope(NETWORK, 24), SettingName.LEASE, 3600),
         Setting(*GLOBAL, SettingName.MAX_LEASE, 86400),
         Setting(*pool_scope(NETWORK + 20, NETWORK + 29), SettingName.RENEWAL, 600, active=False),
-        Setting(*host_scope(NETWORK + 9), SettingName.LEASE, 0xFFFF_FFFF),
+        Setting(*host_scope(NETWORK + 9), SettingName.LEASE, 7200),
         Setting(*network_scope("campus"), SettingName.MIN_LEASE, 300),
         Subnet(NETWORK + 256, 32, shared_network="campus"),
         Option(*subnet_scope(NETWORK + 256, 32), 12, b"here"),
@@ -331,7 +331,7 @@ ntp-servers = { value = "198.18.0.3", active = false }
 address = "198.18.0.9"
 hardware-address = "02:00:00:00:00:0a"
 hostname = "drucker-ß"
-lease = 4294967295
+lease = 7200
 
 [subnet.reservation.options]
 boot-file-name = "x.img"

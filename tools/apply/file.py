@@ -279,14 +279,16 @@ def _settings(
         if key not in table:
             continue
         where, told = f"{place}: {key}", table[key]
-        if not isinstance(told, dict):
-            told = {"value": told}
-        good = checked(name, where, told, _TIME, faults)
-        if not _is_told_wrong("value", told, good):
-            with kept(faults):
-                require(name, where, good, "value", "3600")
-                value = value_of(name, where, _SECONDS, good["value"])
-                yield Setting(*scope, what, value, good.get("active", True))
+        if isinstance(told, dict):
+            good = checked(name, where, told, _TIME, faults)
+            if "value" not in told:
+                faults.append(ConfigError(name, where, "has no value", "write value = 3600"))
+        else:
+            good = checked(name, place, {key: told}, {key: int}, faults)
+        with kept(faults):
+            if (value := good.get("value", good.get(key))) is not None:
+                seconds = value_of(name, where, _SECONDS, value)
+                yield Setting(*scope, what, seconds, good.get("active", True))
 
 
 def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
