@@ -3,12 +3,12 @@
 Units and forms, everywhere in the project:
 
 - an address is an `int` (host order); text forms exist only at the edges;
-- an instant (`..._at`) is an `int` in whole seconds of the member's own clock (agent/clock.py),
-  a duration (`..._s`) an `int` in seconds; `NEVER` stands for an infinite lease;
+- instants (`..._at`: the member's own clock, agent/clock.py) and durations (`..._s`) are `int`s in
+  seconds; `NEVER` stands for an infinite lease;
 - a member is known by its `MemberId` (1..2**31-1), assigned once and never used again;
 - a stream is one member's store in one incarnation: `stream_id(member, incarnation)`.
 
-Source of the terms: draft-ietf-dhc-interserver-02 and docs/architecture.md.
+The terms are those of draft-ietf-dhc-interserver-02 and docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from agent.kinds.subnet import Subnet as Subnet
 
 MemberId = int
 StreamId = int
-
 NEVER = 0xFFFF_FFFF_FFFF
 """The instant of an infinite lease (RFC 2131 3.3); later than any real instant."""
 

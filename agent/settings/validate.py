@@ -141,7 +141,7 @@ def _check_setting(row: Setting) -> None:
     is_lease = row.name not in (SettingName.RENEWAL, SettingName.REBINDING)
     if is_lease and row.value < LEASE_MIN_S:
         raise ConfigError(
-            row_name(row), "value", f"{row.value} s is too short", f"at least {LEASE_MIN_S} s"
+            row_name(row), "time", f"{row.value} s is too short", f"at least {LEASE_MIN_S} s"
         )
 
 
