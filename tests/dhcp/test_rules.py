@@ -25,8 +25,6 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
-    Setting,
-    SettingName,
     Subnet,
     Transaction,
 )
@@ -633,12 +631,6 @@ def test_rfc2131_4_4_5_t1_and_t2() -> None:
 def test_rfc2132_9_2_the_clients_wish_is_an_upper_bound(asked: int, given: int) -> None:
     world = World()
     assert world.one(Client(1).discover(o51=asked.to_bytes(4, "big"))).lease_s == given
-
-
-def test_the_subnets_lease_time_comes_before_the_groups() -> None:
-    world = World()
-    world.configure(Setting(*subnet_scope(A("198.18.0.0"), 15), SettingName.LEASE, 120))
-    assert world.one(Client(1).discover()).lease_s == 120
 
 
 def test_rfc2131_3_3_an_infinite_lease_has_no_timers() -> None:

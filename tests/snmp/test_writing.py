@@ -155,7 +155,7 @@ LAN_SCOPE = format_oid((3, *octets_index(b"198.18.0.0/15")))
         (f"{RESERVED}; Reservation.HostName.198.18.0.9 x 610a62", "wrongValue", 2),
         (f"Setting.Value.{LAN_SCOPE}.1 u 3; Setting.RowStatus.{LAN_SCOPE}.1 i 4", "wrongValue", 1),
         ("Subnet.LeaseTime.198.18.0.0.15 u 300", "notWritable", 1),
-        (f"Setting.RowStatus.{LAN_SCOPE}.1 i 4", "inconsistentValue", 1),
+        (f"Setting.RowStatus.{LAN_SCOPE}.1 i 4", "wrongValue", 1),
         (f"Setting.RowStatus.{LAN_SCOPE}.6 i 4", "noCreation", 1),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 9", "wrongValue", 2),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 3", "wrongValue", 2),
