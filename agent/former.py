@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agent.addresses import format_address
-from agent.config import Configuration
 from agent.kinds.subnet import ProbePolicy
+from agent.settings.configuration import Configuration
 
 
 class FormerLeases(NamedTuple):

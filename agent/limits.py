@@ -155,6 +155,9 @@ HOST_NAME_OCTETS_MAX = 255
 LOGGED_HOST_NAME_MAX = 64
 """Characters of a client's host name in the log, as dhcpd has it: a longer one is no name."""
 
+SCOPE_OCTETS_MAX = 64
+"""Name of a scope: a shared network's, or a prefix, a range, an address as text, all shorter."""
+
 OPTION_OCTETS_MAX = 1_024
 """Value of an option, split where it is longer than 255 (RFC 3396): the longest that leaves room
 for the others in REPLY_SIZE_MAX."""

@@ -3,12 +3,12 @@
 Units and forms, everywhere in the project:
 
 - an address is an `int` (host order); text forms exist only at the edges;
-- an instant (`..._at`) is an `int` in whole seconds of the member's own clock (agent/clock.py),
-  a duration (`..._s`) an `int` in seconds; `NEVER` stands for an infinite lease;
+- instants (`..._at`: the member's own clock, agent/clock.py) and durations (`..._s`) are `int`s in
+  seconds; `NEVER` stands for an infinite lease;
 - a member is known by its `MemberId` (1..2**31-1), assigned once and never used again;
 - a stream is one member's store in one incarnation: `stream_id(member, incarnation)`.
 
-Source of the terms: draft-ietf-dhc-interserver-02 and docs/architecture.md.
+The terms are those of draft-ietf-dhc-interserver-02 and docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from agent.kinds.kind import ChangeKind as ChangeKind
 from agent.kinds.option import Option as Option
 from agent.kinds.pool import Pool as Pool
 from agent.kinds.reservation import Reservation as Reservation
+from agent.kinds.setting import Setting as Setting
+from agent.kinds.setting import SettingName as SettingName
 from agent.kinds.subnet import ClaimPolicy as ClaimPolicy
 from agent.kinds.subnet import ProbePolicy as ProbePolicy
 from agent.kinds.subnet import Subnet as Subnet
 
 MemberId = int
 StreamId = int
-
 NEVER = 0xFFFF_FFFF_FFFF
 """The instant of an infinite lease (RFC 2131 3.3); later than any real instant."""
 

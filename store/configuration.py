@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    LargeBinary,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    tuple_,
+)
 
 from agent.kinds import KINDS, kind_of
 from agent.model import (
@@ -23,7 +34,10 @@ from store.session import Row
 from store.sqlite import compile_statement, compile_upsert, limited
 from store.tables import CONFIGURATION
 
-Key = tuple[int, ...]
+Key = tuple[int | str, ...]
+Place = tuple[int | bytes, ...]
+"""Where a key is in the order of the MIB's index, which has a text by its length, then its octets
+(RFC 2578 7.7)."""
 
 _TAIL = 6
 """Columns behind a row's own: active, deleted, version (2), stream, seq."""
@@ -44,21 +58,37 @@ class _Statements:
         table = CONFIGURATION[kind]
         key = list(table.primary_key)
         names = [f"{column.name}_" for column in key]
-        in_order = select(table).order_by(*key)
-        behind = tuple_(*key) > tuple_(*(bindparam(name) for name in names))
+        place = [part for column in key for part in _place(column)]
+        places = [f"place_{at}" for at in range(len(place))]
+        in_order = select(table).order_by(*place)
+        behind = tuple_(*place) > tuple_(*(bindparam(name) for name in places))
         return cls(
             everything=compile_statement(in_order),
             one=compile_statement(
                 select(table).where(*(c == bindparam(n) for c, n in zip(key, names, strict=True))),
                 *names,
             ),
-            after=compile_statement(limited(in_order.where(behind), "limit"), *names, "limit"),
+            after=compile_statement(limited(in_order.where(behind), "limit"), *places, "limit"),
             last_version=compile_statement(select(func.max(table.c.version_counter))),
             put=compile_upsert(table),
         )
 
 
+def _place(column: Column[Any]) -> list[ColumnElement[Any]]:
+    if not isinstance(column.type, Text):
+        return [column]
+    octets = cast(column, LargeBinary)
+    return [func.length(octets), octets]
+
+
 _STATEMENTS: Mapping[int, _Statements] = {kind: _Statements.about(kind) for kind in CONFIGURATION}
+
+
+_WIDTHS: Mapping[int, int] = {
+    kind: sum(len(_place(column)) for column in table.primary_key)
+    for kind, table in CONFIGURATION.items()
+}
+"""How many values a place has."""
 
 
 def _record(kind: int, row: Row) -> ConfigRecord:
@@ -84,11 +114,10 @@ class ConfigurationRows(LocalRow):
     def configuration(self, kind: int) -> list[ConfigRecord]:
         return [_record(kind, row) for row in self.rows(_STATEMENTS[kind].everything)]
 
-    def configuration_after(self, kind: int, after: Key, limit: int) -> list[ConfigRecord]:
-        """Records behind the key columns `after`, in order, deleted ones included. A shorter
-        `after` is filled up with -1, so () is the beginning and a prefix lies before its rows."""
-        width = len(CONFIGURATION[kind].primary_key)
-        filled = (*after, *[-1] * (width - len(after)))
+    def configuration_after(self, kind: int, after: Place, limit: int) -> list[ConfigRecord]:
+        """Records behind the place `after`, in order, deleted ones included. A shorter `after` is
+        filled up with -1, so () is the beginning and a prefix lies before its rows."""
+        filled = (*after, *[-1] * (_WIDTHS[kind] - len(after)))
         return [_record(kind, row) for row in self.rows(_STATEMENTS[kind].after, (*filled, limit))]
 
     def configuration_record(self, kind: int, key: str) -> ConfigRecord | None:

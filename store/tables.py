@@ -153,7 +153,7 @@ STREAM = _table(
 
 def _column(field: Field) -> Column[Any]:
     if isinstance(field.type, Text):
-        return _text(field.name)
+        return _text(field.name, key=field.key is not None)
     if isinstance(field.type, Octets):
         return _octets(field.name)
     return _integer(field.name, key=field.key is not None)

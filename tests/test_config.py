@@ -11,12 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import Configuration, validate_configuration
 from agent.errors import ConfigError
 from agent.events.event import EventKind
 from agent.kinds.former_server import FormerServer
+from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.member_file import MemberFile, load_member_file
-from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
+from agent.model import (
+    ConfigRow,
+    Option,
+    Pool,
+    Reservation,
+    Setting,
+    SettingName,
+    Subnet,
+    parse_address,
+)
+from agent.settings.configuration import Configuration
+from agent.settings.validate import validate_configuration
 
 
 def subnet(text: str, **more: Any) -> Subnet:
@@ -43,21 +54,21 @@ def change(
     ("rows", "row", "words"),
     [
         ([], subnet("198.18.0.1/15"), "did you mean 198.18.0.0/15"),
-        ([], subnet("198.18.0.0/15", lease_s=3), "too short"),
+        ([LAN], Setting(*GLOBAL, SettingName.LEASE, 3), "too short"),
         ([LAN], subnet("198.19.0.0/16"), "overlaps subnet 198.18.0.0/15"),
         ([LAN], pool("198.20.0.1", "198.20.0.9"), "lies in no subnet"),
         ([LAN], pool("198.19.255.250", "198.20.0.9"), "does not lie inside subnet 198.18.0.0/15"),
         ([LAN], pool("198.18.16.9", "198.18.16.1"), "lies before first"),
         ([LAN], pool("198.18.16.0", "198.19.255.255"), "broadcast address"),
         ([LAN, POOL], pool("198.19.0.0", "198.19.0.9"), "overlaps pool 198.18.16.0"),
-        ([LAN], Option(0, 0, 53, b"\x01"), "set by the server itself"),
-        ([LAN], Option(0, 0, 3, b""), "value: is empty"),
-        ([LAN], Option(0, 0, 3, b"abc"), "value: 3 octets .*; expected IPv4 addresses"),
-        ([LAN], Option(0, 0, 80, b"\x01"), "option 80 is set by the server itself"),
-        ([LAN], Option(0, 0, 81, b"abc"), "option 81 is set by the server itself"),
-        ([LAN], Option(0, 0, 90, b"abc"), "option 90 is set by the server itself"),
-        ([LAN], Option(0, 0, 118, b"abcd"), "option 118 is set by the server itself"),
-        ([LAN], Option(parse_address("10.0.0.0"), 8, 3, b"abcd"), "names nothing"),
+        ([LAN], Option(*GLOBAL, 53, b"\x01"), "set by the server itself"),
+        ([LAN], Option(*GLOBAL, 3, b""), "value: is empty"),
+        ([LAN], Option(*GLOBAL, 3, b"abc"), "value: 3 octets .*; expected IPv4 addresses"),
+        ([LAN], Option(*GLOBAL, 80, b"\x01"), "option 80 is set by the server itself"),
+        ([LAN], Option(*GLOBAL, 81, b"abc"), "option 81 is set by the server itself"),
+        ([LAN], Option(*GLOBAL, 90, b"abc"), "option 90 is set by the server itself"),
+        ([LAN], Option(*GLOBAL, 118, b"abcd"), "option 118 is set by the server itself"),
+        ([LAN], Option(*subnet_scope(parse_address("10.0.0.0"), 8), 3, b"abcd"), "names nothing"),
         (
             [LAN],
             FormerServer(parse_address("192.0.2.1"), 24, 9),
@@ -76,7 +87,7 @@ def change(
         ([], replace(LAN, name="\x1b[2J"), "name: .* is not printable"),
         ([], replace(LAN, interface="y" * 16), "interface: has 16 octets; at most 15"),
         ([LAN], replace(POOL, name="x" * 65), "name: has 65 octets"),
-        ([LAN], Option(0, 0, 15, b"q" * 1025), "value: has 1025 octets; at most 1024"),
+        ([LAN], Option(*GLOBAL, 15, b"q" * 1025), "value: has 1025 octets; at most 1024"),
         ([subnet("127.0.0.0/8")], pool("127.0.0.2", "127.0.0.9"), "range: holds addresses of 127"),
         ([subnet("64.0.0.0/2")], pool("64.0.0.1", "127.255.255.254"), "addresses of 127.0.0.0"),
         ([subnet("224.0.0.0/4")], pool("224.0.0.2", "224.0.0.9"), "range: holds addresses of 224"),
@@ -104,7 +115,7 @@ def test_a_bad_row_is_refused_by_name(rows: list[ConfigRow], row: ConfigRow, wor
         Reservation(parse_address("198.18.1.1"), b"\x01" + bytes(255), "é" * 127),
         Reservation(parse_address("198.18.1.1"), b"\x01ab"),
         Reservation(parse_address("198.18.1.1"), b"\x00\x01" + bytes(16)),
-        Option(0, 0, 15, b"q" * 1024),
+        Option(*GLOBAL, 15, b"q" * 1024),
     ],
 )
 def test_the_longest_values_are_taken(row: ConfigRow) -> None:
@@ -150,10 +161,10 @@ def test_lookups() -> None:
         LAN,
         POOL,
         reservation,
-        Option(0, 0, 6, b"glob"),
-        Option(0, 0, 15, b"dom"),
-        Option(LAN.network, 15, 6, b"subn"),
-        Option(reservation.address, 32, 6, b"host"),
+        Option(*GLOBAL, 6, b"glob"),
+        Option(*GLOBAL, 15, b"dom"),
+        Option(*subnet_scope(LAN.network, 15), 6, b"subn"),
+        Option(*host_scope(reservation.address), 6, b"host"),
         Subnet(parse_address("10.0.0.0"), 8, active=False),
     ]
     configuration = Configuration.from_rows(rows)
@@ -165,7 +176,7 @@ def test_lookups() -> None:
     assert configuration.pool_of(POOL.first - 1) is None
     assert configuration.reservation_for(KEY, LAN) == reservation
     assert configuration.options_for(LAN) == {6: b"subn", 15: b"dom"}
-    assert configuration.options_for(LAN, reservation.address)[6] == b"host"
+    assert configuration.options_for(LAN, host=reservation.address)[6] == b"host"
 
 
 def test_member_file_round_trip(tmp_path: Path) -> None:

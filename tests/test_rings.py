@@ -19,13 +19,13 @@ PURE = [
     *sorted(ROOT.glob("agent/sync/*.py")),
     *sorted(ROOT.glob("agent/kinds/*.py")),
     *sorted(ROOT.glob("agent/events/*.py")),
+    *sorted(ROOT.glob("agent/settings/*.py")),
     *(
         ROOT / "agent" / f"{name}.py"
         for name in (
             "addresses",
             "names",
             "cluster_events",
-            "config",
             "model",
             "errors",
             "limits",
@@ -64,7 +64,7 @@ def under(module: str, packages: set[str]) -> bool:
 
 @pytest.mark.parametrize("path", PURE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_rules_are_pure(path: Path) -> None:
-    allowed = {"agent.dhcp", "agent.sync", "agent.config"} | VALUES
+    allowed = {"agent.dhcp", "agent.sync", "agent.settings"} | VALUES
     if path.parent.name == "snmp":
         allowed |= {f"agent.snmp.{name}" for name in SNMP_RULES}
     for module in imports(path):

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agent import former, health
-from agent.config import Configuration
 from agent.health import FormerStatus, MemberStatus, PoolStatus
 from agent.kinds.former_server import FormerServer
 from agent.limits import CONFIGURATION_RECORDS_MAX
 from agent.model import ProbePolicy, Subnet, format_address
+from agent.settings.configuration import Configuration
 from agent.snmp.columns import (
     COUNTERS,
     FORMER_SERVER,

@@ -12,11 +12,11 @@ import enum
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp.packet import Interface, MessageType, Packet, Received
 from agent.errors import PacketError
 from agent.limits import LINKS_MAX, RELAY_HOPS_MAX
 from agent.model import Subnet
+from agent.settings.configuration import Configuration
 
 
 class MessageKind(enum.IntEnum):
@@ -119,25 +119,29 @@ class Links:
         return found
 
     def _beside(self, subnet: Subnet) -> tuple[Subnet, ...]:
-        """The subnet of a relay's address, and behind it those that share a link with it, as far as
-        a link of our own shows it."""
-        found = [subnet]
+        """The subnet of a relay's address, and behind it those that share a link with it, as the
+        configuration says or a link of our own shows it."""
+        found = dict.fromkeys((subnet, *self._configuration.on_link_with(subnet)))
         for index in self._interfaces:
             attached = self._attached_to(index)
             if subnet in attached:
-                found += [one for one in attached if not one.interface and one not in found]
+                found |= dict.fromkeys(one for one in attached if not one.interface)
         return tuple(found)
 
     def _attached_subnets(self, index: int) -> tuple[Subnet, ...]:
+        """Those of the interface's own addresses, or that name it, and behind them the others of
+        their shared networks."""
         interface = self._interfaces.get(index)
         if interface is None:
             return ()
-        return tuple(
+        found = [
             subnet
             for subnet in self._configuration.subnets
             if subnet.interface == interface.name
             or (not subnet.interface and any(a in subnet for a in interface.addresses))
-        )
+        ]
+        others = [one for subnet in found for one in self._configuration.on_link_with(subnet)]
+        return tuple(dict.fromkeys([*found, *others]))
 
 
 _ROUTED_KINDS = {MessageKind.RENEWING, MessageKind.RELEASE, MessageKind.INFORM}

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp import wire
 from agent.dhcp.allocate import FreeStock, Offer, Offers, Ownership
 from agent.dhcp.classify import Message
@@ -22,7 +21,6 @@ from agent.dhcp.lease import (
     acknowledged_expiry,
     decide_grant,
     is_too_short,
-    wanted_duration,
 )
 from agent.dhcp.packet import MessageType, Packet
 from agent.dhcp.probes import Probes
@@ -40,6 +38,7 @@ from agent.model import (
     first_epoch,
 )
 from agent.port import StoreTransaction
+from agent.settings.configuration import Configuration
 
 
 class View:
@@ -231,8 +230,9 @@ def lease_for(
     have been declared dead, and its word would be good for no time."""
     options = m.packet.options
     reservation = c.configuration.reservation_of(address)
-    template = c.templates.template(subnet, reservation, options.get(wire.PARAMETER_REQUEST_LIST))
-    wanted = wanted_duration(subnet.lease_s or c.terms.lease_s, options.get(wire.LEASE_TIME))
+    requested = options.get(wire.PARAMETER_REQUEST_LIST)
+    template = c.templates.template(subnet, address, reservation, requested)
+    wanted = template.times.wanted(c.terms.lease_s, options.get(wire.LEASE_TIME))
     if claimed:
         wanted = min(wanted, c.terms.mul_s)
     if former is None:

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.config import Configuration
 from agent.dhcp.allocate import FreeStock, Offers, Ownership, Tried
 from agent.dhcp.balance import share_buckets
 from agent.dhcp.chronicle import Chronicle
@@ -63,6 +62,8 @@ from agent.model import (
     format_address,
 )
 from agent.port import Store, StoreTransaction
+from agent.settings.configuration import Configuration
+from agent.settings.times import longest_lease
 
 _COUNTED_MESSAGES = {
     MessageType.DISCOVER: "discovers",
@@ -527,7 +528,7 @@ class DhcpServer:
             link = links.get(subnet.network, BY_ROUTE) if subnet else BY_ROUTE
             return self.probes.look(address, link, self._now_ms)
 
-        longest_s = max([lease_s, *(subnet.lease_s for subnet in configuration.subnets)])
+        longest_s = longest_lease(lease_s, configuration.settings)
 
         def policy(pool: Pool) -> ProbePolicy:
             subnet = configuration.subnet_of(pool.first)

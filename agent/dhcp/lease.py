@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.limits import LEASE_LEAST_S, REQUESTED_LEASE_MIN_S
+from agent.limits import LEASE_LEAST_S
 from agent.model import (
     INFINITE_S,
     NEVER,
@@ -80,14 +80,6 @@ def recorded_before(row: Binding, recorded: int, clock: Terms | Local) -> int:
     if clock.unseen_s and row.transaction_at <= clock.unseen_at and recorded < NEVER:
         return max(0, recorded - clock.unseen_s)
     return recorded
-
-
-def wanted_duration(lease_s: int, requested: bytes | None) -> int:
-    """The configured lease time, or less if the client asks for less (option 51), but not less
-    than a minute: clients that ask for nothing would renew all day."""
-    if requested is None or len(requested) != 4:
-        return lease_s
-    return min(lease_s, max(int.from_bytes(requested, "big"), min(REQUESTED_LEASE_MIN_S, lease_s)))
 
 
 def is_too_short(grant: Grant, wanted_s: int, terms: Terms) -> bool:

@@ -16,7 +16,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.config import Configuration
 from agent.dhcp import wire
 from agent.dhcp.classify import Message, MessageKind
 from agent.dhcp.packet import MessageType, Packet, Reply
@@ -27,7 +26,9 @@ from agent.limits import (
     REPLY_SIZE_MIN,
     REPLY_TEMPLATES_MAX,
 )
-from agent.model import INFINITE_S, Reservation, Subnet, parse_address
+from agent.model import INFINITE_S, Pool, Reservation, Subnet, parse_address
+from agent.settings.configuration import Configuration
+from agent.settings.times import USUAL, LeaseTimes
 
 SERVER_PORT = 67
 CLIENT_PORT = 68
@@ -73,6 +74,7 @@ class Template:
     boot_file: bytes
     hostname: str
     routes: tuple[bytes, ...] = ()
+    times: LeaseTimes = USUAL
     heads: dict[tuple[int, int, int], bytes] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -83,27 +85,33 @@ class Templates:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._known: dict[tuple[int, int, bytes | None], Template] = {}
+        self._tells_pools_apart = configuration.tells_pools_apart
+        self._known: dict[tuple[int, int, int, bytes | None], Template] = {}
 
     def template(
-        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+        self, subnet: Subnet, address: int, reservation: Reservation | None, requested: bytes | None
     ) -> Template:
-        """`requested` is the parameter request list (option 55); None: the client sent none, and
-        gets whatever is configured."""
-        key = (subnet.network, reservation.address if reservation else -1, requested)
+        """For a client with that address. `requested` is the parameter request list (option 55);
+        None: the client sent none, and gets whatever is configured."""
+        pool = self._configuration.pool_of(address) if self._tells_pools_apart else None
+        host = reservation.address if reservation else -1
+        key = (subnet.network, pool.first if pool else -1, host, requested)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= REPLY_TEMPLATES_MAX:
                 self._known.clear()
-            found = self._known[key] = self._build(subnet, reservation, requested)
+            found = self._known[key] = self._build(subnet, pool, reservation, requested)
         return found
 
     def _build(
-        self, subnet: Subnet, reservation: Reservation | None, requested: bytes | None
+        self,
+        subnet: Subnet,
+        pool: Pool | None,
+        reservation: Reservation | None,
+        requested: bytes | None,
     ) -> Template:
-        values = self._configuration.options_for(
-            subnet, reservation.address if reservation else None
-        )
+        host = reservation.address if reservation else None
+        values = self._configuration.options_for(subnet, pool, host)
         options = [wire.build_option(wire.SUBNET_MASK, subnet.mask.to_bytes(4, "big"))]
         hostname = reservation.hostname if reservation else ""
         if hostname:
@@ -125,6 +133,7 @@ class Templates:
             boot_file if len(boot_file) < 128 else b"",
             hostname,
             tuple(routes),
+            self._configuration.times_for(subnet, pool, host),
         )
 
 
@@ -148,16 +157,17 @@ def build_lease_reply(
     if head is None:
         if len(template.heads) >= REPLY_HEADS_MAX:
             template.heads.clear()
-        head = template.heads[key] = _lease_head(*key)
+        timers = template.times.timers(duration_s)
+        head = template.heads[key] = _lease_head(*key, *timers)
     return _build_reply(message, kind, head, address, template)
 
 
-def _lease_head(kind: int, identifier: int, duration_s: int) -> bytes:
+def _lease_head(kind: int, identifier: int, duration_s: int, t1_s: int, t2_s: int) -> bytes:
     if duration_s >= INFINITE_S:
         return _INFINITE_LEASE.pack(53, 1, kind, 54, 4, identifier, 51, 4, INFINITE_S)
     return _LEASE.pack(
         53, 1, kind, 54, 4, identifier, 51, 4, duration_s,
-        58, 4, duration_s // 2, 59, 4, duration_s * 7 // 8,
+        58, 4, t1_s, 59, 4, t2_s,
     )  # fmt: skip
 
 

@@ -90,7 +90,6 @@ def handle_inform(c: Context, m: Message) -> Answer:
     if subnet is None:
         return Answer(None, "no_subnet")
     reservation = reservation_for(c, m.packet, subnet)
-    template = c.templates.template(
-        subnet, reservation, m.packet.options.get(wire.PARAMETER_REQUEST_LIST)
-    )
+    requested = m.packet.options.get(wire.PARAMETER_REQUEST_LIST)
+    template = c.templates.template(subnet, m.address, reservation, requested)
     return Answer(MessageType.ACK, "", 0, 0, template)

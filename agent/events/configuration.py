@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.events.event import Event, EventKind
 from agent.kinds import KINDS, kind_of, row_name
-from agent.kinds.kind import REQUIRED, Field
+from agent.kinds.kind import REQUIRED, Field, empty_of
 from agent.kinds.values import Choice, Octets, Text, Type
 from agent.model import ConfigRecord, ConfigRow
 
@@ -84,9 +84,7 @@ def _value(field: Field, fields: dict[str, Any]) -> Any:
     """Checked by the bounds of its type; a choice as its number."""
     type_ = field.type
     if field.name not in fields:
-        if field.default is not REQUIRED:
-            return field.default
-        return "" if isinstance(type_, Text) else b""
+        return empty_of(type_) if field.default is REQUIRED else field.default
     value = fields[field.name]
     if isinstance(type_, Choice):
         word = type_.spelled.get(value) if isinstance(value, str) else None

@@ -12,9 +12,10 @@ from agent.kinds.kind import Kind, check_distinct
 from agent.kinds.option import OPTION, Option
 from agent.kinds.pool import POOL, Pool
 from agent.kinds.reservation import RESERVATION, Reservation
+from agent.kinds.setting import SETTING, Setting
 from agent.kinds.subnet import SUBNET, Subnet
 
-ConfigRow = Subnet | Pool | Option | Reservation | FormerServer
+ConfigRow = Subnet | Pool | Option | Reservation | FormerServer | Setting
 
 _KINDS: dict[int, Kind] = {}
 _OF_ROW: dict[type[object], Kind] = {}
@@ -30,7 +31,7 @@ def register(kind: Kind) -> None:
     _OF_ROW[kind.row] = kind
 
 
-for _kind in (SUBNET, POOL, OPTION, RESERVATION, FORMER_SERVER):
+for _kind in (SUBNET, POOL, OPTION, RESERVATION, FORMER_SERVER, SETTING):
     register(_kind)
 
 

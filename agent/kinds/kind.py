@@ -43,6 +43,7 @@ class ChangeKind(enum.IntEnum):
     OPTION = 4
     RESERVATION = 5
     FORMER_SERVER = 6
+    SETTING = 7
 
 
 REQUIRED: Final = object()
@@ -129,27 +130,54 @@ class Kind:
 
     def key_of(self, row: Any) -> str:
         """The natural key, as the change log and people name the row."""
-        return "".join([f"{f.key}{_bounded(f).text(getattr(row, f.name))}" for f in self.keys])
+        return "".join([f"{f.key}{_written(f).text(getattr(row, f.name))}" for f in self.keys])
 
-    def parse_key(self, key: str) -> tuple[int, ...]:
-        """The values of a natural key; ValueError names it."""
-        found = []
-        rest = key
+    def parse_key(self, key: str) -> tuple[int | str, ...]:
+        """The values of a natural key; ValueError names it. What lies before a text is read from
+        the left and what lies behind it from the right, so that a text may have any character."""
         try:
-            for field, behind in zip(self.keys, [*self.keys[1:], None], strict=True):
-                text, cut = rest, ""
-                if behind is not None and behind.key is not None:
-                    text, cut, rest = rest.partition(behind.key)
-                    if not cut:
-                        raise ValueError(f"no {behind.key!r}")
-                found.append(_bounded(field).parse(text))
+            texts = _parts(key, [field.key or "" for field in self.keys], self._texts)
+            return tuple(
+                _written(field).parse(text) for field, text in zip(self.keys, texts, strict=True)
+            )
         except ValueError as error:
             raise ValueError(f"{key!r} is no key of a {self.name}") from error
-        return tuple(found)
+
+    @property
+    def _texts(self) -> int:
+        """Where in the key the text is that it may have; else its last field."""
+        texts = [at for at, field in enumerate(self.keys) if isinstance(field.type, Text)]
+        return texts[0] if texts else len(self.keys) - 1
 
 
-def _bounded(field: Field) -> Address | Number:
-    assert isinstance(field.type, Address | Number)  # a declaration is refused otherwise
+def _parts(key: str, separators: Sequence[str], middle: int) -> list[str]:
+    """The key in pieces, each behind its separator, of which the first one is empty."""
+    before, behind = [], []
+    rest = key
+    for separator in separators[1 : middle + 1]:
+        part, cut, rest = rest.partition(separator)
+        if not cut:
+            raise ValueError(f"no {separator!r}")
+        before.append(part)
+    for separator in reversed(separators[middle + 1 :]):
+        rest, cut, part = rest.rpartition(separator)
+        if not cut:
+            raise ValueError(f"no {separator!r}")
+        behind.append(part)
+    return [*before, rest, *reversed(behind)]
+
+
+def empty_of(type_: Type) -> int | str | bytes | None:
+    """The value that a field has before anybody has said one, which nobody may set; or None."""
+    if isinstance(type_, Text):
+        return ""
+    if isinstance(type_, Octets):
+        return b""
+    return 0 if isinstance(type_, Number) and type_.low == 0 < type_.least else None
+
+
+def _written(field: Field) -> Address | Number | Choice | Text:
+    assert not isinstance(field.type, Octets | Instant)  # a declaration is refused otherwise
     return field.type
 
 
@@ -184,12 +212,14 @@ def declare(
             wrong = field.type.problem(field.default)
             _check(place, field.name, not wrong, f"the default {wrong}")
     _check(place, "key", bool(keys) and fields[: len(keys)] == keys, "its fields come first")
+    texts = [field for field in keys if isinstance(field.type, Text)]
+    _check(place, "key", len(texts) < 2, "has more than one text")
     for at, field in enumerate(keys):
-        _check(place, field.name, isinstance(field.type, Address | Number), "is no key's type")
+        _check(place, field.name, not isinstance(field.type, Octets | Instant), "is no key's type")
         _check(place, field.name, bool(field.key) == (at > 0), "a key's fields need a separator")
         _check(place, field.name, field.default is REQUIRED, "is of the key and has a default")
     for field in fields[len(keys) :]:
-        good = field.default is not REQUIRED or isinstance(field.type, Text | Octets)
+        good = field.default is not REQUIRED or empty_of(field.type) is not None
         _check(place, field.name, good, "has no default, and cannot be empty")
     _check_checks(place, fields, checks)
     _check_octets(place, fields)

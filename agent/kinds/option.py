@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
-from agent.kinds.values import Address, Number, Octets, host_bits
-from agent.limits import OPTION_OCTETS_MAX
+from agent.kinds.scope import Scope, ScopeLevel, scope_problem
+from agent.kinds.values import Choice, Number, Octets, Text
+from agent.limits import OPTION_OCTETS_MAX, SCOPE_OCTETS_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A DHCP option by scope: 0.0.0.0/0 is global, a subnet's prefix that subnet, an
-    address/32 the reservation of that address. The longest prefix wins."""
+    """A DHCP option for the clients of a scope."""
 
-    network: Annotated[
-        int, Field(Address(), "the first address of its scope", key="", column="Network")
+    level: Annotated[
+        ScopeLevel, Field(Choice(ScopeLevel), "the level of its scope", key="", column="Level")
     ]
-    prefix_length: Annotated[
-        int,
-        Field(Number(1, 0, 32), "the length of its scope's prefix", key="/", column="PrefixLength"),
+    scope: Annotated[
+        str, Field(Text(SCOPE_OCTETS_MAX), "the name of its scope", key=" ", column="Scope")
     ]
     code: Annotated[int, Field(Number(1, 1, 254), "its code (RFC 2132 2)", key=":", column="Code")]
     data: Annotated[
@@ -28,6 +27,10 @@ class Option:
         Field(Octets(OPTION_OCTETS_MAX), "its value, as on the wire", column="Value", arc=5),
     ]
     active: bool = True
+
+    @property
+    def place(self) -> Scope:
+        return Scope(self.level, self.scope)
 
 
 OPTION = declare(
@@ -37,9 +40,8 @@ OPTION = declare(
     table=3,
     status_arc=7,
     checks={
-        "scope": ("network", "prefix_length"),
-        "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
+        "scope": ("level",),
         "code": ("code",),
     },
-    problem=lambda row: host_bits(row.network, row.prefix_length),
+    problem=lambda row: scope_problem(row.place),
 )

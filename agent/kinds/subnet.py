@@ -8,7 +8,12 @@ from typing import Annotated
 
 from agent.kinds.kind import ChangeKind, Field, declare
 from agent.kinds.values import Address, Choice, Number, Text, host_bits
-from agent.limits import INTERFACE_OCTETS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
+from agent.limits import (
+    INTERFACE_OCTETS_MAX,
+    NAME_OCTETS_MAX,
+    OFFER_DELAY_MAX_S,
+    SCOPE_OCTETS_MAX,
+)
 
 
 class ClaimPolicy(enum.IntEnum):
@@ -48,16 +53,6 @@ class Subnet:
             Number(1, 0, 32, set_low=1), "the length of its prefix", key="/", column="PrefixLength"
         ),
     ]
-    lease_s: Annotated[
-        int,
-        Field(
-            Number(4, 0, 0xFFFF_FFFF, unit="s"),
-            "the lease time; 0: the group's",
-            column="LeaseTime",
-            arc=5,
-            toml="lease",
-        ),
-    ] = 0
     interface: Annotated[
         str,
         Field(
@@ -115,6 +110,17 @@ class Subnet:
             toml="outside-pools",
         ),
     ] = OutsidePolicy.RUN_OUT
+    shared_network: Annotated[
+        str,
+        Field(
+            Text(SCOPE_OCTETS_MAX),
+            "subnets with the same one, if it is not empty, share a link: a client there gets an "
+            "address of any of them",
+            column="SharedNetwork",
+            arc=14,
+            toml="shared-network",
+        ),
+    ] = ""
     active: bool = True
 
     @property
@@ -142,7 +148,6 @@ SUBNET = declare(
     checks={
         "prefix": ("network", "prefix_length"),
         "host_bits": "(network & (4294967295 >> prefix_length)) = 0",
-        "lease": ("lease_s",),
         "offers": ("claims", "offer_delay_s"),
         "probe": ("probe",),
         "outside": ("outside",),

@@ -121,6 +121,14 @@ class Choice:
     def problem(self, value: Any) -> str:
         return "" if isinstance(value, self.words) else f"{value!r} is no {self.words.__name__}"
 
+    def text(self, value: int) -> str:
+        return next(word for word, one in self.spelled.items() if one == value)
+
+    def parse(self, text: str) -> int:
+        if text not in self.spelled:
+            raise ValueError(f"{text!r} is none of {', '.join(self.spelled)}")
+        return int(self.spelled[text])
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -137,6 +145,14 @@ class Text:
             return f"{value!r} is no printable text"
         length = len(value.encode())
         return f"has {length} octets, at most {self.most}" if length > self.most else ""
+
+    def text(self, value: str) -> str:
+        return value
+
+    def parse(self, text: str) -> str:
+        if problem := self.problem(text):
+            raise ValueError(problem)
+        return text
 
 
 @dataclass(frozen=True, slots=True)

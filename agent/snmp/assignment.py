@@ -103,19 +103,33 @@ def _locate(role: Role, one: Varbind, number: int) -> tuple[Table, str, Column, 
 
 def _is_index(table: Table, index: Oid) -> bool:
     """Whether a row of `table` may have `index`: its shape, and the ranges that the MIB gives."""
-    if len(index) != len(table.limits):
-        return False
     at = 0
     for syntax in table.index.values():
-        if syntax.form is Form.ADDRESS:
-            if max(index[at : at + 4]) > 255:
-                return False
-            at += 4
-        else:
+        if at >= len(index):
+            return False
+        if syntax.base is not Base.OCTETS:
             if not syntax.low <= index[at] <= syntax.high:
                 return False
             at += 1
-    return True
+            continue
+        length = 4
+        if syntax.form is not Form.ADDRESS:  # its length comes before it
+            length = index[at]
+            at += 1
+        octets = index[at : at + length]
+        if not syntax.low <= length <= syntax.high or len(octets) < length:
+            return False
+        if max(octets, default=0) > 255 or not _is_good(syntax.form, bytes(octets)):
+            return False
+        at += length
+    return at == len(index)
+
+
+def _is_good(form: Form, octets: bytes) -> bool:
+    try:
+        return form is not Form.TEXT or octets.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def check_value(syntax: Syntax, one: Varbind, number: int) -> int | bytes | str:

@@ -362,6 +362,7 @@ def _configuration(kind: Kind) -> Table:
 
 _BESIDE: Mapping[int, Mapping[int, tuple[str, Syntax, Access]]] = {
     ChangeKind.SUBNET: {
+        5: ("LeaseTime", _UNSIGNED, RO),
         6: ("Size", _GAUGE, RO),
         7: ("InUse", _GAUGE, RO),
         8: ("Free", _GAUGE, RO),
@@ -388,6 +389,7 @@ POOL = CONFIGURATION[ChangeKind.POOL]
 OPTION = CONFIGURATION[ChangeKind.OPTION]
 RESERVATION = CONFIGURATION[ChangeKind.RESERVATION]
 FORMER_SERVER = CONFIGURATION[ChangeKind.FORMER_SERVER]
+SETTING = CONFIGURATION[ChangeKind.SETTING]
 
 _KIND = Syntax(
     Base.INTEGER,

@@ -1,8 +1,8 @@
 """What a SET makes of the configuration: rows in, rows out, nothing stored.
 
 `edit` turns row assignments into changes (row, deleted) against the present rows, and has
-`agent.config.validate_configuration` judge them all at once. Errors come out as RequestError that
-names the variable binding at fault.
+`agent.settings.validate` judge them all at once. Errors come out as RequestError that names the
+variable binding at fault.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from agent.config import validate_configuration
 from agent.dhcp.options import parse_text
 from agent.errors import ConfigError
 from agent.kinds import KINDS, kind_of, row_name
@@ -20,6 +19,7 @@ from agent.model import (
     Reservation,
     configuration_key,
 )
+from agent.settings.validate import validate_configuration
 from agent.snmp import columns
 from agent.snmp.assignment import RowAssignment
 from agent.snmp.lease_tables import ETHERNET_KEY

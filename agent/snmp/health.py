@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import former
-from agent.config import Configuration
 from agent.health import FormerStatus, Health, MemberStatus, PoolStatus, judge
 from agent.kinds.former_server import FormerServer
 from agent.limits import POOL_COUNT_AGAIN_MS, POOL_COUNT_SHARE
 from agent.model import ChangeKind, Pool, format_address
+from agent.settings.configuration import Configuration
 from agent.snmp import columns
 from agent.snmp.cluster_tables import MEMBER_CELLS, members, own_name, server_state
 from agent.snmp.lease_tables import active_pools, usage

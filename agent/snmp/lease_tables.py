@@ -15,7 +15,7 @@ from agent.dhcp.options import format_text
 from agent.kinds import KINDS
 from agent.kinds.kind import Field, Kind
 from agent.kinds.values import Instant
-from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE
+from agent.limits import BLOCK_ADDRESSES, SNMP_BLOCKS_PAGE, SNMP_ROWS_MAX
 from agent.model import (
     NEVER,
     AddressRange,
@@ -26,13 +26,15 @@ from agent.model import (
     Pool,
     Subnet,
     Transaction,
+    configuration_key,
     stream_incarnation,
     stream_member,
 )
+from agent.settings.configuration import Configuration
 from agent.snmp import columns
-from agent.snmp.columns import RowStatus
+from agent.snmp.columns import RowStatus, Table
 from agent.snmp.oid import Oid, address_index, index_address
-from agent.snmp.rows import cell, index_of, key_values
+from agent.snmp.rows import cell, empty_row, index_of, place_behind
 from agent.snmp.tables import (
     NEVER_DATE,
     Cell,
@@ -224,6 +226,18 @@ def _subnet_size(scope: Scope, row: Subnet) -> int:
 # --- configuration
 
 
+def _lease_time(scope: Scope, row: Subnet) -> int:
+    """What holds in the subnet, whichever scope says it."""
+
+    def read() -> Configuration:
+        records = [record for kind in KINDS for record in scope.tx.configuration(kind)]
+        return Configuration.from_records(records)
+
+    configuration: Configuration = scope.keep("configuration", read)
+    group = scope.group()
+    return configuration.times_for(row).lease or (group.lease_s if group else 0)
+
+
 def _row_status(_: Scope, row: ConfigRow) -> int:
     return RowStatus.ACTIVE if row.active else RowStatus.NOT_IN_SERVICE
 
@@ -236,6 +250,7 @@ def hardware_address_of(client_key: bytes) -> bytes:
 
 _BESIDE: Mapping[int, Mapping[str, Cell]] = {
     ChangeKind.SUBNET: {
+        "LeaseTime": _lease_time,
         "Size": _subnet_size,
         "InUse": _subnet_usage(lambda used: used.in_use),
         "Free": _subnet_usage(lambda used: used.free),
@@ -264,28 +279,44 @@ def _field_cell(field: Field) -> Cell:
     return lambda _, row: cell(field, row)
 
 
-def _configuration(kind: Kind) -> QueryProvider:
+@dataclass(frozen=True)
+class _Configuration:
     """The table of a kind."""
-    values = kind.fields[len(kind.keys) :]
-    cells = {field.column: _field_cell(field) for field in values}
 
-    def query(scope: Scope, first: Oid, limit: int) -> Sequence[Row]:
-        columns_of_first = key_values(kind, first)
-        after = (*columns_of_first[:-1], columns_of_first[-1] - 1)
+    kind: Kind
+    table: Table
+    cells: Mapping[str, Cell]
+    page: int = SNMP_ROWS_MAX
+
+    def rows_after(self, scope: Scope, after: Oid, limit: int) -> Sequence[Row]:
+        key = (self.table.name, after, limit)
+        found: Sequence[Row] = scope.keep(key, lambda: self._query(scope, after, limit))
+        return found
+
+    def _query(self, scope: Scope, after: Oid, limit: int) -> Sequence[Row]:
         found: list[Row] = []
         while len(found) < limit:
-            records = scope.tx.configuration_after(kind.number, after, limit)
+            place = place_behind(self.kind, after)
+            records = scope.tx.configuration_after(self.kind.number, place, limit)
             found += [(index_of(r.row), r.row) for r in records if not r.deleted]
             if len(records) < limit:
                 break
-            after = key_values(kind, index_of(records[-1].row))
+            after = index_of(records[-1].row)
         return found[:limit]
 
-    return QueryProvider(
-        columns.CONFIGURATION[kind.number],
-        {**cells, **_BESIDE.get(kind.number, {}), "RowStatus": _row_status},
-        query,
-    )
+    def row(self, scope: Scope, index: Oid) -> ConfigRow | None:
+        try:
+            key = configuration_key(empty_row(self.kind, index))
+        except ValueError:
+            return None
+        record = scope.keep(key, lambda: scope.tx.configuration_record(*key))
+        return None if record is None or record.deleted else record.row
+
+
+def _configuration(kind: Kind) -> _Configuration:
+    cells = {field.column: _field_cell(field) for field in kind.fields[len(kind.keys) :]}
+    cells |= {**_BESIDE.get(kind.number, {}), "RowStatus": _row_status}
+    return _Configuration(kind, columns.CONFIGURATION[kind.number], cells)
 
 
 def _config_records(scope: Scope) -> list[Row]:

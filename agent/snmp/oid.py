@@ -52,6 +52,11 @@ def address_index(address: int) -> Oid:
     return (address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255)
 
 
+def octets_index(octets: bytes) -> Oid:
+    """Octets of any length as an index: their number, then each (RFC 2578 7.7)."""
+    return (len(octets), *octets)
+
+
 def index_address(index: Sequence[int]) -> int:
     """The address of four sub-identifiers, each known to be at most 255."""
     a, b, c, d = index

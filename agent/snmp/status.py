@@ -68,7 +68,7 @@ _CONFIG_STATUS = {
     "range": ErrorStatus.NO_CREATION,
     "address": ErrorStatus.NO_CREATION,
     "client identifier": ErrorStatus.WRONG_VALUE,
-    "lease time": ErrorStatus.WRONG_VALUE,
+    "time": ErrorStatus.WRONG_VALUE,
 }
 """By the key that a ConfigError names: what lies in a row's index can never be right, and a value
 out of its own range neither; all else depends on other rows (inconsistentValue)."""

@@ -24,13 +24,11 @@ from agent.errors import PeerError
 from agent.limits import DECISION_MAX, GENERATION_MAX, LEASE_MAX_S, WISHES_MAX
 from agent.model import (
     INFINITE_S,
-    ChangeKind,
     Group,
     MemberId,
     MemberState,
     StreamHead,
     StreamId,
-    Subnet,
     stream_member,
 )
 from agent.port import StoreTransaction
@@ -51,7 +49,7 @@ from agent.sync.hello import covers
 from agent.sync.lineage import descends, is_alone_in, needed_vote_of, stands_over
 from agent.sync.notices import group_fork
 from agent.sync.quorum import check_silent, has_majority, why_no_majority, why_not_voting
-from agent.sync.recover import Position, Recovery, begin_recovery, behind
+from agent.sync.recover import Position, Recovery, begin_recovery, behind, longest_lease
 from agent.sync.situation import Situation, is_being_expelled, vector_of
 
 GroupRequest = m.GroupQuery | m.GroupCommit | m.BallotPrepare | m.BallotAccept
@@ -354,12 +352,8 @@ class Membership:
             self._all_told_ms = 0
             return now_ms + _RETRY_MS
         self._all_told_ms = self._all_told_ms or now_ms
-        leases = [group.lease_s] + [
-            record.row.lease_s
-            for record in tx.configuration(ChangeKind.SUBNET)
-            if isinstance(record.row, Subnet)
-        ]
-        longest = max(LEASE_MAX_S if lease_s >= INFINITE_S else lease_s for lease_s in leases)
+        lease_s = longest_lease(tx)
+        longest = LEASE_MAX_S if lease_s >= INFINITE_S else lease_s
         until_ms = self._all_told_ms + (group.past_mul_s + longest * 3 // 2) * 1000
         if now_ms >= until_ms:
             self.propose(tx, ForgetPastMul(), "", False, now_ms)

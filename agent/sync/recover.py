@@ -41,11 +41,11 @@ from agent.model import (
     MemberId,
     StoreMark,
     StreamId,
-    Subnet,
     stream_incarnation,
     stream_member,
 )
 from agent.port import StoreTransaction
+from agent.settings import times as settings
 from agent.sync.clocks import Clocks
 from agent.sync.hello import covers
 from agent.sync.messages import Hello
@@ -163,12 +163,8 @@ def held_until(row: Binding, lost: int, mul_s: int) -> int:
 def longest_lease(tx: StoreTransaction) -> int:
     """The longest lease that the configuration lets a member give."""
     group = tx.group()
-    found = [
-        record.row.lease_s
-        for record in tx.configuration(ChangeKind.SUBNET)
-        if isinstance(record.row, Subnet)
-    ]
-    return max([group.lease_s if group else 0, *found])
+    rows = (record.row for record in tx.configuration(ChangeKind.SETTING))
+    return settings.longest_lease(group.lease_s if group else 0, rows)
 
 
 def leases_end(tx: StoreTransaction) -> int:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.dhcp.packet import MessageType, Received
+from agent.kinds.scope import GLOBAL
 from agent.limits import COMMIT_SLOW_MS, OFFER_HOLD_S
 from agent.model import BindingState, Option, Pool
 from tests.dhcp.world import (
@@ -345,7 +346,7 @@ def test_offers_that_lapse_after_an_ownership_change_are_found_again() -> None:
 def test_an_offer_that_outlives_a_change_of_configuration_is_not_made_twice() -> None:
     world = World(ranges=[bindable(FIRST, FIRST + 1)])
     offer = world.one(Client(1).discover(o50=(FIRST + 1).to_bytes(4, "big")))
-    world.configure(Option(0, 0, 42, ME.to_bytes(4, "big")))
+    world.configure(Option(*GLOBAL, 42, ME.to_bytes(4, "big")))
     assert world.one(Client(2).discover()).address == FIRST  # reads the range anew
     assert world.one(Client(1).select(offer)).kind is ACK
     world.silent(Client(3).discover(), "no_free_address")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from agent.config import Configuration
 from agent.dhcp.packet import MessageType
 from agent.kinds.former_server import FormerServer
 from agent.limits import DECLINE_HOLD_S, DECLINES_PER_CLIENT_MAX
 from agent.model import BindingState, ConfigRow, Pool, ProbePolicy, Subnet, Transaction
+from agent.settings.configuration import Configuration
 from tests.dhcp.world import (
     FAR_RELAY,
     FIRST,

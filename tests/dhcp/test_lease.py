@@ -13,7 +13,6 @@ from agent.dhcp.lease import (
     decide_grant,
     group_terms,
     is_too_short,
-    wanted_duration,
 )
 from agent.limits import LEASE_LEAST_S
 from agent.model import (
@@ -129,10 +128,3 @@ def test_what_was_recorded_before_the_clock_stood_still_ends_earlier_for_the_oth
 def test_nobody_is_alone_who_may_have_been_declared_dead() -> None:
     assert group_terms(group_of(1), LOCAL).alone
     assert not group_terms(group_of(1), replace(LOCAL, certain_until=NOW)).alone
-
-
-@given(st.integers(0, 2**32 - 1), durations)
-def test_wishes_only_shorten(wish: int, lease_s: int) -> None:
-    given_s = wanted_duration(lease_s, wish.to_bytes(4, "big"))
-    assert min(60, lease_s) <= given_s <= lease_s
-    assert wanted_duration(lease_s, None) == wanted_duration(lease_s, b"\0") == lease_s

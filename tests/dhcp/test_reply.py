@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agent.dhcp import wire
 from agent.dhcp.packet import Interface, MessageType
 from agent.dhcp.reply import Template, _spill
+from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.limits import REPLY_SIZE_DEFAULT, REPLY_SIZE_MAX
 from agent.model import BindingState, ConfigRow, Option, Pool, Reservation, Subnet
 from tests.dhcp.world import (
@@ -237,21 +238,21 @@ def test_only_requested_options_are_sent_and_all_without_a_list() -> None:
 
 def test_options_of_the_protocol_are_not_taken_from_the_table() -> None:
     world = World()
-    world.configure(Option(0, 0, 51, b"\0\0\0\x01"), Option(0, 0, 54, b"\x0a\0\0\1"))
-    world.configure(*(Option(0, 0, code, b"\x01\x02\x03\x04") for code in (80, 81, 90, 118)))
+    world.configure(Option(*GLOBAL, 51, b"\0\0\0\x01"), Option(*GLOBAL, 54, b"\x0a\0\0\1"))
+    world.configure(*(Option(*GLOBAL, code, b"\x01\x02\x03\x04") for code in (80, 81, 90, 118)))
     said = world.one(Client(1, request_list=bytes([51, 54, 53, 3, 80, 81, 90, 118])).discover())
     assert not {80, 81, 90, 118} & said.options.keys()
     assert said.lease_s == LEASE
     assert said.order.count(54) == said.order.count(51) == 1
 
 
-def test_the_longest_scope_wins() -> None:
+def test_the_most_specific_scope_wins() -> None:
     world = World()
     own = FIRST + 9
     world.configure(
         Reservation(own, Client(1).key),
-        Option(0, 0, 3, b"\x01\x01\x01\x01"),
-        Option(own, 32, 15, b"host.example"),
+        Option(*GLOBAL, 3, b"\x01\x01\x01\x01"),
+        Option(*host_scope(own), 15, b"host.example"),
     )
     reserved = world.one(Client(1).discover())
     assert reserved.options[15] == b"host.example"
@@ -261,7 +262,7 @@ def test_the_longest_scope_wins() -> None:
 
 def test_rfc3442_routers_are_left_out_beside_classless_routes() -> None:
     world = World()
-    world.configure(Option(*LAN, 121, b"\x00" + ROUTER))
+    world.configure(Option(*subnet_scope(*LAN), 121, b"\x00" + ROUTER))
     both = world.one(Client(1, request_list=bytes([1, 3, 121])).discover())
     assert 3 not in both.options
     assert both.options[121] == b"\x00" + ROUTER
@@ -291,7 +292,10 @@ def test_rfc3046_2_2_option_82_is_echoed_exactly_and_last() -> None:
 
 def test_boot_server_fields_follow_options_66_and_67() -> None:
     world = World()
-    world.configure(Option(*LAN, 66, b"198.18.0.9"), Option(*LAN, 67, b"boot/ipxe.efi"))
+    world.configure(
+        Option(*subnet_scope(*LAN), 66, b"198.18.0.9"),
+        Option(*subnet_scope(*LAN), 67, b"boot/ipxe.efi"),
+    )
     data = world.one(Client(1).discover()).reply.data
     assert data[20:24] == A("198.18.0.9").to_bytes(4, "big")
     assert data[44:108].rstrip(b"\0") == b"198.18.0.9"
@@ -307,7 +311,9 @@ def test_replies_have_at_least_300_octets() -> None:
 
 def big_world() -> World:
     world = World()
-    world.configure(*(Option(*LAN, code, bytes([code]) * 90) for code in range(224, 234)))
+    world.configure(
+        *(Option(*subnet_scope(*LAN), code, bytes([code]) * 90) for code in range(224, 234))
+    )
     return world
 
 
@@ -331,7 +337,9 @@ def test_rfc2132_9_3_what_does_not_fit_spills_into_file_and_sname() -> None:
 
 def test_overload_uses_sname_for_short_options() -> None:
     world = World()
-    world.configure(*(Option(*LAN, code, bytes([code]) * 40) for code in range(224, 236)))
+    world.configure(
+        *(Option(*subnet_scope(*LAN), code, bytes([code]) * 40) for code in range(224, 236))
+    )
     said = world.one(Client(1, request_list=PRL + bytes(range(224, 236))).discover())
     assert said.options[52] == b"\x03"
     # Of 42 octets each: five beside the others in 308 octets, three in file, one in sname; and what
@@ -382,7 +390,7 @@ def test_a_release_needs_no_room_for_an_answer() -> None:
 def test_rfc3396_a_long_option_is_split() -> None:
     world = World()
     long = bytes(range(256)) + b"tail"
-    world.configure(Option(*LAN, 121, long))
+    world.configure(Option(*subnet_scope(*LAN), 121, long))
     said = world.one(Client(1, request_list=bytes([121])).discover(o57=b"\x05\xdc"))
     assert said.options[121] == long
     assert said.order.count(121) == 2
@@ -398,7 +406,7 @@ def test_golden_rfc3396_routes_of_400_octets_over_the_three_fields() -> None:
     """RFC 3396 5: options field, file, sname; the reader puts the parts together again."""
     world = World()
     value = routes(45)
-    world.configure(Option(*LAN, 121, value))
+    world.configure(Option(*subnet_scope(*LAN), 121, value))
     said = world.one(Client(1, request_list=bytes([1, 121, 3])).discover())
     data = said.reply.data
     assert data[240:] == bytes.fromhex(
@@ -425,7 +433,7 @@ def test_golden_rfc3396_routes_of_400_octets_over_the_three_fields() -> None:
 def test_rfc3396_an_option_longer_than_every_field_is_split_over_them(length: int) -> None:
     world = World()
     value = bytes(n % 251 for n in range(length))
-    world.configure(Option(*LAN, 224, value))
+    world.configure(Option(*subnet_scope(*LAN), 224, value))
     said = world.one(Client(1, request_list=bytes([1, 224])).discover())
     assert said.options[224] == value
     assert len(said.reply.data) <= REPLY_SIZE_DEFAULT
@@ -433,7 +441,7 @@ def test_rfc3396_an_option_longer_than_every_field_is_split_over_them(length: in
 
 def test_rfc3442_a_client_whose_routes_have_no_room_gets_its_router() -> None:
     world = World(log_packets=False)
-    world.configure(Option(*LAN, 121, routes(60)))
+    world.configure(Option(*subnet_scope(*LAN), 121, routes(60)))
     client = Client(1, request_list=bytes([1, 121, 3, 6]))
     for _ in range(2):
         said = world.one(client.discover())
@@ -446,7 +454,7 @@ def test_rfc3442_a_client_whose_routes_have_no_room_gets_its_router() -> None:
     assert "classless-static-routes (121)" in told[0]
     assert "198.18.0.0/15" in told[0]
     assert 121 in world.one(client.discover(o57=b"\x05\xdc")).options
-    world.configure(Option(*LAN, 121, routes(61)))
+    world.configure(Option(*subnet_scope(*LAN), 121, routes(61)))
     world.one(client.discover())
     assert len(world.server.take_alarms()) == 1, "and again for another configuration"
 
@@ -456,9 +464,9 @@ def test_rfc2132_9_4_names_of_the_boot_server_become_options_where_their_fields_
 ):
     world = World()
     world.configure(
-        Option(*LAN, 66, b"boot.example"),
-        Option(*LAN, 67, b"ipxe.efi"),
-        Option(*LAN, 224, b"x" * 300),
+        Option(*subnet_scope(*LAN), 66, b"boot.example"),
+        Option(*subnet_scope(*LAN), 67, b"ipxe.efi"),
+        Option(*subnet_scope(*LAN), 224, b"x" * 300),
     )
     short = world.one(Client(1, request_list=bytes([1, 6])).discover())
     assert short.reply.data[108:236].rstrip(b"\0") == b"ipxe.efi"
@@ -494,7 +502,9 @@ def test_rfc3396_what_is_not_left_out_is_read_again(
 
 def test_templates_are_not_mixed_up_between_subnets() -> None:
     world = World()
-    world.configure(Subnet(A("10.1.0.0"), 24), Option(A("10.1.0.0"), 24, 15, b"far.example"))
+    world.configure(
+        Subnet(A("10.1.0.0"), 24), Option(*subnet_scope(A("10.1.0.0"), 24), 15, b"far.example")
+    )
     near = world.one(Client(1).inform(A("198.18.15.9")))
     far = world.one(Client(1, relay=A("10.1.0.1")).inform(A("10.1.0.9")))
     assert near.options[15] == b"example.org"

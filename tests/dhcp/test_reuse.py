@@ -7,6 +7,7 @@ import pytest
 from agent.dhcp.packet import Interface, MessageType, Received
 from agent.dhcp.probes import BY_ROUTE, Probes
 from agent.events.event import EventKind
+from agent.kinds.scope import GLOBAL, subnet_scope
 from agent.limits import (
     DECLINE_HOLD_S,
     DECLINES_PER_CLIENT_MAX,
@@ -383,7 +384,7 @@ def test_addresses_of_machines_that_options_name_are_given_to_nobody(code: int) 
     value = b"\x08\x0a" + named if code == 121 else b"\x01\x02\x03\x04" + named
     scope = (A("198.18.0.0"), 15)
     rows: list[ConfigRow] = [Subnet(*scope), Pool(FIRST, FIRST + 1)]
-    rows.append(Option(*scope, code, value))
+    rows.append(Option(*subnet_scope(*scope), code, value))
     world = World(rows=rows, ranges=[bindable(FIRST, FIRST + 1)])
     assert world.one(naming(Client(1), "discover", FIRST)).address == FIRST + 1
     assert world.one(naming(Client(2), "select", FIRST)).kind is MessageType.NAK
@@ -394,7 +395,7 @@ def test_addresses_of_machines_that_options_name_are_given_to_nobody(code: int) 
 def test_the_router_itself_may_have_its_address_by_a_reservation() -> None:
     scope = (A("198.18.0.0"), 15)
     rows: list[ConfigRow] = [Subnet(*scope), Pool(FIRST, FIRST + 1)]
-    rows.append(Option(*scope, 3, FIRST.to_bytes(4, "big")))
+    rows.append(Option(*subnet_scope(*scope), 3, FIRST.to_bytes(4, "big")))
     world = World(rows=[*rows, Reservation(FIRST, Client(1).key)])
     assert world.bind(Client(1)) == FIRST
 
@@ -402,7 +403,7 @@ def test_the_router_itself_may_have_its_address_by_a_reservation() -> None:
 def test_a_server_that_has_its_address_by_lease_keeps_it_when_an_option_names_it() -> None:
     world = World()
     address = world.bind(Client(1))
-    world.configure(Option(0, 0, 6, address.to_bytes(4, "big")))
+    world.configure(Option(*GLOBAL, 6, address.to_bytes(4, "big")))
     assert world.one(Client(1).renew(address)).kind is MessageType.ACK
     assert world.one(Client(1).discover()).address == address
     world.wait(LEASE + 100)
@@ -413,9 +414,9 @@ def test_a_server_that_has_its_address_by_lease_keeps_it_when_an_option_names_it
 def test_octets_that_are_no_addresses_name_nobody() -> None:
     scope = (A("198.18.0.0"), 15)
     short = [
-        Option(*scope, 3, b"\xc6\x12\x10"),
-        Option(*scope, 121, b"\x20\x01"),
-        Option(0, 0, 230, b"x"),
+        Option(*subnet_scope(*scope), 3, b"\xc6\x12\x10"),
+        Option(*subnet_scope(*scope), 121, b"\x20\x01"),
+        Option(*GLOBAL, 230, b"x"),
     ]
     assert World(rows=[Subnet(*scope), Pool(FIRST, FIRST), *short]).bind(Client(1)) == FIRST
 

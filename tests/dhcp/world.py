@@ -11,6 +11,7 @@ from agent.dhcp.engine import DhcpServer
 from agent.dhcp.packet import Interface, MessageType, Received, Reply
 from agent.dhcp.probes import ProbeWish
 from agent.errors import StoreError
+from agent.kinds.scope import GLOBAL, subnet_scope
 from agent.limits import PROBE_RESEND_MS, PROBE_SENDS, PROBE_WAIT_MS
 from agent.model import (
     AddressRange,
@@ -49,9 +50,9 @@ ROUTER = A("198.18.0.254").to_bytes(4, "big")
 CONFIGURATION: list[ConfigRow] = [
     Subnet(A("198.18.0.0"), 15),
     Pool(FIRST, LAST),
-    Option(A("198.18.0.0"), 15, 3, ROUTER),
-    Option(0, 0, 6, b"\x08\x08\x08\x08"),
-    Option(0, 0, 15, b"example.org"),
+    Option(*subnet_scope(A("198.18.0.0"), 15), 3, ROUTER),
+    Option(*GLOBAL, 6, b"\x08\x08\x08\x08"),
+    Option(*GLOBAL, 15, b"example.org"),
 ]
 
 

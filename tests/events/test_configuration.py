@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from agent.events.configuration import configuration_events, pack_row, unpack_row
 from agent.events.event import Event, EventKind
 from agent.kinds import row_name
+from agent.kinds.scope import GLOBAL
 from agent.model import (
     ConfigRecord,
     ConfigRow,
@@ -25,7 +26,7 @@ from agent.model import (
 from tests.sync.strategies import config_records
 
 A = parse_address
-SUBNET = Subnet(A("10.0.0.0"), 24, 3600, "eth0", "Küche", probe=ProbePolicy.ALWAYS)
+SUBNET = Subnet(A("10.0.0.0"), 24, "eth0", "Küche", probe=ProbePolicy.ALWAYS)
 POOL = Pool(A("10.0.0.16"), A("10.0.0.99"), "desks")
 
 
@@ -81,7 +82,7 @@ def test_a_row_of_another_version_is_read_as_far_as_it_is_known() -> None:
     assert unpack_row("reservation 10.0.0.1", '{"hostname": "x"}') == Reservation(
         A("10.0.0.1"), b"", "x"
     )
-    assert unpack_row("option 0.0.0.0/0:6", "{}") == Option(0, 0, 6, b"")
+    assert unpack_row("option global :6", "{}") == Option(*GLOBAL, 6, b"")
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,11 @@ def test_a_row_of_another_version_is_read_as_far_as_it_is_known() -> None:
         ("pool 10.0.0.1-10.0.0.9", "[]", "is no row"),
         ("pool 10.0.0.1-10.0.0.9", "{", "Expecting property name"),
         ("pool 10.0.0.1-10.0.0.9", '{"name": 3}', "name: 3 is no text"),
-        ("subnet 10.0.0.0/24", '{"lease_s": -1}', "lease_s: -1 is not in"),
+        ("subnet 10.0.0.0/24", '{"offer_delay_s": -1}', "offer_delay_s: -1 is not in"),
         ("subnet 10.0.0.0/24", '{"probe": 1}', "probe: 1 is none of recent, always"),
         ("subnet 10.0.0.0/24", '{"probe": "maybe"}', "probe: 'maybe' is none of recent, always"),
-        ("option 0.0.0.0/0:6", '{"data": "zz"}', "non-hexadecimal"),
-        ("option 0.0.0.0/0:6", '{"data": 7}', "data: 7 is no octets"),
+        ("option global :6", '{"data": "zz"}', "non-hexadecimal"),
+        ("option global :6", '{"data": 7}', "data: 7 is no octets"),
     ],
 )
 def test_what_is_no_row_is_refused_with_words(name: str, text: str, words: str) -> None:

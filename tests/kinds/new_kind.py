@@ -166,7 +166,7 @@ def check_group() -> None:
 def check_mib() -> None:
     table = columns.CONFIGURATION[SHELF.number]
     assert table.name == "dhcpSyncShelf"
-    assert table.entry == (*columns.OBJECTS, 4, 7, 1)
+    assert table.entry == (*columns.OBJECTS, 4, SHELF.table, 1)
     assert list(table.index) == ["dhcpSyncShelfRoom", "dhcpSyncShelfPlace"]
     assert {short: column.arc for short, column in table.columns.items()} == {
         "RowStatus": 3, "Label": 4, "Height": 5, "Colour": 6, "Content": 7, "Surface": 8,
@@ -174,7 +174,7 @@ def check_mib() -> None:
     }  # fmt: skip
     assert (table["Height"].syntax.low, table["Height"].syntax.high) == (0, 200)
     assert table["Colour"].syntax.names == {1: "red", 2: "darkGreen"}
-    assert columns.CONFIG_RECORD.index["dhcpSyncConfigRecordKind"].names[7] == "shelf"
+    assert columns.CONFIG_RECORD.index["dhcpSyncConfigRecordKind"].names[SHELF.number] == "shelf"
 
 
 def check_walk() -> None:

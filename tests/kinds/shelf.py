@@ -63,9 +63,9 @@ class Shelf:
 
 SHELF = declare(
     Shelf,
-    7,
+    8,
     "shelf",
-    table=7,
+    table=8,
     status_arc=3,
     checks={
         "room": ("room", "place", "owner"),

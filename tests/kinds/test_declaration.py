@@ -11,6 +11,7 @@ import pytest
 from agent.kinds import KINDS, configuration_key, kind_of, register, row_name
 from agent.kinds.former_server import FormerServer
 from agent.kinds.kind import DeclarationError, Field, Kind, declare
+from agent.kinds.scope import subnet_scope
 from agent.kinds.values import Address, Choice, Instant, Number, Octets, Text
 from agent.model import Option, Pool, Reservation, Subnet
 
@@ -18,7 +19,7 @@ BASE = 0x0A00_0000
 ROWS = {
     Subnet(BASE, 8): "10.0.0.0/8",
     Pool(BASE + 1, BASE + 258): "10.0.0.1-10.0.1.2",
-    Option(BASE, 8, 6, b"x"): "10.0.0.0/8:6",
+    Option(*subnet_scope(BASE, 8), 6, b"x"): "subnet 10.0.0.0/8:6",
     Reservation(BASE + 5, b"\x01x"): "10.0.0.5",
     FormerServer(BASE, 8): "10.0.0.0/8",
 }
@@ -133,7 +134,11 @@ WRONG = {
         {"a": KEY, "b": field(Text(9)), "c": field(Address(), key="-")},
         "key: its fields come first",
     ),
-    "a key of text": ({"a": field(Text(9), key="")}, "a: is no key's type"),
+    "a key of octets": ({"a": field(Octets(9), key="")}, "a: is no key's type"),
+    "a key of two texts": (
+        {"a": field(Text(9), key=""), "b": field(Text(9), key=" ")},
+        "key: has more than one text",
+    ),
     "no separator": ({"a": KEY, "b": field(Address(), key="")}, "b: .*need a separator"),
     "a separator first": ({"a": field(Address(), key="-")}, "a: .*need a separator"),
     "an instant of a file": ({"a": KEY, "b": (field(Instant(9)), 0)}, "b: is an instant, which no"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from agent.kinds.former_server import FormerServer
+from agent.kinds.scope import GLOBAL, pool_scope, subnet_scope
 from agent.kinds.subnet import OutsidePolicy
 from agent.model import (
     ClaimPolicy,
@@ -16,6 +17,8 @@ from agent.model import (
     Pool,
     ProbePolicy,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     Version,
     stream_id,
@@ -33,13 +36,13 @@ RECORDS = {
         Subnet(
             NETWORK,
             15,
-            3600,
             "eth0",
             "bureau é",
             ClaimPolicy.DENY,
             4,
             ProbePolicy.NEVER,
             OutsidePolicy.NAK,
+            "campus",
             False,
         ),
         VERSION,
@@ -50,8 +53,17 @@ RECORDS = {
     "deleted pool": ConfigRecord(
         Pool(NETWORK + 1, NETWORK + 511, "desks"), VERSION, True, STREAM, 11
     ),
-    "option": ConfigRecord(Option(NETWORK, 15, 6, bytes(range(4))), VERSION, False, STREAM, 12),
-    "global option": ConfigRecord(Option(0, 0, 15, b"x" * 300), VERSION, False, STREAM, 13),
+    "option": ConfigRecord(
+        Option(*subnet_scope(NETWORK, 15), 6, bytes(range(4))), VERSION, False, STREAM, 12
+    ),
+    "global option": ConfigRecord(Option(*GLOBAL, 15, b"x" * 300), VERSION, False, STREAM, 13),
+    "setting": ConfigRecord(
+        Setting(*pool_scope(NETWORK + 1, NETWORK + 9), SettingName.MAX_LEASE, 86400),
+        VERSION,
+        False,
+        STREAM,
+        15,
+    ),
     "reservation": ConfigRecord(
         Reservation(NETWORK + 9, b"\x00\x01\x02\x00\x00\x00\x00\x01", "printer"),
         VERSION,
@@ -69,15 +81,17 @@ RECORDS = {
 
 OCTETS = {
     "subnet": "0200000000000000070000000200000003000000040000000000000009"
-    "c6120000 0f 00000000 01 00000000 01 00 00",
+    "c6120000 0f 01 00000000 01 00 00 00",
     "subnet with all values": "000000000000000007000000020000000300000004000000000000000a"
-    "c6120000 0f 00000e10 23 00000004 02 0465746830 096275726561 7520c3a9",
+    "c6120000 0f 23 00000004 02 0465746830 096275726561 7520c3a9 0663616d707573",
     "deleted pool": "030000000000000007000000020000000300000004000000000000000b"
     "c6120001 c61201ff 056465736b73",
     "option": "020000000000000007000000020000000300000004000000000000000c"
-    "c6120000 0f 06 0004 00010203",
+    "03 06 0d3139382e31382e302e302f3135 0004 00010203",
     "global option": "020000000000000007000000020000000300000004000000000000000d"
-    "00000000 00 0f 012c" + "78" * 300,
+    "01 0f 00 012c" + "78" * 300,
+    "setting": "020000000000000007000000020000000300000004000000000000000f"
+    "04 03 00015180 153139382e31382e302e312d3139382e31382e302e39",
     "reservation": "020000000000000007000000020000000300000004000000000000000e"
     "c6120009 0008 0001020000000001 077072696e746572",
     "former server": "020000000000000007000000020000000300000004000000000000000f"
@@ -95,6 +109,7 @@ KINDS = {
     "reservation": 5,
     "former server": 6,
     "former server whose leases are over": 6,
+    "setting": 7,
 }
 
 

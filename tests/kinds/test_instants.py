@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import PacketError
 from agent.kinds.former_server import FORMER_SERVER, FormerServer
+from agent.kinds.scope import GLOBAL
 from agent.limits import EXPIRY_SLACK_S, FORMER_LEASE_MAX_S
 from agent.model import ConfigRecord, Option, Version, stream_id
 from agent.snmp import ber, columns, editing
@@ -112,9 +113,9 @@ def test_what_instants_lose_on_their_way_is_no_difference() -> None:
     assert not configures_the_same(here, record(NOW + EXPIRY_SLACK_S + 1))
     assert not configures_the_same(here, record(NOW, counter=4))
     assert not configures_the_same(here, replace(here, row=FormerServer(0, 0, NOW, active=False)))
-    option = ConfigRecord(Option(0, 0, 6, b"x"), Version(3, 2), False, stream_id(2, 1), 4)
+    option = ConfigRecord(Option(*GLOBAL, 6, b"x"), Version(3, 2), False, stream_id(2, 1), 4)
     assert configures_the_same(option, option)
-    assert not configures_the_same(option, replace(option, row=Option(0, 0, 6, b"y")))
+    assert not configures_the_same(option, replace(option, row=Option(*GLOBAL, 6, b"y")))
 
 
 def test_a_merge_keeps_what_lies_here_and_does_not_go_up_by_what_is_lost_on_the_way() -> None:

@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from agent.snmp.columns import OPTION, POOL, SUBNET
-from agent.snmp.oid import format_oid
+from agent.snmp.columns import OPTION, POOL, SETTING, SUBNET
+from agent.snmp.oid import format_oid, octets_index
 from tests.lab.conftest import need
 from tests.lab.rig import CLIENT_ADDRESS, REPOSITORY, Lab, RelayedClient, wait_until
 from tools.lab.lab import CONFIGURATION
 
 MEMBERS = ("m1", "m2", "m3")
 RELAY = "203.0.113.254"
+SCOPE = format_oid((3, *octets_index(b"203.0.113.0/24")))
+"""The subnet's, of its lease time and its routers."""
 ROWS = [
     f"{format_oid(SUBNET['RowStatus'].oid)}.203.0.113.0.24 i 4",
-    f"{format_oid(SUBNET['LeaseTime'].oid)}.203.0.113.0.24 u 300",
+    f"{format_oid(SETTING['Value'].oid)}.{SCOPE}.1 u 300",
+    f"{format_oid(SETTING['RowStatus'].oid)}.{SCOPE}.1 i 4",
     f"{format_oid(POOL['RowStatus'].oid)}.203.0.113.10.203.0.113.99 i 4",
-    f"{format_oid(OPTION['RowStatus'].oid)}.203.0.113.0.24.3 i 4",
-    f"{format_oid(OPTION['Text'].oid)}.203.0.113.0.24.3 s {RELAY}",
+    f"{format_oid(OPTION['RowStatus'].oid)}.{SCOPE}.3 i 4",
+    f"{format_oid(OPTION['Text'].oid)}.{SCOPE}.3 s {RELAY}",
 ]
 
 POOL_SIZE = format_oid((*POOL["Size"].oid[6:], 198, 18, 16, 0, 198, 19, 255, 254))

@@ -161,10 +161,10 @@ def check_declared(node: smi.Node, field: Field) -> None:
         is_text = isinstance(type_, Text)
         assert (word == "SnmpAdminString", word == "OCTET") == (is_text, not is_text), node.name
         assert bounds == (0, type_.most), node.name
-    if isinstance(type_, Choice):
-        assert type_.spelled[kebab(node.default)] is field.default, node.name
-    elif field.default is REQUIRED:
+    if field.default is REQUIRED:
         assert not node.default, node.name
+    elif isinstance(type_, Choice):
+        assert type_.spelled[kebab(node.default)] is field.default, node.name
     else:
         default = '""' if field.default in ("", b"") else str(field.default)
         assert node.default == default, node.name

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.kinds.former_server import FormerServer
+from agent.kinds.scope import GLOBAL
 from agent.model import (
     AddressRange,
     AddressState,
@@ -16,6 +18,8 @@ from agent.model import (
     Nonce,
     Option,
     Reservation,
+    Setting,
+    SettingName,
 )
 from agent.snmp import ber, columns, view
 from agent.snmp.ber import Varbind
@@ -30,7 +34,8 @@ from tests.snmp.world import FIRST, NOW_MS, World, binding, net_snmp, run, runni
 
 ROOM = 60_000
 OWNED = AddressRange(FIRST + 100, FIRST + 199, AddressState.BINDABLE, 1, 1, Nonce(1, 1), 3)
-OPTION = Option(0, 0, 6, bytes([9, 9, 9, 9]))
+OPTION = Option(*GLOBAL, 6, bytes([9, 9, 9, 9]))
+MORE = Setting(*GLOBAL, SettingName.LEASE, 60), FormerServer(0, 0, NOW_MS // 1000)
 RESERVATION = Reservation(FIRST + 7, b"\x00\x01\x02\x00\x00\x00\x00\x07", "seven")
 
 
@@ -112,7 +117,7 @@ def test_every_column_of_the_mib_is_served() -> None:
                 tx.add_counters({"dropped_truncated": 3, "discovers": 5, "cluster_polls": 7})
                 tx.audit("operator", "set", "x", NOW_MS // 1000)
                 tx.replace_address_ranges([], [OWNED])
-                tx.save_configuration([(OPTION, False), (RESERVATION, False)])
+                tx.save_configuration([(row, False) for row in (OPTION, RESERVATION, *MORE)])
                 tx.put_bindings([in_conflict(FIRST + 5)])
             served = {
                 column.name
@@ -211,7 +216,7 @@ def test_getbulk_of_which_nothing_fits_is_too_big() -> None:
 
 def test_a_walk_past_an_object_that_does_not_fit_ends() -> None:
     """By a community answers have a frame's length at most; this option's text is longer."""
-    text = Option(0, 0, 224, b"x" * 1_000)
+    text = Option(*GLOBAL, 224, b"x" * 1_000)
 
     async def check() -> None:
         async with running(community="public") as world:

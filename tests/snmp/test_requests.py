@@ -23,7 +23,7 @@ from tests.snmp.world import NETWORK, World, running
 
 NAME = (*columns.GROUP["Name"].oid, 1)
 SUBNET = (*columns.SUBNET["Name"].oid, 198, 18, 0, 0, 15)
-LEASE = (*columns.SUBNET["LeaseTime"].oid, 198, 18, 0, 0, 15)
+DELAY = (*columns.SUBNET["OfferDelay"].oid, 198, 18, 0, 0, 15)
 ENGINE_TIME = (*view.ENGINE, 3, 0)
 
 
@@ -82,7 +82,7 @@ def test_rfc3416_4_2_5_a_value_that_is_none_of_its_type(value: bytes) -> None:
     wanted = ErrorStatus.WRONG_ENCODING if value[0] == 0x42 else ErrorStatus.WRONG_TYPE
 
     async def check(world: World) -> None:
-        sent = build_set((SUBNET, ber.octets(b"new")), (LEASE, value))
+        sent = build_set((SUBNET, ber.octets(b"new")), (DELAY, value))
         opened = open_message(await exchange(world, datagram(world, sent, "operator")), "operator")
         assert (opened.pdu.first, opened.pdu.second) == (wanted, 2)
         with world.store.read() as tx:

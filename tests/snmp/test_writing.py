@@ -11,10 +11,11 @@ import pytest
 from agent.errors import PeerError, StoreError
 from agent.events.configuration import pack_row
 from agent.events.event import EventKind
-from agent.model import ChangeKind, Member, Option, Pool, Reservation, Subnet
+from agent.kinds.scope import subnet_scope
+from agent.model import ChangeKind, Member, Option, Pool, Reservation, Setting, SettingName, Subnet
 from agent.snmp import columns
 from agent.snmp.columns import Table
-from agent.snmp.oid import Oid, format_oid
+from agent.snmp.oid import Oid, format_oid, octets_index
 from agent.sync.change import Join
 from tests.snmp.world import LOOPBACK, NETWORK, Outcome, World, net_snmp, running
 
@@ -59,35 +60,41 @@ def inside(check: Callable[[World], Awaitable[None]]) -> None:
 
 
 def test_a_subnet_a_pool_and_an_option_in_one_set() -> None:
+    index = (3, *octets_index(b"10.9.0.0/16"), 6)
+
     async def check(world: World) -> None:
         out = await set_as(
             world,
             *(name(columns.POOL, "Name", (10, 9, 1, 0, 10, 9, 1, 99)), "s", "guests"),
             *(name(columns.POOL, "RowStatus", (10, 9, 1, 0, 10, 9, 1, 99)), "i", CREATE),
-            *(name(columns.OPTION, "Text", (*OTHER, 6)), "s", "10.9.0.2, 10.9.0.3"),
-            *(name(columns.OPTION, "RowStatus", (*OTHER, 6)), "i", CREATE),
-            *(name(columns.SUBNET, "LeaseTime", OTHER), "u", "900"),
+            *(name(columns.OPTION, "Text", index), "s", "10.9.0.2, 10.9.0.3"),
+            *(name(columns.OPTION, "RowStatus", index), "i", CREATE),
+            *(name(columns.SETTING, "Value", (*index[:-1], 1)), "u", "900"),
+            *(name(columns.SETTING, "RowStatus", (*index[:-1], 1)), "i", CREATE),
             *(name(columns.SUBNET, "RowStatus", OTHER), "i", CREATE),
         )
         assert out.code == 0, out.err
         network = 10 << 24 | 9 << 16
-        assert Subnet(network, 16, 900) in rows(world, ChangeKind.SUBNET)
+        assert Subnet(network, 16) in rows(world, ChangeKind.SUBNET)
+        (setting,) = rows(world, ChangeKind.SETTING)
+        assert setting == Setting(*subnet_scope(network, 16), SettingName.LEASE, 900)
         assert Pool(network + 256, network + 355, "guests") in rows(world, ChangeKind.POOL)
         (option,) = rows(world, ChangeKind.OPTION)
-        assert option == Option(network, 16, 6, bytes((10, 9, 0, 2, 10, 9, 0, 3)))
+        assert option == Option(*subnet_scope(network, 16), 6, bytes((10, 9, 0, 2, 10, 9, 0, 3)))
         assert world.changes == 1
         ((user, action, detail),) = audited(world)
         assert (user, action) == ("operator", "set")
-        assert "dhcpSyncSubnetLeaseTime.10.9.0.0.16=900" in detail
+        assert f"dhcpSyncSettingValue.{format_oid((*index[:-1], 1))}=900" in detail
         assert changes(world) == [
             ("operator", "pool 10.9.1.0-10.9.1.99", "", '{"name": "guests", "active": true}'),
             (
                 "operator",
-                "option 10.9.0.0/16:6",
+                "option subnet 10.9.0.0/16:6",
                 "",
                 '{"data": "0a0900020a090003", "active": true}',
             ),
-            ("operator", "subnet 10.9.0.0/16", "", pack_row(Subnet(network, 16, 900))),
+            ("operator", "setting subnet 10.9.0.0/16:lease", "", pack_row(setting)),
+            ("operator", "subnet 10.9.0.0/16", "", pack_row(Subnet(network, 16))),
         ]
 
     inside(check)
@@ -155,6 +162,9 @@ def parse(words: str) -> list[str]:
     return parts
 
 
+LAN_SCOPE = format_oid((3, *octets_index(b"198.18.0.0/15")))
+
+
 @pytest.mark.parametrize(
     ("words", "reason", "at"),
     [
@@ -165,7 +175,10 @@ def parse(words: str) -> list[str]:
         ("Subnet.Name.198.18.0.0.15 x ff", "wrongValue", 1),
         ("Subnet.Name.198.18.0.0.15 x 1b5b324a", "wrongValue", 1),
         (f"{RESERVED}; Reservation.HostName.198.18.0.9 x 610a62", "wrongValue", 2),
-        ("Subnet.LeaseTime.198.18.0.0.15 u 3", "wrongValue", 1),
+        (f"Setting.Value.{LAN_SCOPE}.1 u 3; Setting.RowStatus.{LAN_SCOPE}.1 i 4", "wrongValue", 1),
+        ("Subnet.LeaseTime.198.18.0.0.15 u 300", "notWritable", 1),
+        (f"Setting.RowStatus.{LAN_SCOPE}.1 i 4", "wrongValue", 1),
+        (f"Setting.RowStatus.{LAN_SCOPE}.6 i 4", "noCreation", 1),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 9", "wrongValue", 2),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 3", "wrongValue", 2),
         (f"{OK}; Subnet.RowStatus.198.18.0.0.15 i 4", "inconsistentValue", 2),
@@ -182,19 +195,26 @@ def parse(words: str) -> list[str]:
         (f"{OK}; Pool.RowStatus.198.18.16.9.198.18.16.10 i 4", "inconsistentValue", 2),
         ("Pool.RowStatus.198.19.250.9.198.19.250.1 i 4", "noCreation", 1),
         ("Subnet.RowStatus.198.18.0.0.15 i 6", "inconsistentValue", 1),
-        ("Option.RowStatus.198.18.0.0.15.6 i 4", "inconsistentValue", 1),
+        (f"Option.RowStatus.{LAN_SCOPE}.6 i 4", "inconsistentValue", 1),
+        ("Option.RowStatus.6.0.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.2.97.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.1.255.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.1.300.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.1.7.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.1.97.6.6 i 4", "noCreation", 1),
+        ("Option.RowStatus.2.1.97.6 i 4; Option.Text.2.1.97.6 s 10.1.1.1", "inconsistentValue", 1),
         (
-            "Option.RowStatus.0.0.0.0.0.51 i 4; Option.Value.0.0.0.0.0.51 x 00000e10",
+            "Option.RowStatus.1.0.51 i 4; Option.Value.1.0.51 x 00000e10",
             "noCreation",
             1,
         ),
-        ("Option.RowStatus.0.0.0.0.0.6 i 4; Option.Text.0.0.0.0.0.6 s 10.1", "wrongValue", 2),
+        ("Option.RowStatus.1.0.6 i 4; Option.Text.1.0.6 s 10.1", "wrongValue", 2),
         (
-            "Option.RowStatus.0.0.0.0.0.3 i 4; Option.Value.0.0.0.0.0.3 x 0a0000",
+            "Option.RowStatus.1.0.3 i 4; Option.Value.1.0.3 x 0a0000",
             "inconsistentValue",
             1,
         ),
-        ("Option.RowStatus.0.0.0.0.0.3 i 4; Option.Text.0.0.0.0.0.3 s 0x0a0000", "wrongValue", 2),
+        ("Option.RowStatus.1.0.3 i 4; Option.Text.1.0.3 s 0x0a0000", "wrongValue", 2),
         (RESERVED, "inconsistentValue", 1),
         (f"{RESERVED}; Reservation.HardwareAddress.198.18.0.9 x 0102", "wrongLength", 2),
         (f"{RESERVED}; Reservation.ClientKey.198.18.0.9 x 0901", "wrongValue", 2),

@@ -10,6 +10,7 @@ import pytest
 
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
+from agent.kinds.scope import GLOBAL, subnet_scope
 from agent.limits import BLOCK_ADDRESSES, COUNT_RUN
 from agent.model import (
     NEVER,
@@ -26,6 +27,8 @@ from agent.model import (
     Quarantine,
     Reservation,
     Service,
+    Setting,
+    SettingName,
     StreamHead,
     Subnet,
     Transaction,
@@ -466,11 +469,11 @@ def test_the_log_of_others(store: Store) -> None:
 # --- configuration
 
 ROWS: list[ConfigRow] = [
-    Subnet(BASE, 8, 600, "eth0", "lan", active=False),
+    Subnet(BASE, 8, "eth0", "lan", active=False),
     Pool(BASE + 10, BASE + 99, "desks"),
-    Option(BASE, 8, 6, b"\x0a\x00\x00\x01"),
-    Option(0, 0, 15, b"example.org"),
+    Option(*GLOBAL, 15, b"example.org"),
     Reservation(BASE + 5, b"\x00\x01abc", "printer"),
+    Setting(*GLOBAL, SettingName.LEASE, 600),
 ]
 
 
@@ -498,29 +501,31 @@ def test_a_new_version_follows_every_version_seen(store: Store) -> None:
         assert tx.next_change(0, 0) is None
         tx.save_configuration([(row, False) for row in ROWS])
         records = [record for kind in ChangeKind if kind > 1 for record in tx.configuration(kind)]
-    assert len(records) == 5
     assert sorted(r.version.counter for r in records) == [42, 43, 44, 45, 46]
 
 
 def test_configuration_in_key_order(store: Store) -> None:
-    options = [Option(n, length, code, b"x") for n, length, code in
-               [(0, 0, 6), (0, 0, 15), (BASE, 8, 3), (BASE, 16, 1), (BASE + 7, 32, 3)]]  # fmt: skip
+    options = [Option(*subnet_scope(n, length), code, b"x") for n, length, code in
+               [(BASE, 8, 3), (BASE, 16, 1), (BASE + 256, 24, 3)]]  # fmt: skip
+    options = [Option(*GLOBAL, 6, b"x"), Option(*GLOBAL, 15, b"x"), *options]
     with store.write() as tx:
         tx.save_configuration([(option, False) for option in reversed(options)])
         assert [r.row for r in tx.configuration(ChangeKind.OPTION)] == options
 
-        def after(*key: int) -> list[ConfigRow]:
-            return [r.row for r in tx.configuration_after(ChangeKind.OPTION, key, 2)]
+        def after(*place: int | bytes) -> list[ConfigRow]:
+            return [r.row for r in tx.configuration_after(ChangeKind.OPTION, place, 2)]
 
         assert after() == options[:2]
-        assert after(0, 0, 6) == options[1:3]
-        assert after(BASE) == options[2:4]
-        assert after(BASE, 8) == options[2:4]
-        assert after(BASE, 8, 3) == options[3:]
-        assert after(BASE + 7, 32, 3) == []
+        assert after(1, 0, b"", 6) == options[1:3]
+        assert after(3) == options[2:4]
+        assert after(3, 10, b"10.0.0.0/8") == options[2:4]
+        assert after(3, 10, b"10.0.0.0/8", 3) == options[3:]
+        assert after(3, 11, b"10.0.0.0/") == options[3:], "a text goes by its length first"
+        assert after(3, 11) == options[3:]
+        assert after(3, 11, b"10.0.1.0/24", 3) == []
 
 
-@pytest.mark.parametrize("key", ["", "10.0.0.0", "10.0.0.0/x", "10.0.0.0/8:1:2"])
+@pytest.mark.parametrize("key", ["", "subnet", "lan 10.0.0.0/8:1", "global :x", "global :255"])
 def test_a_key_that_is_none_is_named(store: Store, key: str) -> None:
     with store.read() as tx, pytest.raises(ValueError, match="is no key of a option"):
         tx.configuration_record(ChangeKind.OPTION, key)

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, event
 from agent.clock import ClockAnchor
 from agent.errors import StoreError
 from agent.kinds.former_server import FormerServer
+from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.model import (
     Ballot,
     BallotNumber,
@@ -33,11 +34,14 @@ from agent.model import (
     Member,
     MemberRole,
     MemberState,
+    Option,
     Quarantine,
     Service,
     StoreMark,
     Subnet,
     Transaction,
+    configuration_key,
+    format_address,
 )
 from agent.model import ChangeKind as Kind
 from store import create_store, open_store
@@ -52,7 +56,9 @@ LANDED = Path(__file__).parent / "landed"
 Rows = dict[str, list[dict[str, Any]]]
 
 ADDED: Rows = {
-    "subnet": [{"claims": 1, "offer_delay_s": 0, "probe": 1, "outside": 1}] * 2,
+    "subnet": [
+        {"claims": 1, "offer_delay_s": 0, "probe": 1, "outside": 1, "shared_network": ""}
+    ] * 2,
     "server_group": [{"safe_period_s": 0, "past_mul_s": 0, "forced": 0, "decision": 0}],
     "member": [{"since": 0, "clean": 0}] * 3,
     "silent_member": [{"heard": 0}],
@@ -65,10 +71,19 @@ ADDED: Rows = {
 }  # fmt: skip
 """What the rows of revision 0001 get."""
 ADDED_TO_0002: dict[str, dict[str, Any]] = {
-    "subnet": {"probe": 1, "outside": 1},
+    "subnet": {"probe": 1, "outside": 1, "shared_network": ""},
     "server_group": {"decision": 0},
     "local": {"certain_until": 0, "unseen_at": 0, "unseen_s": 0, "vouched": 0},
 }
+OLD_OPTION = {"network": BASE, "prefix_length": 24, "code": 3}
+OPTION_NOW = {"level": 3, "scope": "10.0.0.0/24", "code": 3}
+KEYS = {"10.0.0.0/24:3": "subnet 10.0.0.0/24:3"}
+"""What the change log calls options by now."""
+SETTING = {
+    "level": 3, "scope": "10.0.0.0/24", "name": 1, "value": 1800, "active": 1, "deleted": 0,
+    "version_counter": 1, "version_member": 1, "stream": 4294967298, "seq": 1,
+}  # fmt: skip
+"""A lease time was its subnet's."""
 EVENT_TABLES = {"event", "event_cursor"}
 """Of revision 0004."""
 NEW_TABLES = {"enquiry", "lost_store", "remembered_store", "quarantine", "former_server"}
@@ -95,6 +110,17 @@ def rows_of(path: Path) -> Rows:
             name: [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')]
             for (name,) in tables.fetchall()
         }
+
+
+def by_scope(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    """The row as it is named since options have scopes."""
+    if name == "option" and row.items() >= OLD_OPTION.items():
+        return {key: value for key, value in row.items() if key not in OLD_OPTION} | OPTION_NOW
+    if name == "change" and row["key"] in KEYS:
+        return row | {"key": KEYS[row["key"]]}
+    if name == "subnet":
+        return {key: value for key, value in row.items() if key != "lease_s"}
+    return row
 
 
 def schema_of(path: Path) -> dict[str, str]:
@@ -137,12 +163,14 @@ def test_every_row_is_kept(old: Path) -> None:
     assert all(before.values()), "each table of the old store has rows"
     open_store(old).close()
     after = rows_of(old)
+    assert after.pop("setting") == [SETTING]
     assert after.keys() == before.keys() | NEW_TABLES
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
     assert not any(after.pop(name) for name in NEW_TABLES)
     for name, rows in after.items():
         added = ADDED.get(name, [{}] * len(rows))
-        expected = [row | more for row, more in zip(before[name], added, strict=True)]
+        kept = [by_scope(name, row) for row in before[name]]
+        expected = [row | more for row, more in zip(kept, added, strict=True)]
         if name == "proposal":  # The JSON of a group: see the next test.
             expected[0]["value"] = rows[0]["value"]
         assert rows == expected, name
@@ -172,7 +200,7 @@ def test_what_was_kept_can_be_used(old: Path) -> None:
         assert tx.silent_members() == {2}
         subnet = tx.configuration(Kind.SUBNET)[0].row
         assert subnet == Subnet(
-            BASE, 24, 1800, "eth0", "office", claims=ClaimPolicy.ACCEPT, offer_delay_s=0
+            BASE, 24, "eth0", "office", claims=ClaimPolicy.ACCEPT, offer_delay_s=0
         )
         assert tx.bindings_by_address([BASE + 10])[BASE + 10].hostname == "host-1"
         assert tx.bindings_by_client([b"\x01\0\0\0\x09"])
@@ -195,8 +223,10 @@ def test_a_store_of_the_second_revision_keeps_every_row(tmp_path: Path) -> None:
     assert after.pop("alembic_version") == [{"version_num": REVISIONS[-1]}]
     assert not any(after.pop(name) for name in EVENT_TABLES)
     assert after.pop("former_server") == []
+    assert after.pop("setting") == [SETTING]
     for name, rows in after.items():
-        assert rows == [row | ADDED_TO_0002.get(name, {}) for row in before[name]], name
+        kept = [by_scope(name, row) for row in before[name]]
+        assert rows == [row | ADDED_TO_0002.get(name, {}) for row in kept], name
     with store.read() as tx:
         group = tx.group()
         assert group is not None
@@ -220,8 +250,13 @@ def test_a_store_of_the_third_revision_keeps_every_row(tmp_path: Path) -> None:
     assert not any(after.pop(name) for name in EVENT_TABLES)
     assert after.pop("former_server") == []
     del before["alembic_version"]
-    before["subnet"] = [row | {"outside": 1} for row in before["subnet"]]
-    assert after == before
+    more = {"outside": 1, "shared_network": ""}
+    before["subnet"] = [row | more for row in before["subnet"]]
+    assert [(row["scope"], row["value"]) for row in after.pop("setting")] == [
+        ("10.0.0.0/24", 1800),
+        ("10.0.2.0/24", 900),
+    ]
+    assert after == {name: [by_scope(name, row) for row in rows] for name, rows in before.items()}
     with store.read() as tx:
         local, group = tx.local(), tx.group()
         assert (local.certain_until, local.unseen_at, local.unseen_s) == (NOW + 7, NOW + 8, 9)
@@ -236,6 +271,39 @@ def test_a_store_of_the_third_revision_keeps_every_row(tmp_path: Path) -> None:
         assert former.row == FormerServer(0, 0, NOW + 60)
         assert tx.changes(former.stream, former.seq - 1, 9)[0].key == "0.0.0.0/0"
     store.close()
+
+
+def test_every_prefix_becomes_the_scope_that_it_was(old: Path) -> None:
+    """Of 32 bits it was a reservation's, unless it is a subnet's."""
+    tail = "1, 0, 9, 1, 4294967298"
+    with closing(sqlite3.connect(old)) as connection:
+        connection.execute(
+            "INSERT INTO subnet SELECT 3232235777, 32, lease_s, interface, name, active, deleted,"
+            " version_counter, version_member, stream, 90 FROM subnet WHERE network = ?",
+            (BASE,),
+        )
+        for seq, (network, length) in enumerate(
+            [(0, 0), (BASE, 8), (BASE + 5, 32), (3232235777, 32)], 91
+        ):
+            connection.execute(
+                f"INSERT INTO option VALUES (?, ?, 15, X'61', {tail}, ?)", (network, length, seq)
+            )
+            key = f"{format_address(network)}/{length}:15"
+            connection.execute("INSERT INTO change VALUES (4294967298, ?, 4, NULL, ?)", (seq, key))
+        connection.commit()
+    store = open_store(old)
+    with store.read() as tx:
+        records = [one for one in tx.configuration(Kind.OPTION) if one.seq > 90]
+        changes = tx.changes(4294967298, 90, 9)
+    store.close()
+    assert {(r.seq, r.row.place) for r in records if isinstance(r.row, Option)} == {
+        (91, GLOBAL),
+        (92, subnet_scope(BASE, 8)),
+        (93, host_scope(BASE + 5)),
+        (94, subnet_scope(3232235777, 32)),
+    }
+    named = {one.seq: (Kind.OPTION, one.key) for one in changes}
+    assert named == {r.seq: configuration_key(r.row) for r in records}
 
 
 def test_the_schema_is_that_of_a_new_store(old: Path, tmp_path: Path) -> None:

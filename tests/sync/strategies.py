@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from agent.kinds.scope import subnet_scope
 from agent.kinds.subnet import OutsidePolicy
 from agent.limits import CONFLICT_PARTIES_MAX
 from agent.model import (
@@ -25,6 +26,8 @@ from agent.model import (
     ProbePolicy,
     Reservation,
     Service,
+    Setting,
+    SettingName,
     StoreMark,
     Subnet,
     Transaction,
@@ -104,17 +107,25 @@ def config_records(draw: st.DrawFn) -> ConfigRecord:
         Subnet(
             network,
             prefix,
-            draw(u32),
             draw(names),
             draw(names),
             draw(st.sampled_from(ClaimPolicy)),
             draw(u32),
             draw(st.sampled_from(ProbePolicy)),
             draw(st.sampled_from(OutsidePolicy)),
+            draw(names),
             active,
         ),
         Pool(low, high, draw(names), active),
-        Option(network, prefix, draw(st.integers(1, 254)), draw(st.binary(max_size=40)), active),
+        Option(
+            *subnet_scope(network, prefix),
+            draw(st.integers(1, 254)),
+            draw(st.binary(max_size=40)),
+            active,
+        ),
+        Setting(
+            *subnet_scope(network, prefix), draw(st.sampled_from(SettingName)), draw(u32), active
+        ),
         Reservation(low, draw(st.binary(max_size=30)), draw(names), active),
     ]
     row = draw(st.sampled_from(rows))

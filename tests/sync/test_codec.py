@@ -144,9 +144,9 @@ def test_noise_is_a_packet_error(noise: bytes) -> None:
 
 @pytest.mark.parametrize("octet", [0x00, 0x04, 0x31, 0xF1])
 def test_policies_of_a_subnet_that_nobody_knows_are_refused(octet: int) -> None:
-    row = Subnet(0x0A00_0000, 8, 0x1234_5678, probe=ProbePolicy.ALWAYS)
+    row = Subnet(0x0A12_3400, 24, probe=ProbePolicy.ALWAYS)
     data = codec.pack_record(ConfigRecord(row, Version(1, 1), stream=1, seq=1), NOW_MS)
-    at = data.index(b"\x12\x34\x56\x78") + 4
+    at = data.index(b"\x0a\x12\x34\x00\x18") + 5
     assert data[at] == 0x11
     with pytest.raises(PacketError, match=r"subnet: (claims|probe)"):
         codec.unpack_record(data[:at] + bytes([octet]) + data[at + 1 :], NOW_MS)

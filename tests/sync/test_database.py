@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agent.errors import PeerError
+from agent.kinds.scope import host_scope
 from agent.limits import GENERATION_MAX
 from agent.model import (
     AddressState,
@@ -126,7 +127,7 @@ def test_what_it_publishes_reaches_every_server() -> None:
     published: list[ConfigRow] = [
         Subnet(NETWORK, 15),
         Pool(POOL_FIRST, POOL_FIRST + 9),
-        Option(NETWORK + 77, 32, 67, b"x.img"),
+        Option(*host_scope(NETWORK + 77), 67, b"x.img"),
         Reservation(NETWORK + 77, b"\x00\x01\x02\x00\x00\x00\x00\x07", "printer"),
     ]
     with lan.stores[SEEDER].write() as tx:

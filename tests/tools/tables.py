@@ -14,7 +14,6 @@ from agent.snmp.ber import Varbind
 from agent.snmp.lease_tables import providers
 from agent.snmp.oid import Oid
 from agent.snmp.rows import index_of
-from agent.snmp.tables import QueryProvider
 from agent.snmp.view import Role
 from tools.manager import Assignment, Row, Value
 
@@ -24,7 +23,7 @@ _TAGS = {
     columns.Base.UNSIGNED: ber.UNSIGNED32,
 }
 _CELLS: dict[str, Mapping[str, Any]] = {
-    one.table.name: one.cells for one in providers() if isinstance(one, QueryProvider)
+    one.table.name: one.cells for one in providers() if one.table in columns.CONFIGURATION.values()
 }
 _BEGINNING = SimpleNamespace(now_ms=0)
 """When it is there: what is left until an instant is the instant itself."""

@@ -9,8 +9,19 @@ from typing import NoReturn, cast
 import pytest
 
 from agent.errors import ConfigError
+from agent.kinds.scope import GLOBAL, host_scope, subnet_scope
 from agent.kinds.subnet import OutsidePolicy
-from agent.model import ClaimPolicy, Option, Pool, ProbePolicy, Reservation, Subnet, parse_address
+from agent.model import (
+    ClaimPolicy,
+    Option,
+    Pool,
+    ProbePolicy,
+    Reservation,
+    Setting,
+    SettingName,
+    Subnet,
+    parse_address,
+)
 from tools.apply import file
 from tools.apply.command import apply_file
 from tools.apply.file import parse_file
@@ -76,15 +87,16 @@ def test_a_whole_file_becomes_rows() -> None:
     network = parse_address("198.18.0.0")
     first = parse_address("198.18.1.1")
     assert set(parse_file("x.toml", WHOLE)) == {
-        Option(0, 0, 15, b"example.org"),
-        Option(0, 0, 42, bytes([198, 18, 0, 3, 198, 18, 0, 4])),
-        Subnet(network, 15, 3600, "eth0", "lab"),
+        Option(*GLOBAL, 15, b"example.org"),
+        Option(*GLOBAL, 42, bytes([198, 18, 0, 3, 198, 18, 0, 4])),
+        Subnet(network, 15, "eth0", "lab"),
+        Setting(*subnet_scope(network, 15), SettingName.LEASE, 3600),
         Pool(parse_address("198.18.16.0"), parse_address("198.19.255.254")),
         Pool(parse_address("198.18.2.1"), parse_address("198.18.2.9"), "few", active=False),
-        Option(network, 15, 3, bytes([198, 18, 0, 254])),
-        Option(network, 15, 26, bytes([5, 120])),
+        Option(*subnet_scope(network, 15), 3, bytes([198, 18, 0, 254])),
+        Option(*subnet_scope(network, 15), 26, bytes([5, 120])),
         Reservation(first, bytes.fromhex("0001 02000000000a"), "printer"),
-        Option(first, 32, 67, b"x.img"),
+        Option(*host_scope(first), 67, b"x.img"),
         Reservation(first + 1, bytes.fromhex("01 ff0001")),
         Reservation(first + 2, b"\x01lamp"),
     }
@@ -110,9 +122,28 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
         ('[[subnet]]\nprefix = "198.18.0/15"', ["'198.18.0' is no IPv4 address"]),
         ('[[subnet]]\nprefix = "198.18.0.1/15"', ["x.toml", "did you mean 198.18.0.0/15?"]),
         (SUBNET + "pols = []", ["subnet 1: pols", "did you mean pools?"]),
-        (SUBNET + 'lease = "1h"', ["subnet 1: lease", "'1h'", "must be a whole number"]),
-        (SUBNET + "lease = true", ["subnet 1: lease", "must be a whole number"]),
-        (SUBNET + "lease = -1", ["subnet 198.18.0.0/15: lease", "is -1", "0..4294967295"]),
+        (
+            SUBNET + 'lease = "1h"',
+            ["subnet 198.18.0.0/15: lease", "'1h'", "must be a whole number"],
+        ),
+        (SUBNET + "lease = true", ["subnet 198.18.0.0/15: lease", "must be a whole number"]),
+        (SUBNET + "lease = -1", ["subnet 198.18.0.0/15: lease", "is -1", "1..4294967295"]),
+        (SUBNET + "lease = {}", ["lease: has no value", "value = 3600"]),
+        (SUBNET + "lease = { value = 60, on = true }", ["lease: on", "no known key"]),
+        (SUBNET + "max-lease = { value = 0 }", ["max-lease: is 0", "1..4294967295"]),
+        ("[settings]\nmax-lease = 5", ["setting global :max-lease", "5 s is too short"]),
+        ("[settings]\nttl = 5", ["settings: ttl", "known are lease, min-lease"]),
+        ("settings = 5", ["settings", "must be a table"]),
+        ("shared-network = [5]", ["shared-network 1", "write [[shared-network]]"]),
+        ("[[shared-network]]", ["shared-network 1: name", "is missing"]),
+        (
+            '[[shared-network]]\nname = "x"\nlease = 60',
+            ["setting shared-network x:lease, scope", "names nothing that is configured"],
+        ),
+        (
+            SUBNET + 'pools = [{ range = "198.18.0.1-198.18.0.9", options = { routers = "x" } }]',
+            ["pools, item 1: options.routers"],
+        ),
         (SUBNET + "lease = 2", ["x.toml", "2 s is too short", "at least 10 s"]),
         (SUBNET + 'pools = ["198.18.16.0"]', ["pools, item 1", "is no range", "first-last"]),
         (SUBNET + 'pools = ["10.0.0.1-10.0.0.9"]', ["x.toml", "lies in no subnet"]),
@@ -125,7 +156,7 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
         (SUBNET + "options = { routers = 1.5 }", ["options.routers", "is 1.5", "a list"]),
         (
             SUBNET + "options = { lease-time = 5 }",
-            ["option 198.18.0.0/15:51", "lease time instead"],
+            ["option subnet 198.18.0.0/15:51", "lease time instead"],
         ),
         (SUBNET + "[[subnet.reservation]]", ["reservation 1: address", "is missing"]),
         (
@@ -212,7 +243,7 @@ def test_other_hardware_has_addresses_of_other_lengths(text: str, octets: str) -
 
 def test_an_option_that_is_not_sent_is_a_table() -> None:
     (option,) = parse_file("x.toml", "options = { 23 = { value = 64, active = false } }")
-    assert option == Option(0, 0, 23, b"@", active=False)
+    assert option == Option(*GLOBAL, 23, b"@", active=False)
 
 
 ONE = """
@@ -228,7 +259,7 @@ def test_the_file_that_the_documentation_shows_is_right_and_has_every_key() -> N
     text = (ROOT / "docs" / "configuration.md").read_text()
     example = text.partition("```toml\n")[2].partition("```")[0]
     rows = parse_file("x.toml", example)
-    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation}
+    assert {type(row) for row in rows} == {Subnet, Pool, Option, Reservation, Setting}
     for key in (*file._TOP, *file._SUBNET, *file._POOL, *file._RESERVATION):
         assert re.search(rf"\b{key}\b", example), key
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from agent.config import validate_configuration
+from agent.kinds.scope import host_scope, subnet_scope
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, parse_address
+from agent.settings.validate import validate_configuration
 from agent.snmp.columns import POOL, RowStatus
 from tools.apply.plan import Action, changes, make_plan
 from tools.apply.remote import assignments
@@ -12,9 +13,9 @@ NETWORK = parse_address("198.18.0.0")
 HOST = parse_address("198.18.1.1")
 LAN = Subnet(NETWORK, 15, name="lab")
 RANGE = Pool(parse_address("198.18.16.0"), parse_address("198.18.16.255"))
-ROUTERS = Option(NETWORK, 15, 3, bytes([198, 18, 0, 254]))
+ROUTERS = Option(*subnet_scope(NETWORK, 15), 3, bytes([198, 18, 0, 254]))
 PRINTER = Reservation(HOST, b"\x00\x01\x02\x00\x00\x00\x00\x0a", "printer")
-BOOT = Option(HOST, 32, 67, b"x.img")
+BOOT = Option(*host_scope(HOST), 67, b"x.img")
 ALL: list[ConfigRow] = [BOOT, PRINTER, ROUTERS, RANGE, LAN]
 
 
@@ -48,12 +49,12 @@ def test_what_goes_makes_room_before_what_comes() -> None:
 
 
 def test_a_change_writes_only_what_differs() -> None:
-    (step,) = make_plan([LAN], [Subnet(NETWORK, 15, lease_s=600, name="lab", active=False)])
+    (step,) = make_plan([LAN], [Subnet(NETWORK, 15, offer_delay_s=6, name="lab", active=False)])
     assert step.action is Action.CHANGE
-    assert step.describe() == "lease none -> 600 s, state none -> not in service"
+    assert step.describe() == "offer delay none -> 6 s, state none -> not in service"
     cells = {one.column.name: one.value for one in assignments(step)}
     assert cells == {
-        "dhcpSyncSubnetLeaseTime": 600,
+        "dhcpSyncSubnetOfferDelay": 6,
         "dhcpSyncSubnetRowStatus": RowStatus.NOT_IN_SERVICE,
     }
 
@@ -79,7 +80,7 @@ def test_a_row_out_of_service_is_created_as_such() -> None:
 
 def test_steps_are_described_for_people() -> None:
     steps = {step.kind: step for step in make_plan([], [ROUTERS, PRINTER])}
-    assert steps["option"].key == "198.18.0.0/15:3 (routers)"
+    assert steps["option"].key == "subnet 198.18.0.0/15:3 (routers)"
     assert steps["option"].describe() == "value 198.18.0.254"
     assert steps["reservation"].describe() == (
         "client hardware address 02:00:00:00:00:0a, hostname printer"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import validate_configuration
 from agent.errors import ConfigError
+from agent.kinds.scope import host_scope
 from agent.model import ConfigRow, Option, Reservation, Subnet, configuration_key, parse_address
+from agent.settings.validate import validate_configuration
 from tools.apply.plan import Action, changes, make_plan
 from tools.bootptab.command import plan_import
 from tools.bootptab.rows import Bootptab, parse_bootptab
@@ -45,7 +46,9 @@ def key(kind: int, octets: str) -> bytes:
 def text_of(found: Bootptab, address: str) -> dict[int, bytes]:
     at = parse_address(address)
     return {
-        row.code: row.data for row in found.rows if isinstance(row, Option) and row.network == at
+        row.code: row.data
+        for row in found.rows
+        if isinstance(row, Option) and row.place == host_scope(at)
     }
 
 
@@ -173,7 +176,7 @@ def test_what_is_wrong_is_named_by_line_and_tag(text: str, words: str) -> None:
 )
 def test_octets_that_stand_by_themselves_may_have_one_digit(value: str, octets: str) -> None:
     rows = parse_bootptab("b", HOST + f"T144={value}\n").rows
-    assert Option(parse_address("10.1.2.3"), 32, 144, bytes.fromhex(octets)) in rows
+    assert Option(*host_scope(parse_address("10.1.2.3")), 144, bytes.fromhex(octets)) in rows
 
 
 @pytest.mark.parametrize(
@@ -193,9 +196,9 @@ def test_what_has_no_counterpart_is_a_warning(field: str, words: str) -> None:
 
 # --- what an import touches
 
-LAN = Subnet(parse_address("10.1.0.0"), 16, name="all of it", lease_s=600)
+LAN = Subnet(parse_address("10.1.0.0"), 16, name="all of it", offer_delay_s=6)
 OTHER = Reservation(parse_address("10.1.9.9"), key(1, "020000000009"), "other")
-OTHER_OPTION = Option(OTHER.address, 32, 67, b"kept")
+OTHER_OPTION = Option(*host_scope(OTHER.address), 67, b"kept")
 PRESENT: list[ConfigRow] = [LAN, OTHER, OTHER_OPTION]
 WANTED = parse_bootptab("b", HOST + "bf=x.img:dn=example.org\n").rows
 
@@ -225,7 +228,7 @@ def test_twice_changes_nothing() -> None:
 def test_an_option_that_the_file_no_longer_has_goes() -> None:
     less = parse_bootptab("b", HOST + "bf=x.img\n").rows
     (step,) = plan_import(after(PRESENT, WANTED), less)
-    assert (step.action, step.key) == (Action.DELETE, "10.1.2.3/32:15 (domain-name)")
+    assert (step.action, step.key) == (Action.DELETE, "host 10.1.2.3:15 (domain-name)")
 
 
 def test_a_client_that_moved_leaves_its_old_address() -> None:

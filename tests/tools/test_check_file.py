@@ -41,7 +41,7 @@ hardware-address = "02:00:00:00:00:01"
 EXPECTED = [
     ("color: is no known key",),
     ("options.domain-nam", "did you mean domain-name?"),
-    ("subnet 1: lease", "must be a whole number"),
+    ("198.18.0.0/15: lease", "must be a whole number"),
     ("subnet 1: pols", "did you mean pools?"),
     ("pools, item 1", "is no range"),
     ("options.router:", "did you mean routers?"),
@@ -80,7 +80,7 @@ def test_errors_as_json(tmp_path: Path) -> None:
     assert (answer.exit_code, told["well"]) == (1, False)
     (error,) = told["errors"]
     assert error["file"] == path
-    assert error["key"].endswith("lease time")
+    assert error["key"].endswith("lease, time")
     assert error["problem"] == "2 s is too short"
     assert error["remedy"].startswith("at least 10 s")
 

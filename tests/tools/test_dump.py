@@ -11,9 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.config import _SERVER_OPTIONS
 from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import parse_text
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    host_scope,
+    network_scope,
+    pool_scope,
+    subnet_scope,
+)
 from agent.kinds.subnet import OutsidePolicy
 from agent.limits import CONFIGURATION_READS_MAX, NAME_OCTETS_MAX, OFFER_DELAY_MAX_S
 from agent.model import (
@@ -23,10 +30,13 @@ from agent.model import (
     Pool,
     ProbePolicy,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     configuration_key,
     parse_address,
 )
+from agent.settings.validate import _SERVER_OPTIONS
 from agent.snmp.columns import CONFIGURATION, Table
 from agent.snmp.oid import Oid
 from tests.tools.tables import Tables
@@ -136,14 +146,37 @@ def test_octets_are_drawn_for_every_type_of_option() -> None:
 
 
 @st.composite
-def options(draw: st.DrawFn, network: int, prefix_length: int) -> list[Option]:
+def options(draw: st.DrawFn, scope: Scope) -> list[Option]:
     codes = draw(st.lists(st.sampled_from(CODES), max_size=3, unique=True))
     return [
         Option(
-            network, prefix_length, code, draw(DATA[option_type(code).kind]), draw(st.booleans())
+            *scope,
+            code,
+            draw(DATA[option_type(code).kind]),
+            draw(st.booleans()),
         )
         for code in codes
     ]
+
+
+@st.composite
+def scoped(draw: st.DrawFn, scope: Scope) -> list[ConfigRow]:
+    """Options, and times that go with any others."""
+    times = [
+        Setting(*scope, name, draw(st.integers(*bounds)), draw(st.booleans()))
+        for name, bounds in TIMES.items()
+        if draw(st.booleans())
+    ]
+    return [*draw(options(scope)), *times]
+
+
+TIMES = {
+    SettingName.LEASE: (3000, 3999),
+    SettingName.MIN_LEASE: (10, 2999),
+    SettingName.MAX_LEASE: (4000, 2**32 - 1),
+    SettingName.RENEWAL: (1, 999),
+    SettingName.REBINDING: (1000, 2999),
+}
 
 
 client_ids = st.binary(min_size=2, max_size=20) | texts(30).map(str.encode).filter(
@@ -161,36 +194,41 @@ def subnets(draw: st.DrawFn, network: int, prefix_length: int) -> list[ConfigRow
     subnet = Subnet(
         network,
         prefix_length,
-        draw(st.just(0) | st.integers(10, 2**32 - 1)),
         draw(texts(15)),
         draw(texts(NAME_OCTETS_MAX)),
         draw(st.sampled_from(ClaimPolicy)),
         draw(st.just(0) | st.integers(0, OFFER_DELAY_MAX_S)),
         draw(st.sampled_from(ProbePolicy)),
         draw(st.sampled_from(OutsidePolicy)),
+        draw(st.sampled_from(["", "campus ß"])),
         draw(st.booleans()),
     )
-    rows: list[ConfigRow] = [subnet, *draw(options(network, prefix_length))]
+    if subnet.shared_network:
+        subnet = replace(subnet, interface="")
+    rows: list[ConfigRow] = [subnet, *draw(scoped(subnet_scope(network, prefix_length)))]
+    if subnet.shared_network:
+        rows += draw(scoped(network_scope(subnet.shared_network)))
     edge = prefix_length < 31
     inside = st.integers(subnet.first + edge, subnet.last - edge)
     edges = sorted(draw(st.sets(inside, max_size=6)))
     for first, last in zip(edges[::2], edges[1::2], strict=False):
         rows.append(Pool(first, last, draw(texts(NAME_OCTETS_MAX)), draw(st.booleans())))
+        rows += draw(scoped(pool_scope(first, last)))
     addresses = sorted(draw(st.sets(inside, max_size=3)))
     keys = draw(st.lists(client_keys, min_size=3, max_size=3, unique=True))
     for address, key in zip(addresses, keys, strict=False):
         rows.append(Reservation(address, key, draw(texts(255)), draw(st.booleans())))
-        if prefix_length < 32:
-            rows += draw(options(address, 32))
+        rows += draw(scoped(host_scope(address)))
     return rows
 
 
 @st.composite
 def configurations(draw: st.DrawFn) -> list[ConfigRow]:
-    rows: list[ConfigRow] = [*draw(options(0, 0))]
+    rows: list[ConfigRow] = [*draw(scoped(GLOBAL))]
     for number in sorted(draw(st.sets(st.integers(1, 223).filter(lambda n: n != 127), max_size=3))):
         rows += draw(subnets(number << 24, draw(st.sampled_from([8, 24, 31, 32]))))
-    return draw(st.permutations(rows))
+    named = {configuration_key(row): row for row in rows}  # two subnets may share a network
+    return draw(st.permutations(list(named.values())))
 
 
 @given(configurations())
@@ -211,7 +249,7 @@ def test_an_empty_configuration_is_a_file_without_a_row() -> None:
 
 def test_every_option_has_its_way_to_be_written() -> None:
     rows: list[ConfigRow] = [
-        Option(0, 0, code, parse_text(code, EXAMPLES[option_type(code).kind])) for code in CODES
+        Option(*GLOBAL, code, parse_text(code, EXAMPLES[option_type(code).kind])) for code in CODES
     ]
     text = check_inverse(rows)
     for line in (
@@ -230,18 +268,32 @@ def test_every_option_has_its_way_to_be_written() -> None:
 def test_the_text_of_a_whole_configuration() -> None:
     rows: list[ConfigRow] = [
         replace(PRINTER, hostname="drucker-ß"),
-        Option(NETWORK + 9, 32, 67, b"x.img"),
-        Option(NETWORK, 24, 15, b" blanks "),
-        Option(NETWORK, 24, 42, bytes((198, 18, 0, 3)), active=False),
+        Option(*host_scope(NETWORK + 9), 67, b"x.img"),
+        Option(*subnet_scope(NETWORK, 24), 15, b" blanks "),
+        Option(*subnet_scope(NETWORK, 24), 42, bytes((198, 18, 0, 3)), active=False),
         Reservation(NETWORK + 10, b"\x01\xff\x00\x01", active=False),
         Reservation(NETWORK + 11, b"\x01lamp"),
         Reservation(NETWORK + 12, b"\x0102:03"),
         Reservation(NETWORK + 13, b"\x00\x06\x0a"),
         Pool(NETWORK + 40, NETWORK + 49, 'the "few"', active=False),
         Pool(NETWORK + 20, NETWORK + 29),
-        replace(LAN, name="Büro 事務所", lease_s=3600, claims=ClaimPolicy.KNOWN_ONLY),
-        Subnet(NETWORK + 256, 32),
-        Option(NETWORK + 256, 32, 12, b"here"),
+        replace(
+            LAN,
+            name="Büro 事務所",
+            claims=ClaimPolicy.KNOWN_ONLY,
+            shared_network="campus",
+        ),
+        Setting(*subnet_scope(NETWORK, 24), SettingName.LEASE, 3600),
+        Setting(*GLOBAL, SettingName.MAX_LEASE, 86400),
+        Setting(*pool_scope(NETWORK + 20, NETWORK + 29), SettingName.RENEWAL, 600, active=False),
+        Setting(*host_scope(NETWORK + 9), SettingName.LEASE, 7200),
+        Setting(*network_scope("campus"), SettingName.MIN_LEASE, 300),
+        Subnet(NETWORK + 256, 32, shared_network="campus"),
+        Option(*subnet_scope(NETWORK + 256, 32), 12, b"here"),
+        Option(*host_scope(NETWORK + 256), 12, b"there"),
+        Option(*pool_scope(NETWORK + 20, NETWORK + 29), 6, bytes((198, 18, 0, 2))),
+        Option(*pool_scope(NETWORK + 40, NETWORK + 49), 23, b"@", active=False),
+        Option(*network_scope("campus"), 15, b"campus.example"),
         Reservation(NETWORK + 256, b"\x01one"),
     ]
     assert check_inverse(rows) == WHOLE
@@ -250,14 +302,27 @@ def test_the_text_of_a_whole_configuration() -> None:
 WHOLE = """\
 # The whole configuration of the group; `dhcpsync apply` makes it so.
 
+[settings]
+max-lease = 86400
+
+[[shared-network]]
+name = "campus"
+min-lease = 300
+
+[shared-network.options]
+domain-name = "campus.example"
+
 [[subnet]]
 prefix = "198.18.0.0/24"
 lease = 3600
 name = "Büro 事務所"
 claims = "known-only"
+shared-network = "campus"
 pools = [
-    "198.18.0.20-198.18.0.29",
-    { range = "198.18.0.40-198.18.0.49", name = "the \\"few\\"", active = false },
+    { range = "198.18.0.20-198.18.0.29", renewal = { value = 600, active = false }, \
+options = { domain-name-servers = "198.18.0.2" } },
+    { range = "198.18.0.40-198.18.0.49", name = "the \\"few\\"", active = false, \
+options = { default-ip-ttl = { value = 64, active = false } } },
 ]
 
 [subnet.options]
@@ -268,6 +333,7 @@ ntp-servers = { value = "198.18.0.3", active = false }
 address = "198.18.0.9"
 hardware-address = "02:00:00:00:00:0a"
 hostname = "drucker-ß"
+lease = 7200
 
 [subnet.reservation.options]
 boot-file-name = "x.img"
@@ -292,6 +358,7 @@ hardware-type = 6
 
 [[subnet]]
 prefix = "198.18.1.0/32"
+shared-network = "campus"
 
 [subnet.options]
 host-name = "here"
@@ -299,6 +366,9 @@ host-name = "here"
 [[subnet.reservation]]
 address = "198.18.1.0"
 client-id = "one"
+
+[subnet.reservation.options]
+host-name = "there"
 """
 
 
@@ -323,7 +393,7 @@ def test_the_command_prints_the_file_or_what_is_in_it(capsys: pytest.CaptureFixt
         (Reservation(NETWORK + 1, b"\x02ab"), "reservation 198.18.0.1"),
         (Reservation(NETWORK + 1, b""), "reservation 198.18.0.1"),
         (Reservation(NETWORK + 1, b"\x00\x01"), "reservation 198.18.0.1"),
-        (Option(NETWORK, 25, 3, bytes(4)), "option 198.18.0.0/25:3"),
+        (Option(*subnet_scope(NETWORK, 25), 3, bytes(4)), "option subnet 198.18.0.0/25:3"),
     ],
 )
 def test_a_row_that_has_no_place_in_a_file_is_named(
@@ -340,8 +410,8 @@ def test_a_row_that_has_no_place_in_a_file_is_named(
     [
         (Subnet(NETWORK, 25), r"subnet 198\.18\.0\.0/2[45]: overlaps"),
         (Pool(NETWORK, NETWORK + 5), "holds the network or broadcast address"),
-        (Option(0, 0, 15, b""), "options.domain-name: is empty"),
-        (replace(LAN, lease_s=1), "1 s is too short"),
+        (Option(*GLOBAL, 15, b""), "options.domain-name: is empty"),
+        (Setting(*GLOBAL, SettingName.LEASE, 1), "1 s is too short"),
     ],
 )
 def test_what_apply_would_refuse_is_printed_and_named(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from agent.errors import ConfigError, StoreError
 from agent.events.configuration import configuration_events
 from agent.events.event import Event, EventKind
+from agent.kinds.scope import GLOBAL
 from agent.model import ConfigRow, Option, Pool, Subnet, parse_address
 from agent.snmp.columns import Column
 from agent.snmp.oid import Oid
@@ -33,7 +34,7 @@ A = parse_address
 LAN = Subnet(A("198.18.0.0"), 24, name="lan")
 POOL = Pool(A("198.18.0.16"), A("198.18.0.99"))
 WIDER = Pool(A("198.18.0.16"), A("198.18.0.199"))
-DNS = Option(0, 0, 6, bytes((198, 18, 0, 2)))
+DNS = Option(*GLOBAL, 6, bytes((198, 18, 0, 2)))
 
 
 class History:
@@ -104,7 +105,7 @@ def test_the_log_tells_who_changed_what_with_numbers(history: History) -> None:
         " outside run-out",
         f"      2  {at}  admin added pool 198.18.0.16-198.18.0.99",
         f"      4  {at}  member 1 changed subnet 198.18.0.0/24: name 'lan' to 'office'",
-        f"      6  {at}  admin added option 0.0.0.0/0:6: data c6120002",
+        f"      6  {at}  admin added option global :6: data c6120002",
     ]
     code, out = config("log", str(history.folder), "--json")
     told = [json.loads(line) for line in out.splitlines()]
@@ -120,7 +121,7 @@ def diff(history: History, span: str) -> list[tuple[str, str, str]]:
 
 def test_a_difference_is_what_a_span_comes_to(history: History) -> None:
     rename = ("change", "198.18.0.0/24", "name lan -> office")
-    option = ("create", "0.0.0.0/0:6 (domain-name-servers)", "value 198.18.0.2")
+    option = ("create", "global :6 (domain-name-servers)", "value 198.18.0.2")
     assert diff(history, "2..4") == [rename]
     assert diff(history, "2..6") == [rename, option]
     assert diff(history, "4..4") == []

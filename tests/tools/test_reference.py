@@ -31,14 +31,18 @@ TOLD = {
 @pytest.mark.parametrize(
     ("title", "kind", "known"),
     [
-        ("key of `[[subnet]]`", SUBNET, file._SUBNET),
-        ("key of a pool", POOL, file._POOL),
-        ("key of `[[subnet.reservation]]`", RESERVATION, file._RESERVATION),
+        ("key of `[[subnet]]`", SUBNET, file._SUBNET.keys() - file.TIMES.keys()),
+        ("key of a pool", POOL, file._POOL.keys() - file.TIMES.keys()),
+        (
+            "key of `[[subnet.reservation]]`",
+            RESERVATION,
+            file._RESERVATION.keys() - file.TIMES.keys(),
+        ),
         ("key of an option, where it is a table", OPTION, {"value", *file._OPTION}),
     ],
 )
 def test_every_key_of_a_kind_is_told_with_its_default(
-    title: str, kind: Kind, known: dict[str, type] | set[str]
+    title: str, kind: Kind, known: set[str]
 ) -> None:
     told = {key: default for _, key, default in TOLD[title]}
     assert sorted(told) == sorted(known)
@@ -55,8 +59,18 @@ def as_written(value: object) -> str:
     return json.dumps(value)
 
 
+def test_times_and_shared_networks_have_tables_of_their_own() -> None:
+    (times,) = [rows for title, rows in TOLD.items() if title.startswith("time, in")]
+    assert [key for _, key, _ in times] == list(file.TIMES)
+    for table in (file._SUBNET, file._POOL, file._RESERVATION, file._NETWORK):
+        assert table.keys() >= file.TIMES.keys()
+    network = {key for _, key, _ in TOLD["key of `[[shared-network]]`"]}
+    assert network == file._NETWORK.keys() - file.TIMES.keys()
+
+
 def test_no_kind_is_without_a_table() -> None:
-    assert file._TOP.keys() == {"subnet", "options"}, "a kind of its own needs a table above"
+    known = {"subnet", "shared-network", "options", "settings"}
+    assert file._TOP.keys() == known, "a kind of its own needs a table above"
 
 
 def test_every_key_of_a_members_own_file_is_told_with_its_default() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.addresses import parse_address as A  # noqa: N812
+from agent.kinds.scope import subnet_scope
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet
 from agent.snmp.columns import Column, Table
 from agent.snmp.oid import Oid
@@ -23,7 +24,7 @@ LAN = Subnet(A("198.18.0.0"), 15)
 POOL = Pool(A("198.18.16.10"), A("198.18.16.99"))
 WIDER = Pool(A("198.18.16.10"), A("198.18.17.99"))
 PRINTER = Reservation(A("198.18.1.1"), b"\0\1" + bytes(6))
-ROUTER = Option(LAN.network, 15, 3, bytes((198, 18, 0, 1)))
+ROUTER = Option(*subnet_scope(LAN.network, 15), 3, bytes((198, 18, 0, 1)))
 BOUND, EXPIRED = 1, 4
 
 
@@ -75,7 +76,7 @@ def applied(
         [LAN, Pool(A("198.18.16.10"), A("198.18.16.49")), Pool(A("198.18.16.50"), A("198.18.17.0")),
          PRINTER, ROUTER],
         [LAN, POOL, PRINTER, ROUTER, Reservation(A("198.18.1.2"), b"\0\1" + bytes(5) + b"\1")],
-        [replace(LAN, lease_s=600), POOL, replace(PRINTER, hostname="x"), ROUTER],
+        [replace(LAN, offer_delay_s=6), POOL, replace(PRINTER, hostname="x"), ROUTER],
     ],
 )  # fmt: skip
 def test_what_takes_nothing_away_is_not_asked_about(wanted: list[ConfigRow]) -> None:

@@ -19,9 +19,18 @@ from agent.dhcp.option_types import OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import format_text, parse_text
 from agent.errors import ConfigError
 from agent.kinds import kind_of
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    host_scope,
+    network_scope,
+    pool_scope,
+    subnet_scope,
+)
 from agent.kinds.values import Address, Choice, Type
-from agent.model import ConfigRow, Option, Pool, Reservation, Subnet, format_address
-from tools.apply.file import ETHERNET, ETHERNET_OCTETS, OCTETS, TABLES
+from agent.model import ConfigRow, Option, Pool, Reservation, Setting, Subnet, format_address
+from tools.apply.file import ETHERNET, ETHERNET_OCTETS, TABLES, TIMES
+from tools.apply.toml_values import OCTETS
 
 _HEAD = "# The whole configuration of the group; `dhcpsync apply` makes it so.\n\n"
 _NUMBERS = {
@@ -32,8 +41,8 @@ _NUMBERS = {
 }
 _NUMBER_LISTS = {ValueKind.UNSIGNED_8_LIST, ValueKind.UNSIGNED_16_LIST}
 _LISTS = {ValueKind.ADDRESSES, ValueKind.DOMAINS}
+_TIMES = {what: key for key, what in TIMES.items()}
 _TABLE_OF = {kind.number: table for table, kind in TABLES.items()}
-_Scope = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +53,55 @@ class Dump:
     left_out: list[ConfigRow]
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What belongs to a scope, in order."""
+
+    times: list[Setting]
+    options: list[Option]
+
+
+_Scoped = dict[Scope, _Told]
+
+
 def dump_rows(rows: Iterable[ConfigRow]) -> Dump:
     in_order = sorted(rows, key=lambda row: (kind_of(row).number, _key(row)))
     subnets = [row for row in in_order if isinstance(row, Subnet)]
     left_out: list[ConfigRow] = []
-    options: dict[_Scope, list[Option]] = {}
-    inside: dict[_Scope, list[Pool | Reservation]] = {}
+    scoped: _Scoped = {}
+    inside: dict[tuple[int, int], list[Pool | Reservation]] = {}
     for row in in_order:
         if isinstance(row, Option):
-            options.setdefault((row.network, row.prefix_length), []).append(row)
+            scoped.setdefault(row.place, _Told([], [])).options.append(row)
+        elif isinstance(row, Setting):
+            scoped.setdefault(row.place, _Told([], [])).times.append(row)
         elif isinstance(row, Pool | Reservation):
             home = _home(subnets, row)
             if home is None or (isinstance(row, Reservation) and not _names_client(row)):
                 left_out.append(row)
             else:
                 inside.setdefault((home.network, home.prefix_length), []).append(row)
-    lines = [_HEAD, *_options("options", options.pop((0, 0), []))]
-    # Before any reservation: one of a subnet that is a single address shares its options' scope.
-    of_subnets = [options.pop((s.network, s.prefix_length), []) for s in subnets]
-    for subnet, its_options in zip(subnets, of_subnets, strict=True):
+    told = _take(scoped, GLOBAL)
+    lines = [_HEAD, *_options("options", told.options)]
+    if told.times:
+        lines += ["[settings]\n", *_times(told.times), "\n"]
+    for name in sorted({subnet.shared_network for subnet in subnets}):
+        lines += _shared_network(name, _take(scoped, network_scope(name)))
+    for subnet in subnets:
         rows_inside = inside.get((subnet.network, subnet.prefix_length), [])
-        lines += _subnet(subnet, rows_inside, its_options)
+        lines += _subnet(subnet, rows_inside, scoped)
         for row in rows_inside:
             if isinstance(row, Reservation):
-                lines += _reservation(row, options.pop((row.address, 32), []))
+                lines += _reservation(row, _take(scoped, host_scope(row.address)))
     for row in in_order:
         if table := _TABLE_OF.get(kind_of(row).number):
             lines += [f"[[{table}]]\n", *_fields(row), "\n"]
-    left_out += [option for scope in options.values() for option in scope]
+    for told in scoped.values():
+        left_out += [*told.times, *told.options]
     return Dump("".join(lines).rstrip("\n") + "\n", left_out)
 
 
-def _key(row: ConfigRow) -> tuple[int, ...]:
+def _key(row: ConfigRow) -> tuple[Any, ...]:
     return tuple(getattr(row, field.name) for field in kind_of(row).keys)
 
 
@@ -92,29 +118,54 @@ def _names_client(row: Reservation) -> bool:
     return len(key) > {0: 2, 1: 1}.get(key[0], len(key)) if key else False
 
 
-def _subnet(
-    subnet: Subnet, inside: list[Pool | Reservation], options: list[Option]
-) -> Iterator[str]:
+def _take(scoped: _Scoped, scope: Scope) -> _Told:
+    """What is not taken has no place in the file."""
+    return scoped.pop(scope, _Told([], []))
+
+
+def _shared_network(name: str, told: _Told) -> Iterator[str]:
+    if told.times or told.options:
+        yield "[[shared-network]]\n"
+        yield _line("name", _quoted(name))
+        yield from _times(told.times)
+        yield "\n"
+        yield from _options("shared-network.options", told.options)
+
+
+def _subnet(subnet: Subnet, inside: list[Pool | Reservation], scoped: _Scoped) -> Iterator[str]:
+    """With its pools, and what belongs to them and to itself."""
     yield "[[subnet]]\n"
-    prefix = f"{format_address(subnet.network)}/{subnet.prefix_length}"
-    yield _line("prefix", _quoted(prefix))
+    scope = subnet_scope(subnet.network, subnet.prefix_length)
+    told = _take(scoped, scope)
+    yield _line("prefix", _quoted(scope.name))
+    yield from _times(told.times)
     yield from _fields(subnet)
     pools = [row for row in inside if isinstance(row, Pool)]
     if pools:
         yield "pools = [\n"
-        yield from (f"    {_pool(pool)},\n" for pool in pools)
+        for pool in pools:
+            yield f"    {_pool(pool, _take(scoped, pool_scope(pool.first, pool.last)))},\n"
         yield "]\n"
     yield "\n"
-    yield from _options("subnet.options", options)
+    yield from _options("subnet.options", told.options)
 
 
-def _pool(pool: Pool) -> str:
-    span = _quoted(f"{format_address(pool.first)}-{format_address(pool.last)}")
-    said = "".join(f", {line}" for line in _fields(pool)).replace("\n", "")
+def _pool(pool: Pool, told: _Told) -> str:
+    span = _quoted(pool_scope(pool.first, pool.last).name)
+    lines = [*_fields(pool), *_times(told.times)]
+    if told.options:
+        lines.append(f"options = {{ {', '.join(map(_option, told.options))} }}")
+    said = "".join(f", {line}" for line in lines).replace("\n", "")
     return f"{{ range = {span}{said} }}" if said else span
 
 
-def _reservation(row: Reservation, options: list[Option]) -> Iterator[str]:
+def _times(times: list[Setting]) -> Iterator[str]:
+    for row in times:
+        value = str(row.value) if row.active else f"{{ value = {row.value}, active = false }}"
+        yield _line(_TIMES[row.name], value)
+
+
+def _reservation(row: Reservation, told: _Told) -> Iterator[str]:
     yield "[[subnet.reservation]]\n"
     yield _line("address", _quoted(format_address(row.address)))
     key = row.client_key
@@ -125,8 +176,9 @@ def _reservation(row: Reservation, options: list[Option]) -> Iterator[str]:
         if (key[1], len(key) - 2) != (ETHERNET, ETHERNET_OCTETS):
             yield _line("hardware-type", str(key[1]))
     yield from _fields(row)
+    yield from _times(told.times)
     yield "\n"
-    yield from _options("subnet.reservation.options", options)
+    yield from _options("subnet.reservation.options", told.options)
 
 
 def _client_id(octets: bytes) -> str:
@@ -141,13 +193,16 @@ def _client_id(octets: bytes) -> str:
 def _options(table: str, options: list[Option]) -> Iterator[str]:
     if options:
         yield f"[{table}]\n"
-        for option in options:
-            known = OPTION_TYPES.get(option.code)
-            said = "".join(f", {line}" for line in _fields(option)).replace("\n", "")
-            value = _option_value(option.code, option.data)
-            name = known.name if known else str(option.code)
-            yield _line(name, f"{{ value = {value}{said} }}" if said else value)
+        yield from (f"{_option(option)}\n" for option in options)
         yield "\n"
+
+
+def _option(option: Option) -> str:
+    known = OPTION_TYPES.get(option.code)
+    said = "".join(f", {line}" for line in _fields(option)).replace("\n", "")
+    value = _option_value(option.code, option.data)
+    name = known.name if known else str(option.code)
+    return f"{name} = " + (f"{{ value = {value}{said} }}" if said else value)
 
 
 def _option_value(code: int, data: bytes) -> str:

@@ -5,14 +5,18 @@ docs/configuration.md tells people of it. In short:
     [options]                                  # for every client
     domain-name = "example.org"
 
+    [settings]                                 # seconds; absent: the group's lease time
+    max-lease = 86400                          # also min-lease, renewal (T1), rebinding (T2)
+
     [[subnet]]
     prefix = "198.18.0.0/15"
-    lease = 3600                               # seconds; 0 or absent: the group's
+    lease = 3600                               # these go here, and with pools and reservations, too
     claims = "accept"                          # or "known-only", "deny": docs/operations.md
     offer-delay = 0                            # seconds; not 0: members share the clients
     probe = "recent"                           # or "always", "never": docs/operations.md
     outside-pools = "run-out"                  # or "nak": for clients whose pool is gone
-    pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", active = false }
+    shared-network = ""                        # subnets with the same one share a link
+    pools = ["198.18.16.0-198.19.255.254"]     # or { range = "...", name = "...", options = {...} }
     [subnet.options]                           # by name or by code
     routers = "198.18.0.254"
     [[subnet.reservation]]
@@ -21,11 +25,15 @@ docs/configuration.md tells people of it. In short:
     [subnet.reservation.options]
     log-servers = { value = "198.18.0.2", active = false }
 
+    [[shared-network]]                         # options of all its subnets
+    name = "campus"
+    options = { domain-name = "campus.example.org" }
+
 `tools.apply.dump` writes it. Whatever a SET can make of a row can be said here.
 
 Pure: text in, rows and errors out. Every error is a ConfigError that names the file, the key and
-what would be right; the rules that rows must keep together are those of `agent.config`. What is
-wrong is left out and the rest read on, so that one reading finds all.
+what would be right; the rules that rows must keep together are those of `agent.settings.validate`.
+What is wrong is left out and the rest read on, so that one reading finds all.
 """
 
 from __future__ import annotations
@@ -33,11 +41,9 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
-from agent.config import validate_configuration
 from agent.dhcp.option_types import OPTION_TYPES, option_type
 from agent.dhcp.options import parse_octets, parse_text
 from agent.errors import ConfigError
@@ -46,6 +52,17 @@ from agent.kinds.kind import REQUIRED, Kind
 from agent.kinds.option import OPTION
 from agent.kinds.pool import POOL
 from agent.kinds.reservation import RESERVATION
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    ScopeLevel,
+    host_scope,
+    network_scope,
+    pool_scope,
+    scope_address,
+    subnet_scope,
+)
+from agent.kinds.setting import SETTING, SettingName
 from agent.kinds.subnet import SUBNET
 from agent.kinds.values import Address, Choice, Number, Octets, Text, Type
 from agent.limits import CONFIG_ERRORS_MAX
@@ -54,14 +71,24 @@ from agent.model import (
     Option,
     Pool,
     Reservation,
+    Setting,
     Subnet,
     format_address,
-    parse_address,
+)
+from agent.settings.validate import validate_configuration
+from tools.apply.toml_values import (
+    OCTETS,
+    Faults,
+    address_of,
+    checked,
+    kept,
+    parse_prefix,
+    require,
+    value_of,
+    values_of,
 )
 
-OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
 _ETHERNET_ADDRESS = re.compile(r"[0-9A-Fa-f]{1,2}([:-])[0-9A-Fa-f]{1,2}(\1[0-9A-Fa-f]{1,2}){4}\Z")
-_LENGTH = re.compile(r"[0-9]{1,4}\Z")
 _PYTHON: dict[type[Type], type] = {
     Address: str, Octets: str, Text: str, Choice: str, Number: int
 }  # fmt: skip
@@ -73,47 +100,47 @@ def _keys(kind: Kind) -> dict[str, type]:
     return {f.toml: _PYTHON[type(f.type)] for f in kind.fields if f.toml} | {"active": bool}
 
 
-_SUBNET = _keys(SUBNET) | {"prefix": str, "pools": list, "options": dict, "reservation": list}
-_POOL = _keys(POOL) | {"range": str}
-_RESERVATION = _keys(RESERVATION) | {
-    "address": str,
-    "hardware-address": str,
-    "hardware-type": int,
-    "client-id": str,
-    "options": dict,
+TIMES = {
+    "lease": SettingName.LEASE,
+    "min-lease": SettingName.MIN_LEASE,
+    "max-lease": SettingName.MAX_LEASE,
+    "renewal": SettingName.RENEWAL,
+    "rebinding": SettingName.REBINDING,
 }
+_TIMES: dict[str, type] = dict.fromkeys(TIMES, object)
+_TIME: dict[str, type] = {"value": int, "active": bool}
+_SUBNET = (
+    _keys(SUBNET) | _TIMES | {"prefix": str, "pools": list, "options": dict, "reservation": list}
+)
+_POOL = _keys(POOL) | _TIMES | {"range": str, "options": dict}
+_NETWORK: dict[str, type] = _TIMES | {"name": str, "options": dict}
+_RESERVATION = (
+    _keys(RESERVATION)
+    | _TIMES
+    | {
+        "address": str,
+        "hardware-address": str,
+        "hardware-type": int,
+        "client-id": str,
+        "options": dict,
+    }
+)
 _OPTION = _keys(OPTION)
 """Beside its value, which may be of several types."""
-_OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION)
+_OWN_WAY = (SUBNET, POOL, OPTION, RESERVATION, SETTING)
 TABLES = {
     kind.name.replace("_", "-"): kind
     for kind in KINDS.values()
     if kind.in_file and kind not in _OWN_WAY
 }
 """Kinds that are a list of tables each, whose keys are those of the declaration."""
-_TOP = {"subnet": list, "options": dict} | dict.fromkeys(TABLES, list)
-_WORDS = {
-    str: "a text in quotes",
-    int: "a whole number",
-    bool: "true or false",
-    list: "a list",
-    dict: "a table",
-}
+_TOP = {"subnet": list, "shared-network": list, "options": dict, "settings": dict} | dict.fromkeys(
+    TABLES, list
+)
+_SECONDS = Number(4, 1, 0xFFFF_FFFF, unit="s")
 ETHERNET = 1
 """Hardware type of Ethernet (RFC 1700)."""
 ETHERNET_OCTETS = 6
-
-
-Faults = list[ConfigError]
-
-
-@contextmanager
-def _kept(faults: Faults) -> Iterator[None]:
-    """What is wrong inside is noted, and the reading goes on behind it."""
-    try:
-        yield
-    except ConfigError as error:
-        faults.append(error)
 
 
 def parse_file(name: str, text: str) -> list[ConfigRow]:
@@ -157,13 +184,18 @@ def _judged(name: str, rows: list[ConfigRow], faults: Faults) -> list[ConfigRow]
 def _depends(row: ConfigRow, wrong: ConfigRow) -> bool:
     """Whether `row` would be called wrong only because `wrong` is left out."""
     if isinstance(wrong, Reservation):
-        return isinstance(row, Option) and (row.network, row.prefix_length) == (wrong.address, 32)
+        return isinstance(row, Option | Setting) and row.place == host_scope(wrong.address)
+    if isinstance(wrong, Pool):
+        scope = pool_scope(wrong.first, wrong.last)
+        return isinstance(row, Option | Setting) and row.place == scope
     if not isinstance(wrong, Subnet):
         return False
     if isinstance(row, Pool):
         return row.first in wrong
-    if isinstance(row, Option):
-        return row.prefix_length > 0 and row.network in wrong
+    if isinstance(row, Option | Setting):
+        named = row.level is ScopeLevel.SHARED_NETWORK and row.scope == wrong.shared_network
+        address = scope_address(row.place)
+        return named or (address is not None and address in wrong)
     return isinstance(row, Reservation) and row.address in wrong
 
 
@@ -179,17 +211,22 @@ def _without_twins(file: str, rows: Iterator[ConfigRow], faults: Faults) -> list
 
 
 def _rows(name: str, tables: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
-    tables = _checked(name, "", tables, _TOP, faults)
-    yield from _options(name, "options", tables.get("options", {}), (0, 0), faults)
+    tables = checked(name, "", tables, _TOP, faults)
+    yield from _options(name, "options", tables.get("options", {}), GLOBAL, faults)
+    times = checked(name, "settings", tables.get("settings", {}), _TIMES, faults)
+    yield from _settings(name, "settings", times, GLOBAL, faults)
+    for number, table in enumerate(tables.get("shared-network", []), 1):
+        with kept(faults):
+            yield from _network(name, f"shared-network {number}", table, faults)
     for number, table in enumerate(tables.get("subnet", []), 1):
-        with _kept(faults):
+        with kept(faults):
             place = f"subnet {number}"
             if not isinstance(table, dict):
                 raise ConfigError(name, place, "must be a table", "write [[subnet]]")
             yield from _subnet(name, place, table, faults)
     for key, kind in TABLES.items():
         for number, table in enumerate(tables.get(key, []), 1):
-            with _kept(faults):
+            with kept(faults):
                 yield from _table(name, f"{key} {number}", table, kind, faults)
 
 
@@ -197,81 +234,119 @@ def _table(name: str, place: str, table: Any, kind: Kind, faults: Faults) -> Ite
     """A row of a kind that is told as it is declared."""
     if not isinstance(table, dict):
         raise ConfigError(name, place, "must be a table", f"write [[{place.split()[0]}]]")
-    present = _checked(name, place, table, _keys(kind), faults)
+    present = checked(name, place, table, _keys(kind), faults)
     required = [field for field in kind.fields if field.default is REQUIRED]
     for field in required:
-        with _kept(faults):
-            _require(name, place, table, field.toml, f"..., {field.says}")
-    values = _values(name, place, present, kind, faults)
+        with kept(faults):
+            require(name, place, table, field.toml, f"..., {field.says}")
+    values = values_of(name, place, present, kind, faults)
     if all(field.name in values for field in required):
         yield kind.row(**values)
 
 
 def _subnet(name: str, place: str, told: dict[str, Any], faults: Faults) -> Iterator[ConfigRow]:
     """A subnet without a prefix is read to its end, for what else is wrong; it has no rows."""
-    table = _checked(name, place, told, _SUBNET, faults)
+    table = checked(name, place, told, _SUBNET, faults)
     network, prefix_length, is_known = 0, 0, False
     if not _is_told_wrong("prefix", told, table):
-        with _kept(faults):
-            prefix = _require(name, place, table, "prefix", '"198.18.0.0/15"')
+        with kept(faults):
+            prefix = require(name, place, table, "prefix", '"198.18.0.0/15"')
             place = f"subnet {prefix}"
-            network, prefix_length = _prefix(name, f"{place}: prefix", prefix)
+            network, prefix_length = parse_prefix(name, f"{place}: prefix", prefix)
             is_known = True
-    rows = list(_inside(name, place, table, (network, prefix_length), faults))
-    values = _values(name, place, table, SUBNET, faults)
+    rows = list(_inside(name, place, table, subnet_scope(network, prefix_length), faults))
+    values = values_of(name, place, table, SUBNET, faults)
     if is_known:
         yield Subnet(network, prefix_length, **values)
         yield from rows
 
 
 def _inside(
-    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
 ) -> Iterator[ConfigRow]:
     for number, pool in enumerate(table.get("pools", []), 1):
-        with _kept(faults):
+        with kept(faults):
             yield from _pool(name, f"{place}: pools, item {number}", pool, faults)
+    yield from _settings(name, place, table, scope, faults)
     yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
     for number, reservation in enumerate(table.get("reservation", []), 1):
         where = f"{place}: reservation {number}"
-        with _kept(faults):
+        with kept(faults):
             if not isinstance(reservation, dict):
                 raise ConfigError(name, where, "must be a table", "write [[subnet.reservation]]")
             yield from _reservation(name, where, reservation, faults)
 
 
-def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[Pool]:
+def _settings(
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
+) -> Iterator[Setting]:
+    for key, what in TIMES.items():
+        if key not in table:
+            continue
+        where, told = f"{place}: {key}", table[key]
+        if isinstance(told, dict):
+            good = checked(name, where, told, _TIME, faults)
+            if "value" not in told:
+                faults.append(ConfigError(name, where, "has no value", "write value = 3600"))
+        else:
+            good = checked(name, place, {key: told}, {key: int}, faults)
+        with kept(faults):
+            if (value := good.get("value", good.get(key))) is not None:
+                seconds = value_of(name, where, _SECONDS, value)
+                yield Setting(*scope, what, seconds, good.get("active", True))
+
+
+def _network(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
+    """A shared network is what subnets name; here it has what holds in all of them."""
+    if not isinstance(told, dict):
+        raise ConfigError(name, place, "must be a table", "write [[shared-network]]")
+    table = checked(name, place, told, _NETWORK, faults)
+    if not _is_told_wrong("name", told, table):
+        scope = network_scope(require(name, place, table, "name", '"campus"'))
+        place = f"shared-network {scope.name}"
+        yield from _settings(name, place, table, scope, faults)
+        yield from _options(name, f"{place}: options", table.get("options", {}), scope, faults)
+
+
+def _pool(name: str, place: str, told: Any, faults: Faults) -> Iterator[ConfigRow]:
     if isinstance(told, str):
         told = {"range": told}
     if not isinstance(told, dict):
         raise ConfigError(name, place, f"is {told!r}", 'write "first-last"')
-    pool = _checked(name, place, told, _POOL, faults)
-    values = _values(name, place, pool, POOL, faults)
+    pool = checked(name, place, told, _POOL, faults)
+    values = values_of(name, place, pool, POOL, faults)
     if _is_told_wrong("range", told, pool):
         return
-    text = _require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
+    text = require(name, place, pool, "range", '"198.18.16.0-198.18.16.255"')
     first, dash, last = text.partition("-")
     if not dash:
         raise ConfigError(name, place, f"{text!r} is no range", 'write "first-last"')
-    yield Pool(_address(name, place, first), _address(name, place, last), **values)
+    row = Pool(address_of(name, place, first), address_of(name, place, last), **values)
+    yield row
+    scope = pool_scope(row.first, row.last)
+    yield from _settings(name, place, pool, scope, faults)
+    yield from _options(name, f"{place}: options", pool.get("options", {}), scope, faults)
 
 
 def _is_told_wrong(key: str, told: dict[str, Any], good: dict[str, Any]) -> bool:
-    """Its fault is noted by `_checked`; that it is missing would be a second one."""
+    """Its fault is noted by `checked`; that it is missing would be a second one."""
     return key in told and key not in good
 
 
 def _reservation(
     name: str, place: str, told: dict[str, Any], faults: Faults
 ) -> Iterator[ConfigRow]:
-    table = _checked(name, place, told, _RESERVATION, faults)
+    table = checked(name, place, told, _RESERVATION, faults)
     address = 0
     if not (is_wrong := _is_told_wrong("address", told, table)):
-        text = _require(name, place, table, "address", '"198.18.1.1"')
-        address = _address(name, f"{place}: address", text)
+        text = require(name, place, table, "address", '"198.18.1.1"')
+        address = address_of(name, f"{place}: address", text)
         place = place.partition(": reservation")[0] + f": reservation {format_address(address)}"
-    values = _values(name, place, table, RESERVATION, faults)
+    values = values_of(name, place, table, RESERVATION, faults)
     options = table.get("options", {})
-    rows = list(_options(name, f"{place}: options", options, (address, 32), faults))
+    scope = host_scope(address)
+    rows: list[ConfigRow] = [*_settings(name, place, table, scope, faults)]
+    rows += _options(name, f"{place}: options", options, scope, faults)
     if any(_is_told_wrong(key, told, table) for key in ("hardware-address", "client-id")):
         return
     client_key = _client_key(name, place, table)
@@ -313,7 +388,7 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
 
 
 def _options(
-    name: str, place: str, table: dict[str, Any], scope: tuple[int, int], faults: Faults
+    name: str, place: str, table: dict[str, Any], scope: Scope, faults: Faults
 ) -> Iterator[Option]:
     for key, value in table.items():
         told = value if isinstance(value, dict) else {"value": value}
@@ -330,8 +405,8 @@ def _options(
             continue
         where = f"{place}.{key}"
         said = {word: one for word, one in told.items() if word != "value"}
-        said = _checked(name, where, said, _OPTION, faults)
-        yield Option(*scope, code, data, **_values(name, where, said, OPTION, faults))
+        said = checked(name, where, said, _OPTION, faults)
+        yield Option(*scope, code, data, **values_of(name, where, said, OPTION, faults))
 
 
 def _option_text(value: Any) -> str:
@@ -343,74 +418,3 @@ def _option_text(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
         return ", ".join(_option_text(one) for one in value)
     raise ConfigError("", "", f"is {value!r}", "give a text, a number, true, false, or a list")
-
-
-def _checked(
-    name: str, place: str, table: dict[str, Any], keys: Mapping[str, type], faults: Faults
-) -> dict[str, Any]:
-    """What of the table has a known key and a value of its type."""
-    good: dict[str, Any] = {}
-    for key, value in table.items():
-        where = f"{place}: {key}" if place else key
-        if key not in keys:
-            close = difflib.get_close_matches(key, keys, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(keys)}"
-            faults.append(ConfigError(name, where, "is no known key", remedy))
-        elif type(value) is not keys[key]:
-            right = f"must be {_WORDS[keys[key]]}"
-            faults.append(ConfigError(name, where, f"is {value!r}", right))
-        else:
-            good[key] = value
-    return good
-
-
-def _require(name: str, place: str, table: dict[str, Any], key: str, example: str) -> str:
-    if key not in table:
-        raise ConfigError(name, f"{place}: {key}", "is missing", f"such as {key} = {example}")
-    return str(table[key])
-
-
-def _values(
-    name: str, place: str, table: dict[str, Any], kind: Kind, faults: Faults
-) -> dict[str, Any]:
-    """The declared fields that the table gives a value to, and whether it is in service."""
-    told: dict[str, Any] = {}
-    for field in kind.fields:
-        if field.toml in table:
-            with _kept(faults):
-                where = f"{place}: {field.toml}"
-                told[field.name] = _value(name, where, field.type, table[field.toml])
-    return told | {"active": table.get("active", True)}
-
-
-def _value(name: str, place: str, type_: Type, value: Any) -> Any:
-    if isinstance(type_, Address):
-        return _address(name, place, value)
-    if isinstance(type_, Octets):
-        if value and not OCTETS.match(value):
-            raise ConfigError(name, place, f"is {value!r}", 'write octets such as "01:ff"')
-        return parse_octets(value) if value else b""
-    if isinstance(type_, Choice):
-        if value not in type_.spelled:
-            words = ", ".join(type_.spelled)
-            raise ConfigError(name, place, f"is {value!r}", f"write one of {words}")
-        return type_.spelled[value]
-    if isinstance(type_, Number) and not type_.low <= value <= type_.high:
-        unit = " seconds" if type_.unit == "s" else ""
-        right = f"must be {type_.low}..{type_.high}{unit}"
-        raise ConfigError(name, place, f"is {value}", right)
-    return value
-
-
-def _prefix(name: str, place: str, text: str) -> tuple[int, int]:
-    network, slash, length = text.partition("/")
-    if not slash or not _LENGTH.match(length) or int(length) > 32:
-        raise ConfigError(name, place, f"{text!r} is no prefix", 'write "198.18.0.0/15"')
-    return _address(name, place, network), int(length)
-
-
-def _address(name: str, place: str, text: str) -> int:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise ConfigError(name, place, str(error)) from None

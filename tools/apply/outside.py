@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from agent.config import Configuration
 from agent.former import untried
 from agent.kinds.subnet import OutsidePolicy
 from agent.model import ConfigRow, Pool, Reservation, Subnet, format_address
+from agent.settings.configuration import Configuration
 from agent.snmp.columns import BINDING
 from tools.lease.lease import read_lease
 from tools.manager import Session

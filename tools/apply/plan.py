@@ -14,7 +14,7 @@ from agent.dhcp.option_types import option_type
 from agent.dhcp.options import format_text
 from agent.kinds import kind_of
 from agent.kinds.values import Address, Choice, Number, Type
-from agent.model import ConfigRow, Option, Reservation, configuration_key
+from agent.model import ConfigRow, Option, Reservation, Setting, configuration_key
 from tools.apply.file import ETHERNET
 
 
@@ -65,6 +65,8 @@ def _values(row: ConfigRow) -> dict[str, str]:
     }
     if isinstance(row, Option):
         said["value"] = format_text(row.code, row.data)
+    elif isinstance(row, Setting):
+        said["value"] = f"{row.value} s"
     elif isinstance(row, Reservation):
         said = {"client": _client(row.client_key)} | said
     return said | {"state": "" if row.active else "not in service"}
@@ -109,11 +111,11 @@ def make_plan(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> list
 
 
 def _order(step: Step) -> tuple[bool, int, str]:
-    """Subnets, pools, reservations, then options, which may belong to a reservation."""
+    """Subnets, pools, reservations, then what belongs to a scope, as one of these is."""
     kind = kind_of(step.row)
-    return isinstance(step.row, Option), kind.number, kind.key_of(step.row)
+    return isinstance(step.row, Option | Setting), kind.number, kind.key_of(step.row)
 
 
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:
-    """The plan as (row, deleted): what `agent.config.validate_configuration` judges."""
+    """The plan as (row, deleted): what `agent.settings.validate.validate_configuration` judges."""
     return [(step.row, step.action is Action.DELETE) for step in plan]

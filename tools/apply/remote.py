@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from agent.config import validate_configuration
 from agent.errors import ConfigError
 from agent.kinds import KINDS, kind_of
 from agent.kinds.kind import Field, Kind
 from agent.kinds.values import Text
 from agent.model import ChangeKind, ConfigRow, Subnet
+from agent.settings.validate import validate_configuration
 from agent.snmp.columns import CONFIGURATION, RowStatus
 from agent.snmp.oid import Oid
 from agent.snmp.rows import cell, empty_row, index_of, value_of

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from agent.config import Configuration
 from agent.dhcp.option_types import option_type
 from agent.dhcp.options import named_addresses
 from agent.kinds import row_name
 from agent.limits import CONFIG_ERRORS_MAX
 from agent.model import ConfigRow, format_address
+from agent.settings.configuration import Configuration
 
 
 def tell_somebodys(rows: Iterable[ConfigRow]) -> list[str]:

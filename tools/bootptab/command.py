@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from agent.kinds.scope import host_scope
 from agent.model import ConfigRow, Option, Reservation, Subnet
 from tools.apply.command import apply_plan, read_text, show
 from tools.apply.plan import Step, make_plan
@@ -39,7 +40,7 @@ def plan_import(present: Iterable[ConfigRow], wanted: Iterable[ConfigRow]) -> li
         row
         for row in have
         if (isinstance(row, Reservation) and row.address in touched)
-        or (isinstance(row, Option) and row.prefix_length == 32 and row.network in touched)
+        or (isinstance(row, Option) and row.place in {host_scope(one) for one in touched})
     ]
     return make_plan(concerned, want)
 

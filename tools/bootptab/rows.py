@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from agent.dhcp.options import check_octets, parse_octets, parse_text
 from agent.errors import ConfigError
+from agent.kinds.scope import host_scope
 from agent.limits import HARDWARE_ADDRESS_MAX
 from agent.model import ConfigRow, Option, Reservation, Subnet, format_address, parse_address
 from tools.bootptab.syntax import Entry, Field, expand, parse_entries
@@ -170,7 +171,7 @@ class _Builder:
                 data = text if isinstance(text, bytes) else parse_text(code, text)
             except ConfigError as error:
                 raise self.error(field, f"{field.value!r}: {error.problem}", error.remedy) from None
-            self.options.append(Option(address, 32, code, data))
+            self.options.append(Option(*host_scope(address), code, data))
 
     def _option(self, tag: str, field: Field, tags: dict[str, Field]) -> tuple[int, str | bytes]:
         """The option of a tag and its value; code 0 where it is none."""

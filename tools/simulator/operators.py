@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.model import Member, MemberState, Reservation, Service, Subnet
+from agent.kinds.scope import subnet_scope
+from agent.model import Member, MemberState, Reservation, Service, Setting, SettingName
 from agent.port import StoreTransaction
 from agent.sync.change import Expel, Reweigh
 from agent.sync.change import Parameters as GroupParameters
@@ -141,7 +142,8 @@ class Operators:
         """Another lease time for the LAN (0: the group's), by a SET at one member."""
 
         def set_lease(node: Node, tx: StoreTransaction, _now_ms: int) -> None:
-            tx.save_configuration([(Subnet(LAN, LAN_PREFIX, lease_s), False)])
+            row = Setting(*subnet_scope(LAN, LAN_PREFIX), SettingName.LEASE, lease_s)
+            tx.save_configuration([(row, lease_s == 0)])
             node.notice_store_change()
 
         self._sim.member(contact).ask_operator(set_lease)

@@ -1,25 +1,28 @@
-"""What the group is configured to serve, and the rules that a change of it must keep.
+"""The rules that a change of the configuration must keep.
 
-`Configuration` is the replicated part (subnets, pools, options, reservations) as one value that
-the engine looks things up in. `validate_configuration` is the one gate for people's changes: the
-SNMP SET responder calls it in the transaction of the SET, so `snmpset` and `dhcpsync apply` meet
-the same rules. Rows merged from a peer do not pass it: two members may be changed at once, so a
-lookup must bear any mixture (a pool without its subnet simply serves nobody).
+`validate_configuration` is the one gate for people's changes: the SNMP SET responder calls it in
+the transaction of the SET, so `snmpset` and `dhcpsync apply` meet the same rules. Rows merged from
+a peer do not pass it.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
 from agent.dhcp.options import check_octets
 from agent.errors import ConfigError
 from agent.kinds import kind_of, row_name
-from agent.kinds.former_server import FormerServer
 from agent.kinds.kind import Field
+from agent.kinds.scope import (
+    GLOBAL,
+    Scope,
+    host_scope,
+    network_scope,
+    pool_scope,
+    scope_problem,
+    subnet_scope,
+)
 from agent.kinds.values import Number, Octets, Text
 from agent.limits import (
     CLIENT_IDENTIFIER_MAX,
@@ -28,119 +31,21 @@ from agent.limits import (
     OPTION_OCTETS_MAX,
 )
 from agent.model import (
-    ConfigRecord,
     ConfigRow,
     Option,
     Pool,
     Reservation,
+    Setting,
+    SettingName,
     Subnet,
     configuration_key,
     format_address,
 )
+from agent.settings.configuration import Configuration, scopes_of
+from agent.settings.times import LeaseTimes
 
 LEASE_MIN_S = 10
 """Shorter leases would make clients renew faster than a cluster settles."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """The active rows, in order of address; built once for each configuration version."""
-
-    subnets: tuple[Subnet, ...] = ()
-    pools: tuple[Pool, ...] = ()
-    options: tuple[Option, ...] = ()
-    reservations: tuple[Reservation, ...] = ()
-    former_servers: tuple[FormerServer, ...] = ()
-    _by_scope: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict, repr=False)
-    _by_address: dict[int, Reservation] = field(default_factory=dict, repr=False)
-    _by_client: dict[bytes, tuple[Reservation, ...]] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def _pool_firsts(self) -> tuple[int, ...]:
-        return tuple(pool.first for pool in self.pools)
-
-    @classmethod
-    def from_rows(cls, rows: Iterable[ConfigRow]) -> Configuration:
-        """Index the active ones of `rows` (deleted rows must not be among them)."""
-        active = [row for row in rows if row.active]
-        subnets = sorted((r for r in active if isinstance(r, Subnet)), key=lambda r: r.network)
-        pools = sorted((r for r in active if isinstance(r, Pool)), key=lambda r: r.first)
-        options = sorted(
-            (r for r in active if isinstance(r, Option)),
-            key=lambda r: (r.network, r.prefix_length, r.code),
-        )
-        reservations = sorted(
-            (r for r in active if isinstance(r, Reservation)), key=lambda r: r.address
-        )
-        by_scope: dict[tuple[int, int], dict[int, bytes]] = {}
-        for option in options:
-            by_scope.setdefault((option.network, option.prefix_length), {})[option.code] = (
-                option.data
-            )
-        by_client: dict[bytes, tuple[Reservation, ...]] = {}
-        for row in reservations:
-            by_client[row.client_key] = (*by_client.get(row.client_key, ()), row)
-        return cls(
-            tuple(subnets),
-            tuple(pools),
-            tuple(options),
-            tuple(reservations),
-            tuple(r for r in active if isinstance(r, FormerServer)),
-            by_scope,
-            {row.address: row for row in reservations},
-            by_client,
-        )
-
-    @classmethod
-    def from_records(cls, records: Iterable[ConfigRecord]) -> Configuration:
-        return cls.from_rows(record.row for record in records if not record.deleted)
-
-    def subnet_of(self, address: int) -> Subnet | None:
-        """The subnet that contains `address`. Should a merge have left overlapping ones, the
-        one that begins last (the most specific) is taken."""
-        at = bisect_right(self.subnets, address, key=lambda subnet: subnet.network)
-        for subnet in reversed(self.subnets[:at]):
-            if address in subnet:
-                return subnet
-        return None
-
-    def pools_of(self, subnet: Subnet) -> tuple[Pool, ...]:
-        """The pools that lie wholly inside `subnet`."""
-        return tuple(
-            pool for pool in self.pools if subnet.first <= pool.first and pool.last <= subnet.last
-        )
-
-    def pool_of(self, address: int) -> Pool | None:
-        at = bisect_right(self._pool_firsts, address)
-        return self.pools[at - 1] if at and address <= self.pools[at - 1].last else None
-
-    def reservation_of(self, address: int) -> Reservation | None:
-        return self._by_address.get(address)
-
-    def reservation_for(self, client_key: bytes, subnet: Subnet) -> Reservation | None:
-        """The reservation of a client in `subnet`."""
-        for reservation in self._by_client.get(client_key, ()):
-            if reservation.address in subnet:
-                return reservation
-        return None
-
-    def former_leases_end(self, first: int, last: int) -> int:
-        """Up to when leases of a former server may run in first..last: as the longest prefix says
-        that holds all of it, or the latest of those that lie in it, if that is later."""
-        touching = [r for r in self.former_servers if r.first <= last and first <= r.last]
-        around = [r for r in touching if r.first <= first and last <= r.last]
-        longest = max(around, key=lambda r: r.prefix_length, default=None)
-        inside = [r for r in touching if r not in around]
-        return max((r.until for r in [*inside, longest] if r is not None), default=0)
-
-    def options_for(self, subnet: Subnet, host: int | None = None) -> dict[int, bytes]:
-        """Options by code for a client of `subnet`, and of reservation `host` if it has one: the
-        longest scope wins."""
-        found = dict(self._by_scope.get((0, 0), {}))
-        found.update(self._by_scope.get((subnet.network, subnet.prefix_length), {}))
-        if host is not None:
-            found.update(self._by_scope.get((host, 32), {}))
-        return found
 
 
 def validate_configuration(
@@ -172,7 +77,9 @@ def validate_configuration(
     _check_subnets(subnets)
     _check_pools(pools, subnets)
     _check_reservations(reservations, subnets)
-    _check_options([r for r in after if isinstance(r, Option)], subnets, reservations)
+    scopes = _scopes(subnets, pools, reservations)
+    _check_scopes([r for r in after if isinstance(r, Option | Setting)], scopes)
+    _check_times(Configuration.from_rows(after))
     served = [s for s in subnets if s.active]
     for subnet in closed:
         count = live_bindings(subnet.first, subnet.last)
@@ -194,6 +101,8 @@ def _check_row(row: ConfigRow) -> None:
         _check_pool(row)
     elif isinstance(row, Option):
         _check_option(row)
+    elif isinstance(row, Setting):
+        _check_setting(row)
     elif isinstance(row, Reservation):
         _check_clients(row, "address", row.address, row.address)
         _check_client(row)
@@ -228,12 +137,13 @@ def _check_subnet(row: Subnet) -> None:
     if row.network & ~row.mask & 0xFFFF_FFFF:
         right = f"{format_address(row.network & row.mask)}/{row.prefix_length}"
         raise ConfigError(row_name(row), "prefix", "host bits are set", f"did you mean {right}?")
-    if row.lease_s and row.lease_s < LEASE_MIN_S:
+
+
+def _check_setting(row: Setting) -> None:
+    is_lease = row.name not in (SettingName.RENEWAL, SettingName.REBINDING)
+    if is_lease and row.value < LEASE_MIN_S:
         raise ConfigError(
-            row_name(row),
-            "lease time",
-            f"{row.lease_s} s is too short",
-            f"at least {LEASE_MIN_S} s, or 0 for the group's lease time",
+            row_name(row), "time", f"{row.value} s is too short", f"at least {LEASE_MIN_S} s"
         )
 
 
@@ -309,14 +219,14 @@ def _check_client(row: Reservation) -> None:
 _SERVER_OPTIONS = {
     1: "it follows from the subnet's prefix length",
     50: "clients send it",
-    51: "set the subnet's or the group's lease time instead",
+    51: "set a lease time instead",
     52: "replies use it as they need",
     53: "it is the message type",
     54: "it is the address of the answering member",
     55: "clients send it",
     57: "clients send it",
-    58: "it is half of the lease",
-    59: "it is 7/8 of the lease",
+    58: "set a renewal time instead",
+    59: "set a rebinding time instead",
     61: "clients send it",
     80: "it answers a client that asks for two messages only (RFC 4039)",
     81: "it answers a client's own name (RFC 4702)",
@@ -331,6 +241,17 @@ def _check_subnets(subnets: Sequence[Subnet]) -> None:
         if other.first <= one.last:
             raise ConfigError(
                 row_name(other), "", f"overlaps {row_name(one)}", "subnets must not share addresses"
+            )
+    first: dict[str, Subnet] = {}
+    for one in subnets:
+        twin = first.setdefault(one.shared_network, one)
+        if one.shared_network and twin.interface != one.interface:
+            raise ConfigError(
+                row_name(one),
+                "interface",
+                f"is {one.interface!r}, and {row_name(twin)} of the same shared network has"
+                f" {twin.interface!r}",
+                "they are on one link: name one interface, or none",
             )
 
 
@@ -384,17 +305,64 @@ def _check_reservations(reservations: Sequence[Reservation], subnets: Sequence[S
             )
 
 
-def _check_options(
-    options: Sequence[Option], subnets: Sequence[Subnet], reservations: Sequence[Reservation]
-) -> None:
-    scopes = {(0, 0)}
-    scopes.update((s.network, s.prefix_length) for s in subnets)
-    scopes.update((r.address, 32) for r in reservations)
-    for option in options:
-        if (option.network, option.prefix_length) not in scopes:
+def _scopes(
+    subnets: Sequence[Subnet], pools: Sequence[Pool], reservations: Sequence[Reservation]
+) -> set[Scope]:
+    """Those that something configured has."""
+    found = {GLOBAL}
+    found.update(subnet_scope(s.network, s.prefix_length) for s in subnets)
+    found.update(network_scope(s.shared_network) for s in subnets if s.shared_network)
+    found.update(pool_scope(p.first, p.last) for p in pools)
+    found.update(host_scope(r.address) for r in reservations)
+    return found
+
+
+def _check_scopes(rows: Sequence[Option | Setting], scopes: set[Scope]) -> None:
+    for row in rows:
+        if problem := scope_problem(row.place):
+            raise ConfigError(row_name(row), "scope", problem)
+        if row.place not in scopes:
             raise ConfigError(
-                row_name(option),
+                row_name(row),
                 "scope",
                 "names nothing that is configured",
-                "use 0.0.0.0/0 (global), a subnet's prefix, or a reserved address with /32",
+                "use nothing (global), a shared network's name, a subnet's prefix, a pool's range,"
+                " or a reserved address",
             )
+
+
+def _check_times(configuration: Configuration) -> None:
+    """The times that hold together for any client. Those of the widest scopes first."""
+    by_scope: dict[Scope, Setting] = {row.place: row for row in configuration.settings}
+    for subnet in configuration.subnets if by_scope else ():
+        inside: list[tuple[Pool | None, int | None]] = [(None, None)]
+        inside += [(pool, None) for pool in configuration.pools_of(subnet)]
+        inside += [
+            (configuration.pool_of(r.address), r.address)
+            for r in configuration.reservations
+            if r.address in subnet and host_scope(r.address) in by_scope
+        ]
+        for pool, host in inside:
+            times = configuration.times_for(subnet, pool, host)
+            if problem := _times_problem(times):
+                scopes = [s for s in scopes_of(subnet, pool, host) if s in by_scope]
+                raise ConfigError(row_name(by_scope[scopes[-1]]), "value", *problem)
+
+
+def _times_problem(times: LeaseTimes) -> tuple[str, str] | None:
+    """What is wrong, and what would be right. The group's lease time is not known here."""
+    named = [
+        ("min-lease", times.least),
+        ("lease", times.lease),
+        ("max-lease", times.most),
+    ]
+    timers = [("renewal", times.renewal), ("rebinding", times.rebinding), ("lease", times.lease)]
+    for order in (named, timers):
+        known = [(name, value) for name, value in order if value]
+        for (shorter, less), (longer, more) in pairwise(known):
+            if less > more or (order is timers and less == more):
+                return (
+                    f"would have a {shorter} of {less} s and a {longer} of {more} s for a client",
+                    "min-lease <= lease <= max-lease, and renewal < rebinding < lease",
+                )
+    return None

@@ -1,0 +1,1 @@
+"""What the group is configured to serve: looked up (`configuration`), and judged (`validate`)."""
