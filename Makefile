@@ -1,4 +1,5 @@
-# make install   .venv with the dhcpsync command, from hash-locked dependencies
+# make install   .venv with the dhcpsync command and what it needs to run, from hash-locked dependencies
+# make dev       that, and what works on the project: linters, type checker, test runner
 # make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
 # make check     linters, strict types, and the tests that need neither root nor a simulated cluster
 # make quick     that, a dozen simulated clusters that nobody has seen, and one lab (LAB=tests/lab/...)
@@ -12,6 +13,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.developed
 
 # Folder with the RFC base modules as text, for the tests that let smilint and net-snmp read our
 # MIB: a checkout beside a folder of them, or what a distribution's net-snmp libraries or an NMS brings.
@@ -37,7 +39,7 @@ SLOW := tests/lab tests/net tests/sim tests/model tests/test_crash.py tests/test
 # Several targets at a time, each with its output in one piece.
 TOGETHER := $(MAKE) --no-print-directory --output-sync=target --keep-going -j
 
-.PHONY: help install packages demo model mutants night check quick test coverage clean
+.PHONY: help install dev packages demo model mutants night check quick test coverage clean
 .PHONY: lint types pytest test_packages unrooted seeds one_lab
 
 help:
@@ -45,31 +47,39 @@ help:
 
 install: packages $(INSTALLED)
 
+dev: packages $(DEVELOPED)
+
 packages:
 	@tools/setup/packages.sh run
 
 $(INSTALLED): requirements.lock pyproject.toml | packages
-	@tools/setup/venv.sh
+	@tools/setup/venv.sh requirements.lock
+	@touch $@
+
+# It brings what `make install` does, in the same versions.
+$(DEVELOPED): requirements-dev.lock requirements.lock pyproject.toml | packages
+	@tools/setup/venv.sh requirements-dev.lock
+	@touch $(INSTALLED) $@
 
 demo: install
 	@tools/setup/packages.sh demo
 	@$(BIN)/dhcpsync lab demo $(if $(KEEP),--keep)
 
-check: install
+check: dev
 	@+$(TOGETHER)3 lint types unrooted
 
-quick: install test_packages
+quick: dev test_packages
 	@$(MAKE) --no-print-directory check
 	@+$(TOGETHER)2 seeds one_lab
 
 # One after the other, whatever -j says: the first failure of the cheap checks ends it, and the
 # tests need every core (tests/shards.py).
-test: install test_packages
+test: dev test_packages
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory pytest
 
-test_packages: install
+test_packages: dev
 	@tools/setup/packages.sh test || [ "$$(id -u)" != 0 ]
 
 model: install
@@ -79,21 +89,21 @@ night: install
 	$(BIN)/dhcpsync simulate --members mix --seeds 1..100000 --base $(BASE) --hours 12 --level auto \
 	    --world drawn --minutes $(MINUTES) --out simulated
 
-mutants: install
+mutants: dev
 	$(BIN)/python -m tests.sim.mutate
 	$(BIN)/pytest -v tests/model/test_mutants.py tests/sync/test_mutants.py
 
-lint: install
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: install
+types: dev
 	$(BIN)/mypy
 
-pytest: install
+pytest: dev
 	$(BIN)/python -m tests.shards
 
-unrooted: install
+unrooted: dev
 	$(BIN)/pytest -q -n auto --dist worksteal $(SLOW:%=--ignore=%)
 
 # Only as fast as the lab beside it leaves it time to be.
@@ -102,10 +112,10 @@ seeds: install
 	    --world drawn --out simulated --base \
 	    "$$($(BIN)/python -c 'from tools.simulator import sampling; print(sampling.base_of_commit())')"
 
-one_lab: install
+one_lab: dev
 	$(BIN)/pytest -q $(LAB)
 
-coverage: install
+coverage: dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q tests/dhcp tests/sync tests/sim/test_plans.py
 	$(BIN)/coverage report

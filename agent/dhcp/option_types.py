@@ -222,6 +222,32 @@ def option_type(option: int | str) -> OptionType:
     return OPTION_TYPES.get(option) or OptionType(option, f"option-{option}", ValueKind.HEX)
 
 
+ELSEWHERE = {
+    "broadcast": "broadcast-address",
+    "default-gateway": "routers",
+    "dns": "domain-name-servers",
+    "dns-servers": "domain-name-servers",
+    "filename": "boot-file-name",
+    "gateway": "routers",
+    "mtu": "interface-mtu",
+    "nameservers": "domain-name-servers",
+    "next-server": "tftp-server-name",
+    "search": "domain-search",
+    "server-name": "tftp-server-name",
+    "wins": "netbios-name-servers",
+}
+"""What other servers' files, and people, call an option. Some are nearer in letters to another one:
+next-server (siaddr, which is filled from option 66 here) is no ntp-servers."""
+_NEAR = 0.75
+
+
+def nearest_option(name: str) -> str:
+    """The name of the option that is meant, as far as one can tell, or ""."""
+    name = name.strip().lower().replace("_", "-")
+    near = difflib.get_close_matches(name, _BY_NAME, 1, _NEAR)
+    return ELSEWHERE.get(name) or (near[0] if near else "")
+
+
 def _nearest_names(name: str) -> str:
-    near = difflib.get_close_matches(name, _BY_NAME, 3, 0.5) or ["routers", "domain-name-servers"]
-    return f"use a code 1..254 or a name such as {', '.join(near)}"
+    near = nearest_option(name)
+    return f"did you mean {near}?" if near else "use a code 1..254 or a name such as routers"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, ValueKind, option_type
+from agent.dhcp.option_types import ELSEWHERE, EXAMPLES, OPTION_TYPES, ValueKind, option_type
 from agent.dhcp.options import check_octets, format_text, parse_text
 from agent.errors import ConfigError
 
@@ -193,3 +193,33 @@ def test_any_text_gives_octets_or_a_config_error(text: str, code: int) -> None:
     except ConfigError:
         return
     assert data
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("router", "routers"),
+        ("Domain_Name_Server", "domain-name-servers"),
+        ("ntp-server", "ntp-servers"),
+        ("next-server", "tftp-server-name"),
+        ("next_server", "tftp-server-name"),
+        ("dns-servers", "domain-name-servers"),
+        ("gateway", "routers"),
+        ("filename", "boot-file-name"),
+    ],
+)
+def test_a_name_that_is_none_is_told_with_the_one_that_is_meant(name: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"is no known option; did you mean {meant}\\?"):
+        option_type(name)
+
+
+@pytest.mark.parametrize("name", ["sip-phone", "colour", "x" * 5000])
+def test_nothing_is_suggested_that_is_only_like_it(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no known option; use a code 1"):
+        option_type(name)
+
+
+def test_what_others_call_an_option_is_one_here() -> None:
+    names = {known.name for known in OPTION_TYPES.values()}
+    assert set(ELSEWHERE.values()) <= names
+    assert not ELSEWHERE.keys() & names

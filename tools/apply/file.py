@@ -44,7 +44,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from agent.dhcp.option_types import OPTION_TYPES, option_type
+from agent.dhcp.option_types import option_type
 from agent.dhcp.options import parse_octets, parse_text
 from agent.errors import ConfigError
 from agent.kinds import KINDS, row_name
@@ -398,10 +398,7 @@ def _options(
                 raise ConfigError("", "", "has no value", "write value = ... in its table")
             data = parse_text(code, _option_text(told["value"]))
         except ConfigError as error:
-            names = [known.name for known in OPTION_TYPES.values()]
-            close = [] if key in names else difflib.get_close_matches(key, names, 1)
-            remedy = f"did you mean {close[0]}?" if close else error.remedy
-            faults.append(ConfigError(name, f"{place}.{key}", error.problem, remedy))
+            faults.append(ConfigError(name, f"{place}.{key}", error.problem, error.remedy))
             continue
         where = f"{place}.{key}"
         said = {word: one for word, one in told.items() if word != "value"}
