@@ -26,11 +26,10 @@ from agent.model import Member, MemberId
 from agent.snmp import ber, columns, pages, wire
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import RowStatus, Table
-from agent.snmp.engine import add_user
 from agent.snmp.informs import SNMP_TRAP_OID
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid
-from agent.snmp.session import Answer, Session, SnmpAuthError, SnmpTimeout, Target
+from agent.snmp.session import Answer, Asking, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.status import ErrorStatus, peer_error
 from agent.sync import messages as m
 from agent.sync.codec import pack_request, unpack_response
@@ -52,7 +51,7 @@ class PeerClient:
 
     def __init__(
         self,
-        session: Session,
+        session: Asking,
         users: Iterable[tuple[str, UserKeys]],
         expect: Callable[[bytes, bytes, bytes], None] = lambda *_: None,
         *,
@@ -106,7 +105,7 @@ class PeerClient:
         name, master = self._user
         if member.engine_id not in self._known_engines:
             keys = master.localize(member.engine_id)
-            add_user(self._session.engine, name, keys, member.engine_id)
+            self._session.know(name, keys, member.engine_id)
             self._known_engines.add(member.engine_id)
             self._expect(member.engine_id, name.encode(), keys.authentication)
         return Target(member.address, member.port, name, member.engine_id)

@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity.engine import SnmpEngine
@@ -23,7 +23,8 @@ from agent.errors import DhcpSyncError, PacketError
 from agent.model import format_address
 from agent.snmp import ber, wire
 from agent.snmp.ber import Varbind
-from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM
+from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, add_user
+from agent.snmp.keys import UserKeys
 from agent.snmp.responder import PDU_VERSION
 
 SNMP_V3 = 3
@@ -65,6 +66,25 @@ class Answer:
     varbinds: list[Varbind]
 
 
+class Asking(Protocol):
+    """What sends a request and has its answer: a `Session`, or who speaks to one member only."""
+
+    def know(self, user: str, keys: UserKeys, engine_id: bytes) -> None:
+        """The user by whom the engine `engine_id` is asked; `keys` are localized to it."""
+        ...
+
+    async def ask(
+        self,
+        target: Target,
+        kind: object,
+        varbinds: bytes,
+        timeout_s: float,
+        *,
+        first: int = 0,
+        second: int = 0,
+    ) -> Answer: ...
+
+
 class Session:
     """Requests of one engine."""
 
@@ -72,6 +92,9 @@ class Session:
         self.engine = engine
         self._request_ids = itertools.count(secrets.randbelow(2**30))
         self._waiting: set[asyncio.Future[Any]] = set()
+
+    def know(self, user: str, keys: UserKeys, engine_id: bytes) -> None:
+        add_user(self.engine, user, keys, engine_id)
 
     async def ask(
         self,

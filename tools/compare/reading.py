@@ -10,24 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pysnmp.carrier.asyncio.dgram import udp
-from pysnmp.entity import config
-
 from agent.errors import PacketError, PeerError
 from agent.kinds import configuration_key
 from agent.limits import BLOCK_ADDRESSES
-from agent.model import AddressState, Binding, Member, stream_id
+from agent.model import AddressState, Binding, Member, format_address, stream_id
 from agent.snmp import ber, pages, wire
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import ACTIVITY, ADDRESS, BINDING_BLOCK, SERVER, STREAM
-from agent.snmp.engine import build_engine, close_engine
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid, index_address, starts_with
 from agent.snmp.peer import PeerClient
-from agent.snmp.session import Session, SnmpAuthError, SnmpTimeout, Target
+from agent.snmp.session import SnmpAuthError, SnmpTimeout, Target
 from agent.sync import messages as m
 from agent.sync.records import Sketch, sketch_records
 from agent.sync.version import membership_hash
+from tools.compare.asking import MemberSession
 from tools.compare.values import Claim, Look, Overview, Told, Vector
 from tools.errors import ManagerError
 from tools.target import Target as Place
@@ -57,26 +54,24 @@ class MemberReader:
         self.member = member
         self._place = place
         self._keys = keys
-        self._engine: Any = None
+        self._session: MemberSession | None = None
 
     async def open(self) -> None:
         """Make the socket, in the namespace of the place."""
-        self._engine = build_engine(None)
+        member, user = self.member, self._place.user.user
+        address = format_address(member.address)
         with self._place.enter():
-            transport = udp.UdpTransport().open_client_mode()
-            config.add_transport(self._engine, udp.DOMAIN_NAME, transport)
-            await transport._lport
-        self._session = Session(self._engine)
-        user = self._place.user.user
-        self._client = PeerClient(self._session, [(user, self._keys)], timeout_s=TIMEOUT_S)
-        self._target = Target(self.member.address, self.member.port, user, self.member.engine_id)
+            session = MemberSession(address, member.port, user, self._keys, member.engine_id)
+        self._session = session
+        self._client = PeerClient(session, [(user, self._keys)], timeout_s=TIMEOUT_S)
+        self._target = Target(member.address, member.port, user, member.engine_id)
         self._header = m.Header(0, 0, 0, b"")
 
     async def close(self) -> None:
         """Also where it could not be opened."""
-        if self._engine is not None:
-            await close_engine(self._engine)
-            self._engine = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     async def overview(self) -> Overview:
         answer = await self._ask_once(m.GroupQuery(self._header))
@@ -220,6 +215,7 @@ class MemberReader:
         self, kind: object, names: Sequence[Oid], repetitions: int = 0, singles: int = 0
     ) -> list[Varbind]:
         """A long answer is the first to be lost: the second time half of it is asked for."""
+        assert self._session is not None
         for attempt in range(_ATTEMPTS):
             try:
                 answer = await self._session.ask(
