@@ -18,7 +18,6 @@ from tools.aligned import Column as TableColumn
 from tools.aligned import aligned, terminal_width
 from tools.console import shown
 from tools.errors import ManagerError, ToolError
-from tools.init import check_mul
 from tools.manager import Assignment, Session, Value
 from tools.status import read_members
 from tools.target import Place, Target
@@ -110,6 +109,8 @@ def operate(place: Place, who: str, wanted: str) -> str:
 
 def set_parameters(place: Place, wanted: dict[str, int | None]) -> str:
     """Group parameters by the short name of their column."""
+    from tools.init import check_mul  # with the store's libraries, which no other order needs
+
     given: list[tuple[Column, Value]] = [
         (GROUP[short], value) for short, value in wanted.items() if value is not None
     ]

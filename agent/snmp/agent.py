@@ -21,6 +21,7 @@ from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_R
 from agent.model import Group, MemberId, format_address
 from agent.pulse import Vitals
 from agent.snmp import cluster_tables, columns, lease_tables, message, standard
+from agent.snmp.asking import Target
 from agent.snmp.ber import Varbind
 from agent.snmp.client_table import ClientProvider
 from agent.snmp.cluster_tables import Exchanges, ExchangeTables
@@ -33,7 +34,7 @@ from agent.snmp.peer import PeerClient
 from agent.snmp.reading import Bulk, Reader
 from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
 from agent.snmp.seldom import Seldom
-from agent.snmp.session import SNMP_V3, Session, Target
+from agent.snmp.session import SNMP_V3, Session
 from agent.snmp.status import ErrorStatus, RequestError
 from agent.snmp.system import SystemGroup
 from agent.snmp.tables import AgentStore, PeerStatus, PendingChange, Scope, column_nodes

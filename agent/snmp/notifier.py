@@ -25,6 +25,7 @@ from agent import clock
 from agent.limits import NOTICE_PACE_MS, NOTICES_MAX
 from agent.model import format_address
 from agent.snmp import ber, columns, wire
+from agent.snmp.asking import Target
 from agent.snmp.ber import Varbind
 from agent.snmp.damping import Damper
 from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM
@@ -32,7 +33,7 @@ from agent.snmp.informs import SNMP_TRAP_OID
 from agent.snmp.oid import Oid
 from agent.snmp.peer import SYS_UP_TIME
 from agent.snmp.responder import PDU_VERSION
-from agent.snmp.session import SNMP_V3, Target
+from agent.snmp.session import SNMP_V3
 from agent.sync.notices import Notice, Value
 
 log = logging.getLogger("dhcpsync.snmp")

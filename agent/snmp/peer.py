@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterable, Sequence
 from agent.errors import PacketError, PeerError
 from agent.limits import SNMP_MESSAGE_OCTETS_MAX, SNMP_PEER_OUTSTANDING_MAX
 from agent.model import Member, MemberId
-from agent.snmp import ber, columns, pages, wire
+from agent.snmp import ber, columns, message, pages
+from agent.snmp.asking import Answer, Asking, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import RowStatus, Table
 from agent.snmp.informs import SNMP_TRAP_OID
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid
-from agent.snmp.session import Answer, Asking, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.status import ErrorStatus, peer_error
 from agent.sync import messages as m
 from agent.sync.codec import pack_request, unpack_response
@@ -113,7 +113,7 @@ class PeerClient:
     async def _ask(
         self,
         target: Target,
-        kind: object,
+        kind: int,
         varbinds: bytes,
         first: int = 0,
         second: int = 0,
@@ -121,7 +121,7 @@ class PeerClient:
         """With one repetition after silence. A GETBULK is repeated for half as much, because a
         long answer is the first to be lost."""
         for attempt in range(_ATTEMPTS):
-            if attempt and kind == wire.GET_BULK:
+            if attempt and kind == message.GET_BULK:
                 second = max(1, second // 2)
             try:
                 answer = await self._session.ask(
@@ -138,20 +138,20 @@ class PeerClient:
 
     # --- INFORM
 
-    async def _inform(self, target: Target, name: Oid, message: bytes) -> m.Acknowledged:
+    async def _inform(self, target: Target, name: Oid, packed: bytes) -> m.Acknowledged:
         ticks = int((time.monotonic() - self._started) * 100) & 0xFFFF_FFFF
         varbinds = ber.encode_varbinds(
             (
                 Varbind(SYS_UP_TIME, ber.TIME_TICKS, ticks),
                 Varbind(SNMP_TRAP_OID, ber.OBJECT_IDENTIFIER, name),
-                Varbind(columns.MESSAGE, ber.OCTETS, message),
+                Varbind(columns.MESSAGE, ber.OCTETS, packed),
             )
         )
         if len(varbinds) > _INFORM_OCTETS_MAX:
             raise PeerError(
                 "too_big", f"{len(varbinds)} octets fit no datagram, send fewer records"
             )
-        await self._ask(target, wire.INFORM, varbinds)
+        await self._ask(target, message.INFORM, varbinds)
         return m.Acknowledged()
 
     # --- SET, then GET
@@ -164,8 +164,8 @@ class PeerClient:
             Varbind((*table["RowStatus"].oid, *index), ber.INTEGER, RowStatus.CREATE_AND_GO),
         )
         answer_name = (*table["Answer"].oid, *index)
-        await self._ask(target, wire.SET, ber.encode_varbinds(row))
-        answer = await self._ask(target, wire.GET, pages.names([answer_name]))
+        await self._ask(target, message.SET, ber.encode_varbinds(row))
+        answer = await self._ask(target, message.GET, pages.names([answer_name]))
         one = answer.varbinds[0]
         if one.oid != answer_name or not isinstance(one.value, bytes):
             raise PeerError("refused", "the peer keeps no answer to this request")
@@ -185,7 +185,7 @@ class PeerClient:
         asked = (*pages.MEMBERSHIP, *singles)
         answer = await self._ask(
             target,
-            wire.GET_BULK,
+            message.GET_BULK,
             pages.names((*asked, *repeaters)),
             len(asked),
             max(1, repetitions),
@@ -232,7 +232,7 @@ class PeerClient:
             after = inside[-1].oid
 
     async def _query_group(self, target: Target) -> m.GroupAnswer:
-        answer = await self._ask(target, wire.GET_NEXT, pages.names([pages.GROUP_NAME]))
+        answer = await self._ask(target, message.GET_NEXT, pages.names([pages.GROUP_NAME]))
         return pages.group_answer(answer.varbinds)
 
 

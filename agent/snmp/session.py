@@ -11,18 +11,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity.engine import SnmpEngine
 from pysnmp.error import PySnmpError
 from pysnmp.proto import errind, rfc1902
 
-from agent.errors import DhcpSyncError, PacketError
+from agent.errors import PacketError
 from agent.model import format_address
 from agent.snmp import ber, wire
-from agent.snmp.ber import Varbind
+from agent.snmp.asking import Answer, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.engine import AUTH_PRIV, SECURITY_MODEL_USM, add_user
 from agent.snmp.keys import UserKeys
 from agent.snmp.responder import PDU_VERSION
@@ -34,55 +33,6 @@ _SYNCHRONISING = (errind.UnknownEngineID, errind.NotInTimeWindow)
 _SYNCHRONISATIONS_MAX = 3
 """Reports followed by another attempt: one for the engine, one for its clock, and one more for an
 engine that restarts between them."""
-
-
-class SnmpTimeout(DhcpSyncError, TimeoutError):  # noqa: N818
-    """No answer in time."""
-
-
-class SnmpAuthError(DhcpSyncError):
-    """The agent is there and does not accept the user or its keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An agent and the user by whom it is asked. `engine_id` None: ask the agent for it."""
-
-    address: int
-    port: int
-    user: str
-    engine_id: bytes | None = None
-
-    def __str__(self) -> str:
-        return f"{format_address(self.address)}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response PDU, decoded."""
-
-    status: int
-    index: int
-    varbinds: list[Varbind]
-
-
-class Asking(Protocol):
-    """What sends a request and has its answer: a `Session`, or who speaks to one member only."""
-
-    def know(self, user: str, keys: UserKeys, engine_id: bytes) -> None:
-        """The user by whom the engine `engine_id` is asked; `keys` are localized to it."""
-        ...
-
-    async def ask(
-        self,
-        target: Target,
-        kind: object,
-        varbinds: bytes,
-        timeout_s: float,
-        *,
-        first: int = 0,
-        second: int = 0,
-    ) -> Answer: ...
 
 
 class Session:
@@ -99,7 +49,7 @@ class Session:
     async def ask(
         self,
         target: Target,
-        kind: object,
+        kind: int,
         varbinds: bytes,
         timeout_s: float,
         *,
@@ -108,7 +58,7 @@ class Session:
     ) -> Answer:
         """One exchange. Raises SnmpTimeout, SnmpAuthError, PacketError."""
         request_id = next(self._request_ids) & 0x7FFF_FFFF
-        pdu = wire.build_pdu(kind, request_id, varbinds, first, second)
+        pdu = wire.build_pdu(wire.KINDS[kind], request_id, varbinds, first, second)
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self._send(target, pdu)

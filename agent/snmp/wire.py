@@ -19,7 +19,7 @@ from pyasn1.type import constraint, namedtype, univ
 from pysnmp.proto import rfc1902, rfc1905
 from pysnmp.proto.mpmod import rfc3412
 
-from agent.snmp import ber
+from agent.snmp import ber, message
 
 GET = rfc1905.GetRequestPDU.tagSet
 GET_NEXT = rfc1905.GetNextRequestPDU.tagSet
@@ -28,6 +28,15 @@ RESPONSE = rfc1905.ResponsePDU.tagSet
 SET = rfc1905.SetRequestPDU.tagSet
 INFORM = rfc1905.InformRequestPDU.tagSet
 TRAP = rfc1905.SNMPv2TrapPDU.tagSet
+
+KINDS = {
+    message.GET: GET,
+    message.GET_NEXT: GET_NEXT,
+    message.GET_BULK: GET_BULK,
+    message.SET: SET,
+    message.INFORM: INFORM,
+}
+"""The requests, as `agent.snmp.message` names them."""
 
 _COUNT = univ.Integer().subtype(subtypeSpec=constraint.ValueRangeConstraint(0, 2**31 - 1))
 

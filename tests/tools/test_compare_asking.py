@@ -12,10 +12,10 @@ import pytest
 
 from agent.errors import PacketError
 from agent.model import parse_address
-from agent.snmp import ber, message, pages, wire
+from agent.snmp import ber, message, pages
+from agent.snmp.asking import Answer, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.columns import SERVER
 from agent.snmp.keys import EngineIdentity, UserKeys
-from agent.snmp.session import Answer, SnmpAuthError, SnmpTimeout, Target
 from tests.snmp.datagrams import IDENTITY, make_door
 from tests.snmp.world import engine_id, keys_of
 from tests.tools.engines import LOOPBACK, Scripted, cells, response
@@ -36,7 +36,7 @@ def session_at(port: int, keys: UserKeys = KEYS) -> Iterator[Callable[..., Await
     session = MemberSession(LOOPBACK, port, "peer", keys, IDENTITY.engine_id)
     target = Target(parse_address(LOOPBACK), port, "peer", IDENTITY.engine_id)
 
-    async def ask(timeout_s: float = 5.0, kind: object = wire.GET, second: int = 0) -> Answer:
+    async def ask(timeout_s: float = 5.0, kind: int = message.GET, second: int = 0) -> Answer:
         return await session.ask(target, kind, QUESTION, timeout_s, second=second)
 
     try:
@@ -56,7 +56,7 @@ def asked(scripted: Scripted, keys: UserKeys = KEYS, **named: Any) -> Answer:
 
 def test_what_is_asked_is_answered() -> None:
     scripted = Scripted(named)
-    answer = asked(scripted, kind=wire.GET_BULK, second=17)
+    answer = asked(scripted, kind=message.GET_BULK, second=17)
     assert (answer.status, answer.index) == (0, 0)
     assert [(one.oid, one.value) for one in answer.varbinds] == [(NAME, b"m1")]
     assert scripted.asked == [(message.GET_BULK, 17, 65_507)]

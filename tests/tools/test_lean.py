@@ -55,6 +55,18 @@ def test_status_loads_what_it_needs_and_asks_little(tmp_path: Path) -> None:
     at_an_agent(work)
 
 
+def test_commands_that_speak_to_members_load_neither_store_nor_pysnmp() -> None:
+    spoken = ("members", "identity", "apply.command", "bootptab.command", "lease.command",
+              "compare.command", "status", "pool")  # fmt: skip
+    code = "".join(f"import tools.{name}\n" for name in spoken)
+    heavy = tuple(name for name in HEAVY if name != "asyncio")
+    code += f"import sys; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "[]\n"
+
+
 # --- one command of many
 
 

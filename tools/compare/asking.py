@@ -11,19 +11,14 @@ import time
 
 from agent import clock
 from agent.limits import SNMP_MESSAGE_OCTETS_MAX
-from agent.snmp import ber, message, wire
+from agent.snmp import ber
+from agent.snmp.asking import Answer, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.generator import CommandGenerator, Ignored, Report, Response
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid
 from agent.snmp.reports import UNKNOWN_ENGINE
-from agent.snmp.session import Answer, SnmpAuthError, SnmpTimeout, Target
 from tools.manager import reported
 
-_KINDS = {
-    wire.GET: message.GET,
-    wire.GET_NEXT: message.GET_NEXT,
-    wire.GET_BULK: message.GET_BULK,
-}
 _DATAGRAM_OCTETS = 65_535
 _STEPS_MAX = 3
 """Reports that are followed by another attempt: one for the clock, and two for an engine that
@@ -61,7 +56,7 @@ class MemberSession:
     async def ask(
         self,
         target: Target,
-        kind: object,
+        kind: int,
         varbinds: bytes,
         timeout_s: float,
         *,
@@ -74,7 +69,7 @@ class MemberSession:
             told: Oid = ()
             for _ in range(_STEPS_MAX + 1):
                 octets = self._generator.message(
-                    _KINDS[kind],
+                    kind,
                     varbinds,
                     first,
                     second,

@@ -14,13 +14,13 @@ from agent.errors import PacketError, PeerError
 from agent.kinds import configuration_key
 from agent.limits import BLOCK_ADDRESSES
 from agent.model import AddressState, Binding, Member, format_address, stream_id
-from agent.snmp import ber, pages, wire
+from agent.snmp import ber, message, pages
+from agent.snmp.asking import SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import ACTIVITY, ADDRESS, BINDING_BLOCK, SERVER, STREAM
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid, index_address, starts_with
 from agent.snmp.peer import PeerClient
-from agent.snmp.session import SnmpAuthError, SnmpTimeout, Target
 from agent.sync import messages as m
 from agent.sync.records import Sketch, sketch_records
 from agent.sync.version import membership_hash
@@ -79,7 +79,7 @@ class MemberReader:
         if answer.group is None:
             raise ManagerError(f"{self._target}: it is in no group")
         self._header = m.Header(0, 0, answer.group.generation, membership_hash(answer.group))
-        cells = await self._ask(wire.GET, _ABOUT)
+        cells = await self._ask(message.GET, _ABOUT)
         version, bindings, mismatches = (
             None if one.tag in ber.EXCEPTIONS else one.value for one in cells
         )
@@ -115,7 +115,7 @@ class MemberReader:
         """Of the generation that was told last, as in a pull."""
         for _ in range(_GENERATIONS_MAX):
             cells = await self._ask(
-                wire.GET_BULK,
+                message.GET_BULK,
                 (*pages.MEMBERSHIP, after),
                 repetitions=_PAGE_BLOCKS,
                 singles=len(pages.MEMBERSHIP),
@@ -194,7 +194,7 @@ class MemberReader:
         after: Oid = ()
         while True:
             cells = await self._ask(
-                wire.GET_BULK, [(*name, *after) for name in names], repetitions=_WALK_ROWS
+                message.GET_BULK, [(*name, *after) for name in names], repetitions=_WALK_ROWS
             )
             rows = [cells[at : at + len(names)] for at in range(0, len(cells), len(names))]
             before = len(found)
@@ -212,7 +212,7 @@ class MemberReader:
                 raise ManagerError(f"{self._target}: the walk does not go on")
 
     async def _ask(
-        self, kind: object, names: Sequence[Oid], repetitions: int = 0, singles: int = 0
+        self, kind: int, names: Sequence[Oid], repetitions: int = 0, singles: int = 0
     ) -> list[Varbind]:
         """A long answer is the first to be lost: the second time half of it is asked for."""
         assert self._session is not None
