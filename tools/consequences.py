@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent.health import MemberStatus, serving
 from agent.snmp.columns import BINDING
-from tools.lease.lease import instant, local_time
+from tools.lease.lease import instant_of, local_time
 from tools.manager import Session
 from tools.members import find_member
 from tools.status import Status, read_members, read_status_at
@@ -55,7 +55,7 @@ def read_given(manager: Session, member: int) -> Given:
     given = [one for one in live if givers[one] == member]
     ends = column("ExpiresAt") if given else {}
     octets = [end for one in given if isinstance(end := ends.get(one), bytes)]
-    instants = [instant(one) for one in octets]
+    instants = [instant_of(one) for one in octets]
     known = [one for one in instants if one is not None]
     last = max(known) if known and len(known) == len(instants) else None
     return Given(len(looked_at), len(givers) == len(looked_at), len(live), len(given), last)

@@ -285,3 +285,14 @@ def test_a_monitor_alone_cannot_read_what_peers_read(members: Members, tmp_path:
     answer = members.check(users=file)
     assert "PEER_USER" in str(answer.exception)
     assert isinstance(find_user(members.users, "peer"), Credentials)
+
+
+def test_the_audit_of_all_members_is_read(members: Members) -> None:
+    """Over SNMP, as `dhcpsync audit` does it."""
+    where = ["--address", f"{LOOPBACK}:{members.ports[1]}", "--credentials", str(members.users)]
+    answer = CliRunner().invoke(app, ["audit", "--json", *where])
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    told = [json.loads(line) for line in answer.stdout.splitlines()]
+    for number in (1, 2, 3):
+        details = [one["detail"] for one in told if one["member"] == f"m{number}"]
+        assert details == members.audit(number)

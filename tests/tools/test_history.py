@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from agent.events.configuration import configuration_events
 from agent.events.event import Event, EventKind
 from agent.kinds.scope import GLOBAL
 from agent.model import ConfigRow, Option, Pool, Subnet, parse_address
-from agent.snmp.columns import Column
+from agent.snmp.columns import AUDIT, MEMBER, Column, Table
 from agent.snmp.oid import Oid
 from store import Store, create_store
 from store import events as store_events
@@ -24,11 +25,13 @@ from tests.store.conftest import ENGINE_ID
 from tests.store.samples import NOW
 from tests.tools.tables import Tables
 from tests.tools.test_dump import At
-from tools.errors import ToolError
+from tools.errors import ManagerError, ToolError
+from tools.history import audit as audit_module
 from tools.history import command
 from tools.history.changes import Span, parse_span
 from tools.main import app
-from tools.manager import Value
+from tools.manager import Row, Value
+from tools.target import Target
 
 A = parse_address
 LAN = Subnet(A("198.18.0.0"), 24, name="lan")
@@ -235,8 +238,9 @@ def test_spans() -> None:
 # --- the audit
 
 
-def audit(folder: Path, *arguments: str) -> tuple[int, str, BaseException | None]:
-    done = CliRunner().invoke(app, ["audit", str(folder), *arguments])
+def audit(*arguments: str) -> tuple[int, str, BaseException | None]:
+    runner = CliRunner(env={"DHCPSYNC_ADDRESS": "", "DHCPSYNC_CREDENTIALS": ""})
+    done = runner.invoke(app, ["audit", *arguments])
     return done.exit_code, done.stdout, done.exception
 
 
@@ -250,23 +254,103 @@ def audited(tmp_path: Path) -> Store:
 
 
 def test_the_audit_is_shown(audited: Store, tmp_path: Path) -> None:
-    assert audit(tmp_path)[:2] == (
+    assert audit(str(tmp_path))[:2] == (
         0,
         "      1  2027-01-15 08:00:00 UTC  admin  set  a=1\ufffd[2J\n"
         "      2  2027-01-15 08:00:01 UTC  -  resumed  by itself\n",
     )
-    first = json.loads(audit(tmp_path, "--json")[1].splitlines()[0])
+    first = json.loads(audit(str(tmp_path), "--json")[1].splitlines()[0])
     assert first == {
-        "number": 1, "time": "2027-01-15 08:00:00 UTC", "user": "admin", "action": "set",
-        "detail": "a=1\x1b[2J",
+        "member": "", "number": 1, "time": "2027-01-15T08:00:00+00:00", "user": "admin",
+        "action": "set", "detail": "a=1\x1b[2J",
     }  # fmt: skip
 
 
+class Audited(Tables):
+    """A member of a group of four, with an audit of its own. `entries`: second of a minute, number
+    and words; a second of 99 is none."""
+
+    def __init__(self, *entries: tuple[int, int, str]) -> None:
+        super().__init__()
+        self.entries = entries
+
+    def table(self, table: Table) -> dict[Oid, Row]:
+        if table is MEMBER:
+            return {
+                (n,): {
+                    "Name": b"m%d" % n,
+                    "Address": bytes((10, 0, 0, n)),
+                    "State": state,
+                    "Port": n,
+                }
+                for n, state in ((1, 1), (2, 1), (3, 3), (4, 1))
+            }
+        assert table is AUDIT
+        return {
+            (number,): {
+                "Time": bytes((7, 235, 1, 15, 8, 0, second, 0, 43, 0, 0)),
+                "User": b"admin", "Action": b"set", "Detail": words.encode(),
+            }
+            for second, number, words in self.entries
+        }  # fmt: skip
+
+
+class Group(At):
+    """Members by their ports; one that is not there is silent."""
+
+    def __init__(self, members: dict[int, Audited]) -> None:
+        object.__setattr__(self, "members", members)
+        super().__init__(members[1])
+
+    def at(self, address: str, port: int) -> Target:
+        assert address == f"10.0.0.{port}"
+        member = self.members.get(port)  # type: ignore[attr-defined]
+        return At(member) if member else Silent(Tables())
+
+
+class Silent(At):
+    def run(self, work: object) -> NoReturn:
+        raise ManagerError("no answer from 10.0.0.4", "requestTimedOut")
+
+
+def test_the_audits_of_all_members_are_one(capsys: pytest.CaptureFixture[str]) -> None:
+    one = Audited((1, 1, "a"), (9, 2, "d"), (99, 3, "?"))
+    two = Audited((1, 7, "b"), (5, 8, "c\x1b"))
+    four = Audited()
+    assert audit_module.show_group(Group({1: one, 2: two, 4: four}), as_objects=False)
+    done = capsys.readouterr()
+    assert done.out.splitlines() == [
+        "      3  (unknown)  m1  admin  set  ?",
+        "      1  2027-01-15 08:00:01 UTC  m1  admin  set  a",
+        "      7  2027-01-15 08:00:01 UTC  m2  admin  set  b",
+        "      8  2027-01-15 08:00:05 UTC  m2  admin  set  c\ufffd",
+        "      2  2027-01-15 08:00:09 UTC  m1  admin  set  d",
+    ]
+    assert done.err == ""
+    assert not audit_module.show_group(Group({1: one, 2: two}), as_objects=True)
+    done = capsys.readouterr()
+    assert [json.loads(line)["member"] for line in done.out.splitlines()] == [
+        "m1", "m1", "m2", "m2", "m1",
+    ]  # fmt: skip
+    assert done.err == "dhcpsync: m4 is left out: no answer from 10.0.0.4\n"
+
+
+def test_what_the_audit_cannot_be_asked(tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--verify"], "--verify: looks at a store; name a member's folder"),
+        ([], "give its folder, or --address"),
+    ):
+        code, _, error = audit(*arguments)
+        assert code == 1
+        assert isinstance(error, ConfigError)
+        assert words in str(error)
+
+
 def test_an_audit_that_was_altered_is_found(audited: Store, tmp_path: Path) -> None:
-    assert audit(tmp_path, "--verify")[:2] == (0, "2 entries, each as it was written\n")
+    assert audit(str(tmp_path), "--verify")[:2] == (0, "2 entries, each as it was written\n")
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
         connection.execute("UPDATE audit SET user = 'somebody' WHERE seq = 1")
-    code, _, error = audit(tmp_path, "--verify")
+    code, _, error = audit(str(tmp_path), "--verify")
     assert code == 1
     assert isinstance(error, StoreError)
     assert "entry 1 or one before it was altered" in str(error)

@@ -38,7 +38,6 @@ What is wrong is left out and the rest read on, so that one reading finds all.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator

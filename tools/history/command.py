@@ -18,7 +18,6 @@ from store import open_to_read
 from tools.apply.command import apply_plan, show
 from tools.apply.outside import leases_outside
 from tools.apply.plan import Step, make_plan
-from tools.console import shown
 from tools.errors import ToolError
 from tools.history.changes import Span, effects, steps, undone
 from tools.manager import Session
@@ -87,24 +86,3 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
     words = f"These {len(wished)} steps put the configuration back to what it was after {after}."
     done = apply_plan(name, plan, place, ask, only_plan=False, asks_that=words)
     show(done, 0, only_plan=False, as_json=False)
-
-
-def show_audit(folder: Path, *, as_objects: bool, verify: bool) -> None:
-    """Every SET that this member was given, and what it did by itself. `verify`: StoreError names
-    the first entry that is not as it was written."""
-    with closing(open_to_read(folder / STORE_NAME)) as store, store.read() as tx:
-        if verify:
-            count = tx.verify_audit()
-            typer.echo(f"{count} entries, each as it was written")
-            return
-        seq = 0
-        while entries := tx.audit_after(seq, EVENTS_PAGE):
-            seq = entries[-1].seq
-            for one in entries:
-                if as_objects:
-                    told = {"number": one.seq, "time": instant(one.at), "user": one.user}
-                    told |= {"action": one.action, "detail": one.detail}
-                    typer.echo(json.dumps(told, ensure_ascii=False))
-                else:
-                    words = f"{one.user or '-'}  {one.action}  {one.detail}"
-                    typer.echo(f"{one.seq:>7}  {instant(one.at)}  {shown(words)}")

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from agent.errors import ConfigError
 from tools.arguments import Address, CredentialsFile, Json
+from tools.errors import EXIT_NOT
 
 config = typer.Typer(
     help="How the configuration came to be what it is, and back.",
@@ -61,13 +63,32 @@ def config_rollback(
 
 
 def audit(
-    folder: Dir,
+    context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A member's folder on this machine.")
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check that no entry was altered or taken out.")
     ] = False,
+    address: Address = None,
+    credentials: CredentialsFile = None,
     json: Json = False,
 ) -> None:
-    """Every SET that this member was given, and by whom; refused ones too."""
-    from tools.history import command
+    """Every SET that members were given, and by whom; refused ones too.
 
-    command.show_audit(folder, as_objects=json, verify=verify)
+    Of the member of DIR, from its store; without it, of all members of the group of --address.
+    """
+    from tools.history import audit as audit_of
+
+    if folder is not None and verify:
+        audit_of.verify_store(folder)
+    elif folder is not None:
+        audit_of.show_store(folder, as_objects=json)
+    elif verify:
+        raise ConfigError("--verify", "", "looks at a store", "name a member's folder")
+    else:
+        from tools.place import find_place
+
+        place = find_place(context.obj, None, address, credentials, "operator")
+        if not audit_of.show_group(place, as_objects=json):
+            raise typer.Exit(EXIT_NOT)

@@ -115,9 +115,9 @@ def _lease(address: int, row: Row) -> Lease:
         hardware_address=octets_in(row, "HardwareAddress").hex(":"),
         client_id=octets_in(row, "ClientId").hex(":"),
         host_name=shown(octets_in(row, "HostName").decode("utf-8", "replace")),
-        ends_at=instant(octets_in(row, "ExpiresAt")),
+        ends_at=instant_of(octets_in(row, "ExpiresAt")),
         transaction=transactions.get(number_in(row, "TransactionType"), "?"),
-        transaction_at=instant(octets_in(row, "TransactionAt")),
+        transaction_at=instant_of(octets_in(row, "TransactionAt")),
         member=number_in(row, "TransactionServer"),
         version=(
             number_in(row, "StreamServer"),
@@ -139,7 +139,7 @@ def _options(octets: bytes) -> dict[str, str]:
     }
 
 
-def instant(octets: bytes) -> datetime.datetime | None:
+def instant_of(octets: bytes) -> datetime.datetime | None:
     """DateAndTime in UTC (RFC 2579)."""
     if len(octets) < 8 or octets == NEVER_DATE:
         return None
