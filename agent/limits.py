@@ -538,11 +538,11 @@ CONFIG_ERRORS_MAX = 100
 again, and a file with more was written for something else."""
 
 EVENTS_KEPT_MAX = 100_000
-"""Events that a member keeps: about 15 MB, a day of a site of 4,000 clients with leases of an hour,
-or the 20 s of a busy engine that a reader may be behind."""
+"""Events that a member keeps: about 8 MB; weeks of a site of 4,000 clients, whose renewals are not
+told, or the 10 s of a busy engine that a reader may be behind."""
 
 EVENTS_TRIM = 1_000
-"""So many events together are forgotten: 1 ms of one batch in thirty, instead of a statement of
+"""So many events are forgotten together: 0.2 ms of one batch in thirty, instead of a statement of
 each."""
 
 EVENTS_PAGE = 1_000
