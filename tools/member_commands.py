@@ -22,10 +22,14 @@ Stopped = Annotated[
 
 
 @identity.command("retire")
-def member_retire(folder: Stopped) -> None:
-    """Tell a stopped member that it was declared dead or replaced: it gives up all it owns."""
-    from tools.offline import retire
+def member_retire(folder: Stopped, yes: Yes = False) -> None:
+    """Tell a stopped member that it was declared dead or replaced: it gives up all it owns.
 
+    Asks where it knows of no other member."""
+    from tools.offline import retire, words_of_retirement
+
+    if words := words_of_retirement(folder):
+        agree(confirm(yes), words)
     for line in retire(folder):
         typer.echo(line)
 

@@ -8,6 +8,7 @@ none can start.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from agent.port import StoreTransaction
 from agent.serve import check_identity
 from agent.standing import FILE_NAME, Standing
 from agent.sync import start
+from agent.sync.ranges import ADDRESS_MAX
 from store import open_store
 from tools.errors import ToolError
 
@@ -41,6 +43,21 @@ def retire(folder: Path) -> list[str]:
         f"{name} is retired: it owns no address any more, and goes on as incarnation {incarnation}",
         f"next: dhcpsync serve {folder}; {follows}",
     ]
+
+
+def words_of_retirement(folder: Path) -> str:
+    """What is to be said before a member retires that knows of no other: nobody serves then. Where
+    others do, it costs their clients nothing: ""."""
+    member = load_member_file(folder)
+    with closing(open_store(folder / STORE_NAME)) as store, store.read() as tx:
+        local, group = tx.local(), tx.group()
+        live = tx.count_bindings(0, ADDRESS_MAX, int(time.time())).live
+    if _others(group, local.member):
+        return ""
+    return (
+        f"{member.name} knows of no other member, and of {live:,} live leases. Retired, it serves"
+        " nobody until its longest lease is over, or somebody gives `dhcpsync member end-wait`."
+    )
 
 
 def vouch(folder: Path) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from agent.clock import ClockAnchor
 from agent.errors import ConfigError, PeerError, StoreError
@@ -19,12 +21,13 @@ from agent.standing import FILE_NAME, ClockMark, Standing
 from store import open_store
 from store.transaction import Transaction
 from tests.store.samples import held_open
-from tests.sync.lan import POOL_FIRST, make_member
+from tests.sync.lan import POOL_FIRST, make_binding, make_member
 from tests.tools.test_main import ROOT
 from tools.errors import ToolError
 from tools.init import Founding, NewMember
 from tools.init import make_member as make_folder
-from tools.offline import retire, vouch
+from tools.main import app
+from tools.offline import retire, vouch, words_of_retirement
 
 Order = Callable[[Path], list[str]]
 ORDERS = pytest.mark.parametrize("order", [retire, vouch])
@@ -104,6 +107,28 @@ def test_who_is_vouched_for_is_certain_at_its_next_start_and_at_no_later_one(fol
     assert f"next: dhcpsync serve {folder}" in said[1]
     assert (local(folder).vouched, start(folder).certain_until) == (True, 0)
     assert start(folder).certain_until == NOW
+
+
+def test_retiring_alone_is_asked_about_with_the_number_of_leases(tmp_path: Path) -> None:
+    alone = make(tmp_path / "m1", ())
+    end = int(time.time()) + 900
+    with closing(open_store(alone / STORE_NAME)) as store, store.write() as tx:
+        tx.save_bindings(
+            [
+                make_binding(POOL_FIRST, end, expires_at=end),
+                make_binding(POOL_FIRST + 1, end, expires_at=end - 1800),
+            ]
+        )
+    words = words_of_retirement(alone)
+    assert words.startswith("m1 knows of no other member, and of 1 live leases. Retired, it serves")
+    assert words_of_retirement(make(tmp_path / "m2")) == ""
+    asked = CliRunner().invoke(app, ["member", "retire", str(alone)])
+    assert (asked.exit_code, asked.stderr) == (1, words + "\n")
+    assert str(asked.exception).startswith("--yes: is missing")
+    assert audited(alone) == []
+    done = CliRunner().invoke(app, ["member", "retire", str(alone), "--yes"])
+    assert done.exit_code == 0
+    assert audited(alone) == [("root", "retired")]
 
 
 def test_retire_takes_a_vouch_back(folder: Path) -> None:
