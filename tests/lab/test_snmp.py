@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from agent.snmp.oid import format_oid, octets_index
 from tests.lab.conftest import need
 from tests.lab.rig import CLIENT_ADDRESS, REPOSITORY, Lab, RelayedClient, wait_until
 from tools.lab.lab import CONFIGURATION
+from tools.lab.layout import POOL as LAB_POOL
 
 MEMBERS = ("m1", "m2", "m3")
 RELAY = "203.0.113.254"
@@ -160,6 +163,58 @@ def test_apply_shows_a_plan_does_it_once_and_then_nothing(lab: Lab) -> None:
     dumped = lab.exec("m1", *command, *users).stdout
     assert '\nclient-id = "xy"\n' in dumped
     assert apply(lab, dumped, "--plan").startswith("nothing to do: all ")
+
+
+SMALL_POOL = "198.18.200.0-198.18.200.31"
+IN_USE = [f"198.18.200.{number}" for number in range(24)]
+"""Of that pool: what the clients of a former server use."""
+
+
+@contextmanager
+def machines(lab: Lab, node: str) -> Iterator[None]:
+    """One for each address, that answers for it alone and speaks no DHCP."""
+    made = "".join(
+        f"ip link add link eth0 name u{at} type macvlan mode bridge; ip addr add {address}/32 dev"
+        f" u{at}; ip link set u{at} up; "
+        for at, address in enumerate(IN_USE)
+    )
+    arp_ignore = "/proc/sys/net/ipv4/conf/all/arp_ignore"
+    lab.exec(node, "sh", "-ec", f"echo 1 > {arp_ignore}; {made}")
+    try:
+        yield
+    finally:
+        gone = "".join(f"ip link del u{at}; " for at in range(len(IN_USE)))
+        lab.exec(node, "sh", "-c", f"echo 0 > {arp_ignore}; {gone}")
+
+
+def test_a_network_that_another_server_has_served_gives_no_address_that_is_in_use(
+    lab: Lab,
+) -> None:
+    """Each member tries its share of the pool; what answers is UNAVAILABLE at all of them."""
+    users = ("--address", "198.18.0.2", "--credentials", str(lab.root / "credentials.env"))
+    command = (sys.executable, "-m", "tools.main")
+    before = lab.exec("m1", *command, "dump", *users).stdout
+    lab.exec("m1", *command, "former-lease", "600", *users)
+    try:
+        with machines(lab, "c2"):
+            apply(lab, before.replace(LAB_POOL, SMALL_POOL))
+            for member in MEMBERS:
+                wait_until(lambda member=member: bool(lab.status(member).former), 10)
+            quiet = ("-s", "/bin/true", "-C", "-x")
+            given = [lab.lease("c1", *quiet, f"0x3d:ff0000000{n}") for n in range(2)]
+            assert not set(given) & set(IN_USE)
+            assert any(given), "those that nobody uses are given"
+            unavailable = {tuple(map(int, address.split("."))) for address in IN_USE}
+
+            def marked() -> set[tuple[int, ...]]:
+                return {at for at, row in lab.bindings("m1").items() if row["State"] == 3}
+
+            wait_until(lambda: marked() >= unavailable, 60)
+            assert lab.lease("c1", *quiet, "0x3d:ff00000009") not in IN_USE
+    finally:
+        lab.exec("m1", *command, "former-lease", "0", *users)
+        apply(lab, before)
+    assert lab.status("m1").former == []
 
 
 def test_apply_refuses_to_orphan_live_leases(lab: Lab) -> None:
