@@ -18,7 +18,7 @@ _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:^ {4,}.*\n)+", re.MULTILINE)
 _SHELL = {"", "sh"}
 _TYPED = re.compile(r"^\s*(?:\$ |[\w ]+: )?((?:dhcpsync|snmp[a-z]+|make) .*)")
-_INLINE = re.compile(r"`((?:dhcpsync|snmp[a-z]+|make) [^`\n]+)`")
+_INLINE = re.compile(r"`((?:dhcpsync|snmp[a-z]+|make)\s[^`]+)`")
 _PUNCTUATION = ";|&<>"
 
 
