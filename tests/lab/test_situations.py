@@ -137,9 +137,11 @@ def do(
 
 
 def run(lab: Lab, at: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """`dhcpsync` there; not by `lab exec`, which takes longer to start than most orders take."""
+    """`dhcpsync` there, and yes to whatever it asks. Not by `lab exec`, which takes longer to start
+    than most orders take."""
     return subprocess.run(
         ["ip", "netns", "exec", f"dhcpsync-{at}", sys.executable, "-m", "tools.main", *words],
+        input="y\n",
         capture_output=True,
         text=True,
         timeout=120,
