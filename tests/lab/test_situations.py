@@ -9,6 +9,7 @@ been declared dead (test_declared_dead.py).
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -137,18 +138,24 @@ def do(
 
 
 def run(lab: Lab, at: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """`dhcpsync` there, and yes to whatever it asks. Not by `lab exec`, which takes longer to start
-    than most orders take."""
-    return subprocess.run(
-        ["ip", "netns", "exec", f"dhcpsync-{at}", sys.executable, "-m", "tools.main", *words],
-        input="y\n",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=ROOT,
-        env=os.environ | {"DHCPSYNC_CREDENTIALS": str(lab.root / "credentials.env")},
-    )
+    """`dhcpsync` there, by somebody at a terminal who says yes to whatever it asks. Not by `lab
+    exec`, which takes longer to start than most orders take."""
+    person, terminal = pty.openpty()
+    try:
+        os.write(person, b"y\n")
+        return subprocess.run(
+            ["ip", "netns", "exec", f"dhcpsync-{at}", sys.executable, "-m", "tools.main", *words],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=ROOT,
+            env=os.environ | {"DHCPSYNC_CREDENTIALS": str(lab.root / "credentials.env")},
+        )
+    finally:
+        os.close(person)
+        os.close(terminal)
 
 
 def sees(lab: Lab, at: str) -> tuple[int, str]:
