@@ -138,12 +138,18 @@ class ConfigurationRows(LocalRow):
 
     def put_configuration(self, records: Sequence[ConfigRecord]) -> None:
         """Write records as they are; what a deletion or a version means is the merge's to say."""
-        before = [self.configuration_record(*configuration_key(r.row)) for r in records]
+        before = [self._present(record.row) for record in records]
         self._replaced = [*self._replaced, *zip(before, records, strict=True)]
         for kind, rows in _by_kind(records):
             self.change_many(_STATEMENTS[kind].put, rows)
         if records:
             self.configuration_changed()
+
+    def _present(self, row: ConfigRow) -> ConfigRecord | None:
+        """What is kept under the key of `row`."""
+        kind = kind_of(row)
+        rows = self.rows(_STATEMENTS[kind.number].one, kind.values(row)[: len(kind.keys)])
+        return _record(kind.number, rows[0]) if rows else None
 
     def _last_version(self) -> int:
         return max(self.rows(s.last_version)[0][0] or 0 for s in _STATEMENTS.values())
