@@ -96,9 +96,8 @@ def check_store() -> None:
 def check_bounds_in_the_store() -> None:
     store = Store.in_memory()
     for wrong in (Shelf(ROOM, 0), Shelf(ROOM, 1000), Shelf(-1, 1), Shelf(ROOM, 1, height=301)):
-        with pytest.raises((StoreError, ValueError), match=r"ck_shelf_|no key of a shelf"):
-            with store.write() as tx:
-                tx.save_configuration([(wrong, False)])
+        with pytest.raises(StoreError, match="ck_shelf_"), store.write() as tx:
+            tx.save_configuration([(wrong, False)])
     store.close()
 
 
