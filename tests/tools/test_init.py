@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from agent.errors import ConfigError
 from agent.kinds.former_server import FormerServer
@@ -29,6 +30,7 @@ from tools.init import (
     make_member,
     read_identity,
 )
+from tools.main import app
 
 NEW = NewMember(7, "north", "198.18.0.7", 1161, ("eth0", "eth1"))
 FOUNDING = Founding("lab", 600, 3600)
@@ -282,3 +284,15 @@ def test_a_former_server_is_of_a_prefix(network: str, words: str) -> None:
         former_server(network, 60, "S")
     assert former_server("192.0.2.0/24", 60, "S", 1000) == FormerServer(0xC000_0200, 24, 1060)
     assert former_server(EVERY_NETWORK, 0, "S") == FormerServer(0, 0, 0)
+
+
+def test_init_says_for_how_long_addresses_are_tried(tmp_path: Path) -> None:
+    order = ["init", str(tmp_path / "m1"), "--id", "1", "--address", "192.0.2.1"]
+    done = CliRunner().invoke(app, [*order, "--former-lease", "7200"])
+    assert done.exit_code == 0
+    assert "each address is tried before a client gets it, for 7200 s from now\n" in done.output
+    order[1] = str(tmp_path / "m2")
+    users = ["--credentials", str(tmp_path / "m1" / "credentials.env")]
+    done = CliRunner().invoke(app, [*order, *users, "--join", "--former-lease", "7200"])
+    assert isinstance(done.exception, ConfigError)
+    assert not (tmp_path / "m2").exists()
