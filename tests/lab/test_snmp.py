@@ -197,7 +197,7 @@ def test_a_network_that_another_server_has_served_gives_no_address_that_is_in_us
     lab.exec("m1", *command, "former-lease", "600", *users)
     try:
         with machines(lab, "c2"):
-            apply(lab, before.replace(LAB_POOL, SMALL_POOL))
+            apply(lab, before.replace(LAB_POOL, SMALL_POOL), "--yes")
             for member in MEMBERS:
                 wait_until(lambda member=member: bool(lab.status(member).former), 10)
             quiet = ("-s", "/bin/true", "-C", "-x")
@@ -213,7 +213,7 @@ def test_a_network_that_another_server_has_served_gives_no_address_that_is_in_us
             assert lab.lease("c1", *quiet, "0x3d:ff00000009") not in IN_USE
     finally:
         lab.exec("m1", *command, "former-lease", "0", *users)
-        apply(lab, before)
+        apply(lab, before, "--yes")
     assert lab.status("m1").former == []
 
 
