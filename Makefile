@@ -3,7 +3,8 @@
 # make demo      three members, real clients, a crash, a fourth member (KEEP=1 leaves it up)
 # make check     linters, strict types, and the tests that need neither root nor a simulated cluster
 # make quick     that, a dozen simulated clusters that nobody has seen, and one lab (LAB=tests/lab/...)
-# make test      linters, strict types, every test
+# make test      linters, strict types, every test but the maintenance day
+# make day       a maintenance day of five members and 400 clients, in the lab (three minutes)
 # make model     every state of small models of the protocol, with each rule on and off
 # make night     new simulated days of groups of 2 to 16, for an hour (BASE=N: those of N again)
 # make coverage  which branches of the rules the tests of the rules come through
@@ -39,7 +40,7 @@ SLOW := tests/lab tests/net tests/sim tests/model tests/test_crash.py tests/test
 # Several targets at a time, each with its output in one piece.
 TOGETHER := $(MAKE) --no-print-directory --output-sync=target --keep-going -j
 
-.PHONY: help install dev packages demo model mutants night check quick test coverage clean
+.PHONY: help install dev packages demo model mutants night check quick test day coverage clean
 .PHONY: lint types pytest test_packages unrooted seeds one_lab
 
 help:
@@ -81,6 +82,9 @@ test: dev test_packages
 
 test_packages: dev
 	@tools/setup/packages.sh test || [ "$$(id -u)" != 0 ]
+
+day: dev test_packages
+	$(BIN)/pytest -q tests/lab/test_maintenance_day.py
 
 model: install
 	$(BIN)/dhcpsync model

@@ -1,4 +1,4 @@
-"""Every test, in three shards side by side: `python -m tests.shards`, which `make test` runs.
+"""Every test but DAY, three shards side by side: `python -m tests.shards`, which `make test` runs.
 
 - `lab`: the labs, one after the other, for there is one on a machine. Real members and real clients
   wait there for seconds that are seconds, so this shard comes before the others at a processor.
@@ -30,6 +30,8 @@ LAB = "tests/lab"
 COMPUTED = ("tests/dhcp", "tests/model", "tests/sim", "tests/sync")
 SEEDS = "tests/sim/test_seeds.py"
 """Uses every core by itself."""
+DAY = "tests/lab/test_maintenance_day.py"
+"""Three minutes of the lab, of steps that other labs take one at a time: `make day` runs it."""
 NICENESS = {"lab": 0, "live": 5, "computed": 10}
 """Where all want a core a live test has a third of the share of a process of the lab, and one that
 only computes a tenth."""
@@ -70,7 +72,7 @@ def shards(cores: int) -> list[Shard]:
     others = [f"--ignore={folder}" for folder in (LAB, *COMPUTED)]
     spread = ("-n", str(cores), "--dist", "worksteal")
     runs = {
-        "lab": ((LAB,),),
+        "lab": ((LAB, f"--ignore={DAY}"),),
         "live": (("tests", *others),),
         "computed": ((SEEDS,), (*COMPUTED, f"--ignore={SEEDS}", *spread)),
     }

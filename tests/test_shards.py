@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shards import COMPUTED, LAB, ROOT, SEEDS, Outcome, Runner, Shard, shards, summary
+from tests.shards import COMPUTED, DAY, LAB, ROOT, SEEDS, Outcome, Runner, Shard, shards, summary
 from tests.test_rings import imports, under
 
 REAL_THINGS = {"socket", "asyncio", "subprocess", "tests.lab", "tests.net", "agent.net"}
@@ -47,11 +47,11 @@ def test_a_run_of_which_nothing_is_known_is_no_success() -> None:
 
 def test_every_folder_is_in_one_shard() -> None:
     lab, live, computed = shards(2)
-    assert lab.runs == ((LAB,),)
+    assert lab.runs == ((LAB, f"--ignore={DAY}"),)
     assert live.runs == (("tests", *(f"--ignore={folder}" for folder in (LAB, *COMPUTED))),)
     assert computed.runs[0] == (SEEDS,)
     assert computed.runs[1][: len(COMPUTED) + 1] == (*COMPUTED, f"--ignore={SEEDS}")
-    assert all((ROOT / path).exists() for path in (LAB, *COMPUTED, SEEDS))
+    assert all((ROOT / path).exists() for path in (LAB, DAY, *COMPUTED, SEEDS))
     assert 0 == lab.niceness < live.niceness < computed.niceness < 20
 
 

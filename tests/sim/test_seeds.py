@@ -44,7 +44,7 @@ class Task:
 
 
 FIXED_HOURS = 4
-FIXED = {2: (*range(1, 46), 86, 100), 3: range(1, 37), 5: (*range(1, 15), 16)}
+FIXED = {2: (*range(1, 37), 86, 100), 3: range(1, 29), 5: (*range(1, 12), 16)}
 """By number of members. Of each hundred seeds one runs in packets (level "auto")."""
 LARGE = range(4, MEMBERS_MAX + 1)
 FRESH = (((2,), 2, 12), ((3,), 1, 12), (LARGE, 3, 4))
