@@ -88,7 +88,7 @@ LONG_FILES = {
     "agent/sync/keeper.py": 460,
     "agent/sync/node.py": 650,
     "agent/sync/poll.py": 440,
-    "tools/lab/lab.py": 430,
+    "tools/lab/lab.py": 440,
     "tools/model/address.py": 490,
     "tools/model/seats.py": 490,
     "tools/simulator/checkers.py": 510,

@@ -156,8 +156,17 @@ def configure(state: LabState, node: Node, configuration: str) -> None:
 
 def _join(state: LabState, node: Node, contact: Node) -> None:
     identity = read_identity(state.folder(node))
+    until = time.monotonic() + SERVES_WITHIN_S
     with target(state, contact, "operator").open(timeout_s=10, retries=0) as manager:
-        set_member(manager, identity)
+        while True:
+            try:
+                set_member(manager, identity)
+                break
+            except ManagerError as error:
+                # A member that has just started decides nothing before it has heard every other.
+                if error.status != "inconsistentValue" or time.monotonic() > until:
+                    raise
+                time.sleep(_POLL_S)
     _wait(state, node, "serve", lambda status: status.is_ready)
 
 
