@@ -105,6 +105,8 @@ def judged(lab: Lab) -> Iterator[None]:
     try:
         yield
         wait_until(lambda: is_whole(lab), 30, lambda: words(lab))
+        # Who asked for its first address while nobody served waits long before it asks again.
+        wait_until(lambda: in_use(lab) > CLIENTS, 60)
         assert lab.lease("c2", "-r", before) == before
         wait_until(lambda: all(gives(lab, member) for member in PAIR), 30)
         with lab.address("c3"):
@@ -122,6 +124,11 @@ def judged(lab: Lab) -> Iterator[None]:
 def gives(lab: Lab, member: str) -> bool:
     found = seen(lab, member)
     return found is not None and all(pool.free > 0 for pool in found.pools)
+
+
+def in_use(lab: Lab) -> int:
+    found = seen(lab, "m1")
+    return sum(pool.in_use for pool in found.pools) if found else 0
 
 
 def start_both() -> None:
