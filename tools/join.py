@@ -19,6 +19,7 @@ from tools.credentials import Credentials, find_user
 from tools.errors import ManagerError, ToolError
 from tools.init import Identity, read_identity
 from tools.manager import Assignment, Row, Session
+from tools.members import set_or_tell
 from tools.pool.target import PoolOption
 from tools.status import Status, read_members, read_status
 from tools.target import Place, Target, parse_endpoint
@@ -44,7 +45,8 @@ def set_member(manager: Session, identity: Identity) -> None:
             f"member {identity.member} is in the group already, with another engine or address;"
             " a member's number is never used again: `dhcpsync init` with a new --id"
         )
-    manager.set(
+    set_or_tell(
+        manager,
         [
             Assignment(MEMBER["Name"], index, identity.name.encode()),
             Assignment(MEMBER["Address"], index, address),
@@ -52,7 +54,7 @@ def set_member(manager: Session, identity: Identity) -> None:
             Assignment(MEMBER["EngineId"], index, identity.engine_id),
             Assignment(MEMBER["Role"], index, identity.role),
             Assignment(MEMBER["RowStatus"], index, RowStatus.CREATE_AND_GO),
-        ]
+        ],
     )
 
 

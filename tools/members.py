@@ -17,7 +17,7 @@ from agent.snmp.orders import END_WAIT, FORCE, PARTNER_DOWN, SERVICES
 from tools.aligned import Column as TableColumn
 from tools.aligned import aligned, terminal_width
 from tools.console import shown
-from tools.errors import ManagerError, ToolError
+from tools.errors import ManagerError
 from tools.manager import Assignment, Session, Value
 from tools.status import read_members
 from tools.target import Place, Target
@@ -44,20 +44,27 @@ def find_member(members: list[MemberStatus], who: str) -> MemberStatus:
 def order(place: Place, assignments: Callable[[Session], list[Assignment]]) -> None:
     """One SET. A refusal is told with the reason that the member's audit gives.
 
-    In a pool it is made again at another member where no answer came; `assignments` reads before
-    it says what is to be set, and says nothing where that is the case already."""
+    In a pool it is made again at another member where no answer came, or this one decides nothing
+    yet; `assignments` reads before it says what is to be set, and says nothing where that is the
+    case already."""
 
     def work(manager: Session) -> None:
-        try:
-            wanted = assignments(manager)
-            if wanted:
-                manager.set(wanted)
-        except ManagerError as error:
-            if error.status not in _REFUSALS:
-                raise
-            raise ToolError(f"{error}: {_reason(manager, error.status)}") from error
+        wanted = assignments(manager)
+        if wanted:
+            set_or_tell(manager, wanted)
 
     place.with_patience(_SET_TIMEOUT_S).run(work)
+
+
+def set_or_tell(manager: Session, assignments: list[Assignment]) -> None:
+    """One SET; the ManagerError of a refusal has the reason that the member's audit gives."""
+    try:
+        manager.set(assignments)
+    except ManagerError as error:
+        if error.status not in _REFUSALS:
+            raise
+        words = f"{error}: {_reason(manager, error.status)}"
+        raise ManagerError(words, error.status) from error
 
 
 def _reason(manager: Session, status: str) -> str:

@@ -60,6 +60,7 @@ _STATUS = {
     "name": ErrorStatus.WRONG_VALUE,
     "address": ErrorStatus.WRONG_VALUE,
     "busy": ErrorStatus.RESOURCE_UNAVAILABLE,
+    "not_voting": ErrorStatus.RESOURCE_UNAVAILABLE,
 }
 
 AT_FAULT = {

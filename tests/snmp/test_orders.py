@@ -186,6 +186,7 @@ def test_what_is_no_order_is_refused_and_audited(varbinds: tuple[str, ...], word
         ("unknown_member", "inconsistentName"),
         ("parameter", "wrongValue"),
         ("busy", "resourceUnavailable"),
+        ("not_voting", "resourceUnavailable"),
     ],
 )
 def test_the_cluster_s_refusal_is_told_and_why_is_in_the_audit(reason: str, word: str) -> None:

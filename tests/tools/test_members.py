@@ -11,8 +11,9 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.health import MemberStatus
+from tools.errors import ManagerError
 from tools.manager import Assignment
-from tools.members import find_member, set_parameters, show_members
+from tools.members import find_member, set_or_tell, set_parameters, show_members
 from tools.target import Target
 
 MEMBERS = [
@@ -75,6 +76,24 @@ def test_nothing_to_set_is_no_order() -> None:
     target = Target("198.18.0.1", 161, None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="give --mul, --lease or --safe-period"):
         set_parameters(target, {"LeaseTime": None})
+
+
+@pytest.mark.parametrize("status", ["resourceUnavailable", "inconsistentValue"])
+def test_a_refusal_keeps_its_status_and_has_the_reason_of_the_audit(status: str) -> None:
+    """By the status a pool asks another member where this one decides nothing yet."""
+
+    class Refusing(Told):
+        def table(self, _: object) -> Any:
+            detail = f"{status}: not_voting: member 1 has not been confirmed yet: dhcpSync SET"
+            return {(1,): {"Action": b"refused", "Detail": detail.encode()}}
+
+        def set(self, _: list[Assignment]) -> None:
+            raise ManagerError(f"m1 refuses it: {status}", status)
+
+    refusing: Any = Refusing()
+    with pytest.raises(ManagerError, match=r"m1 refuses it: .*: member 1 has not been con") as told:
+        set_or_tell(refusing, [])
+    assert told.value.status == status
 
 
 LISTED = [

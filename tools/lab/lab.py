@@ -164,7 +164,7 @@ def _join(state: LabState, node: Node, contact: Node) -> None:
                 break
             except ManagerError as error:
                 # A member that has just started decides nothing before it has heard every other.
-                if error.status != "inconsistentValue" or time.monotonic() > until:
+                if error.status != "resourceUnavailable" or time.monotonic() > until:
                     raise
                 time.sleep(_POLL_S)
     _wait(state, node, "serve", lambda status: status.is_ready)

@@ -32,7 +32,8 @@ T = TypeVar("T")
 
 _SILENT = ("", "requestTimedOut", "notInTimeWindow")
 _NOTHING_DONE = ("resourceUnavailable",)
-"""The member says so itself: its store does not commit, and a SET is all or nothing."""
+"""The member says so itself: its store does not commit, or it decides nothing yet (it has just
+started); and a SET is all or nothing."""
 
 _USE = tuple(COUNTERS[f"dhcpSyncCounter{name}"] for name in ("Discovers", "Requests"))
 """What costs a server a search or a commit. The number of bindings would say nothing: every member
