@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.tools.test_dump import At
 from tools.errors import ManagerError, ToolError
 from tools.history import audit as audit_module
 from tools.history import command
+from tools.history.audit import Entry
 from tools.history.changes import Span, parse_span
 from tools.main import app
 from tools.manager import Row, Value
@@ -333,6 +335,28 @@ def test_the_audits_of_all_members_are_one(capsys: pytest.CaptureFixture[str]) -
         "m1", "m1", "m2", "m2", "m1",
     ]  # fmt: skip
     assert done.err == "dhcpsync: m4 is left out: no answer from 10.0.0.4\n"
+
+
+def test_a_slow_reader_of_the_audit_keeps_no_checkpoint_from_its_end(
+    audited: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_module, "EVENTS_PAGE", 1)
+    shown: list[str] = []
+
+    def print_slowly(entries: Iterable[Entry], as_objects: bool) -> None:
+        shown.extend(one.detail for one in entries)
+        with audited.write() as tx:
+            tx.audit("admin", "set", f"after {len(shown)}", NOW + 2)
+        with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+            ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert not busy
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(audit_module, "_print", print_slowly)
+    with pytest.raises(KeyboardInterrupt):
+        audit_module.show_store(tmp_path, as_objects=False)
+    assert shown == ["a=1\x1b[2J", "by itself", "after 1"]
 
 
 def test_what_the_audit_cannot_be_asked(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from agent.limits import EVENTS_PAGE
 from agent.member_file import STORE_NAME
 from agent.snmp.columns import AUDIT
 from agent.snmp.oid import Oid
-from store import AuditEntry, open_to_read
+from store import AuditEntry, Store, open_to_read
 from tools.console import shown
 from tools.errors import ManagerError
 from tools.lease.lease import instant_of
@@ -56,12 +56,18 @@ class Entry:
 
 
 def show_store(folder: Path, *, as_objects: bool) -> None:
-    """Every SET that this member was given, and what it did by itself. Raises StoreError."""
-    with closing(open_to_read(folder / STORE_NAME)) as store, store.read() as tx:
+    """Every SET that this member was given, and what it did by itself. Each page is a transaction
+    of its own, so that no checkpoint waits for who reads slowly. Raises StoreError."""
+    with closing(open_to_read(folder / STORE_NAME)) as store:
         seq = 0
-        while entries := tx.audit_after(seq, EVENTS_PAGE):
+        while entries := _page(store, seq):
             seq = entries[-1].seq
             _print((_of_store(one) for one in entries), as_objects)
+
+
+def _page(store: Store, seq: int) -> list[AuditEntry]:
+    with store.read() as tx:
+        return tx.audit_after(seq, EVENTS_PAGE)
 
 
 def _of_store(one: AuditEntry) -> Entry:
