@@ -85,22 +85,25 @@ class Links:
         self._interfaces = interfaces
         self._relayed: dict[int, tuple[Subnet, ...]] = {}
         self._attached: dict[int, tuple[Subnet, ...]] = {}
+        self._beside: dict[tuple[int, int], tuple[Subnet, ...]] = {}
 
-    def subnets_of(self, kind: MessageKind, packet: Packet, interface: int) -> tuple[Subnet, ...]:
+    def subnets_of(
+        self, kind: MessageKind, packet: Packet, address: int, interface: int
+    ) -> tuple[Subnet, ...]:
         """By the relay's address; else, for a client that has an address and may be anywhere
         behind routers (RENEWING, RELEASE, INFORM), by that; else by the interface."""
         if packet.gateway_address:
             return self._relayed_subnets(packet.gateway_address)
-        if packet.client_address and kind in _ROUTED_KINDS:
-            subnet = self._configuration.subnet_of(packet.client_address)
-            return (subnet,) if subnet else ()
+        if address and kind in _ROUTED_KINDS:
+            subnet = self._configuration.subnet_of(address)
+            return self._subnets_beside(subnet) if subnet else ()
         return self._attached_to(interface)
 
     def are_on_link(self, subnets: tuple[Subnet, ...], interface: int) -> bool:
         """Whether these subnets, of a message that no relay has sent, are on the interface's link:
         what an address in use sends may have come through routers."""
         attached = self._attached_to(interface)
-        return subnets is attached or any(subnet in attached for subnet in subnets)
+        return subnets is attached or (len(subnets) > 0 and subnets[0] in attached)
 
     def _attached_to(self, interface: int) -> tuple[Subnet, ...]:
         found = self._attached.get(interface)
@@ -112,15 +115,22 @@ class Links:
         found = self._relayed.get(gateway_address)
         if found is None:
             subnet = self._configuration.subnet_of(gateway_address)
-            found = () if subnet is None or subnet.interface else self._beside(subnet)
+            found = () if subnet is None or subnet.interface else self._subnets_beside(subnet)
             if len(self._relayed) >= LINKS_MAX:
                 self._relayed.clear()
             self._relayed[gateway_address] = found
         return found
 
-    def _beside(self, subnet: Subnet) -> tuple[Subnet, ...]:
-        """The subnet of a relay's address, and behind it those that share a link with it, as the
-        configuration says or a link of our own shows it."""
+    def _subnets_beside(self, subnet: Subnet) -> tuple[Subnet, ...]:
+        key = subnet.network, subnet.prefix_length
+        found = self._beside.get(key)
+        if found is None:
+            found = self._beside[key] = self._find_beside(subnet)
+        return found
+
+    def _find_beside(self, subnet: Subnet) -> tuple[Subnet, ...]:
+        """The subnet of a relay's address, or of one in use, and behind it those that share a link
+        with it, as the configuration says or a link of our own shows it."""
         found = dict.fromkeys((subnet, *self._configuration.on_link_with(subnet)))
         for index in self._interfaces:
             attached = self._attached_to(index)
@@ -175,7 +185,11 @@ class Classifier:
             raise PacketError("interface_not_served", f"interface {received.interface}")
         unicast = received.destination in self.own_addresses
         kind, address = classify_packet(packet, unicast)
-        subnets = self._links.subnets_of(kind, packet, received.interface)
+        if kind is MessageKind.SELECTING and unicast and self._renews(packet):
+            kind = MessageKind.RENEWING
+        if kind is MessageKind.INFORM and not address and not packet.gateway_address:
+            address = received.source  # what else could it be using
+        subnets = self._links.subnets_of(kind, packet, address, received.interface)
         on_link = not packet.gateway_address and self._links.are_on_link(
             subnets, received.interface
         )
@@ -188,6 +202,16 @@ class Classifier:
             else:
                 identifier = _own_address(interface, subnets, address)
         return Message(kind, packet, address, subnets, received, identifier, on_link)
+
+    def _renews(self, packet: Packet) -> bool:
+        """Whether a REQUEST that was sent to our address and names us comes from a client that
+        renews: it must not name its server then (table 4), and some do. Who selects broadcasts, and
+        names the address in option 50."""
+        return (
+            not packet.gateway_address
+            and not packet.requested_address
+            and packet.server_identifier in self.own_addresses
+        )
 
     def identifier_for(self, message: Message, address: int) -> int:
         """The server identifier of an OFFER of `address`, which decides the subnet where the link

@@ -195,12 +195,12 @@ def _address_reply(message: Message, data: bytes, kind: MessageType, address: in
     """Whereto (RFC 2131 4.1): the address that the client uses, the relay, everybody, or the new
     address at the hardware address.
 
-    Only who renews or sends an INFORM uses its `ciaddr`; elsewhere the field ought to be zero, and
-    nobody answers for what stands there. An INFORM's answer goes to the client past its relay, for
-    which it is not (RFC 2131 4.3.5)."""
+    Only who renews or sends an INFORM uses its `ciaddr` (or, in an INFORM without one, its source
+    address); elsewhere the field ought to be zero, and nobody answers for what stands there. An
+    INFORM's answer goes to the client past its relay, for which it is not (RFC 2131 4.3.5)."""
     packet, source = message.packet, message.server_identifier
     interface = message.received.interface
-    in_use = packet.client_address if message.kind in _IN_USE else 0
+    in_use = message.address if message.kind in _IN_USE else 0
     if packet.gateway_address and message.kind is not MessageKind.INFORM:
         return Reply(data, packet.gateway_address, SERVER_PORT, source, 0)
     if kind is not MessageType.NAK:

@@ -48,7 +48,7 @@ def handle_selecting(c: Context, m: Message) -> Answer:
     subnet = subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
-    if isinstance(_right_to_reserved(c, m, subnet), Claim):
+    if isinstance(_right_to_reserved(c, m), Claim):
         return Answer(MessageType.NAK, "reserved_elsewhere")
     right = right_to(c, m, m.address)
     if isinstance(right, str):
@@ -83,7 +83,7 @@ def _extend(c: Context, m: Message, transaction: Transaction) -> Answer:
     subnet = subnet_of(m.subnets, m.address)
     if subnet is None:
         return Answer(MessageType.NAK, "wrong_network")
-    reserved = _right_to_reserved(c, m, subnet)
+    reserved = _right_to_reserved(c, m)
     if isinstance(reserved, Claim):
         return Answer(MessageType.NAK, "reserved_elsewhere")
     if reserved == RESERVED_ASKED:
@@ -123,21 +123,33 @@ def _begins_anew(c: Context, m: Message, subnet: Subnet) -> bool:
     )
 
 
-def _right_to_reserved(c: Context, m: Message, subnet: Subnet) -> Claim | str | None:
-    """The right to the address that is reserved for the client, where it names another one: what it
-    has is taken from it by a NAK only when it can have that one at once. RESERVED_ASKED: it should
-    wait a moment. None: nothing is reserved for it, or nothing that it could have soon."""
-    reservation = reservation_for(c, m.packet, subnet)
-    if reservation is None or reservation.address == m.address:
+def _right_to_reserved(c: Context, m: Message) -> Claim | str | None:
+    """The right to the address that is reserved for the client on its link, where it names another
+    one: what it has is taken from it by a NAK only when it can have that one at once.
+    RESERVED_ASKED: it should wait a moment. None: nothing is reserved for it, or nothing that it
+    could have soon, or what it names. Where several subnets of the link have one for it, it is the
+    same one that a DISCOVER would be offered."""
+    has_reservation = c.configuration.has_reservation
+    if not (has_reservation(m.packet.client_key) or has_reservation(m.packet.hardware_key)):
         return None
-    last = c.view.binding(reservation.address)
-    if last is not None and last.is_declined:
-        return None  # it would decline it again, and lose its lease for that at every renewal
-    right = claim(c, m.packet, reservation.address)
-    if isinstance(right, Claim):
-        c.patience.forget(reservation.address)
-        return right
-    return RESERVED_ASKED if waits_for(c, right, reservation.address) else None
+    addresses = []
+    for subnet in m.subnets:
+        reservation = reservation_for(c, m.packet, subnet)
+        if reservation is not None:
+            if reservation.address == m.address:
+                return None
+            addresses.append(reservation.address)
+    for address in addresses:
+        last = c.view.binding(address)
+        if last is not None and last.is_declined:
+            continue  # it would decline it again, and lose its lease for that at every renewal
+        right = claim(c, m.packet, address)
+        if isinstance(right, Claim):
+            c.patience.forget(address)
+            return right
+        if waits_for(c, right, address):
+            return RESERVED_ASKED
+    return None
 
 
 def _objection(c: Context, m: Message, right: Claim) -> str:

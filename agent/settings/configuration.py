@@ -123,6 +123,10 @@ class Configuration:
     def reservation_of(self, address: int) -> Reservation | None:
         return self._by_address.get(address)
 
+    def has_reservation(self, client_key: bytes) -> bool:
+        """In any subnet."""
+        return client_key in self._by_client
+
     def reservation_for(self, client_key: bytes, subnet: Subnet) -> Reservation | None:
         """The reservation of a client in `subnet`."""
         for reservation in self._by_client.get(client_key, ()):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.dhcp.packet import MessageType
 from agent.errors import ConfigError
 from agent.kinds.scope import GLOBAL, host_scope, network_scope, pool_scope, subnet_scope
 from agent.model import ConfigRow, Option, Pool, Reservation, Subnet
@@ -65,6 +66,37 @@ def test_a_reservation_in_the_second_subnet_is_honoured_on_the_link() -> None:
         rows=[*ROWS, kept], ranges=[bindable(FIRST, LAST), bindable(kept.address, kept.address)]
     )
     assert world.one(Client(1, relay=0).discover()).address == kept.address
+
+
+@pytest.mark.parametrize("form", ["renew", "rebind", "reboot", "select"])
+@pytest.mark.parametrize("relay", [0, A("198.18.15.1")], ids=["on the link", "behind a relay"])
+def test_a_client_is_refused_once_an_address_of_another_subnet_of_its_link_is_reserved_for_it(
+    form: str, relay: int
+) -> None:
+    """What a DISCOVER would be offered it must be able to come to."""
+    world = make_world()
+    client = Client(1, relay=relay)
+    offer = world.one(client.discover())
+    assert world.one(client.select(offer)).address in NEAR
+    world.configure(Reservation(BEHIND + 50, client.key))
+    message = {
+        "renew": client.renew(offer.address),
+        "rebind": client.rebind(offer.address),
+        "reboot": client.reboot(offer.address),
+        "select": client.select(offer),
+    }[form]
+    assert world.one(message).kind is MessageType.NAK
+    assert world.one(client.discover()).address == BEHIND + 50
+
+
+def test_a_client_with_a_reservation_in_each_subnet_of_its_link_keeps_the_one_that_it_has() -> None:
+    rows = Reservation(FIRST + 9, Client(1).key), Reservation(BEHIND + 50, Client(1).key)
+    world = make_world(*rows)
+    client = Client(1, relay=0)
+    for row in rows:
+        offer = replace(world.one(client.discover()), address=row.address)
+        assert world.one(client.select(offer)).address == row.address
+        assert world.one(client.renew(row.address)).kind is MessageType.ACK
 
 
 def test_one_interface_that_is_named_serves_the_shared_network() -> None:
