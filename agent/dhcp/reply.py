@@ -116,7 +116,10 @@ class Templates:
         hostname = reservation.hostname if reservation else ""
         if hostname:
             values[wire.HOST_NAME] = hostname.encode()
-        codes = tuple(dict.fromkeys(sorted(values) if requested is None else requested))
+        wanted = (
+            sorted(values) if requested is None else [*requested, *_names_without_field(values)]
+        )
+        codes = tuple(dict.fromkeys(wanted))
         replaced: frozenset[int] = frozenset()
         if wire.CLASSLESS_ROUTES in codes and wire.CLASSLESS_ROUTES in values:
             replaced = _ROUTES  # RFC 3442, DHCP server administrators
@@ -129,12 +132,19 @@ class Templates:
             b"".join(options),
             tuple(options),
             _address_or_zero(server_name),
-            server_name if len(server_name) < 64 else b"",
-            boot_file if len(boot_file) < 128 else b"",
+            server_name if len(server_name) < len(_NO_NAME) else b"",
+            boot_file if len(boot_file) < len(_NO_FILE) else b"",
             hostname,
             tuple(routes),
             self._configuration.times_for(subnet, pool, host),
         )
+
+
+def _names_without_field(values: Mapping[int, bytes]) -> list[int]:
+    """Names of a boot server and file that are longer than the header's field: whoever asks for
+    neither would have been told them there, and is told by the option."""
+    fields = ((wire.TFTP_SERVER_NAME, _NO_NAME), (wire.BOOT_FILE_NAME, _NO_FILE))
+    return [code for code, field in fields if len(values.get(code, b"")) >= len(field)]
 
 
 def _address_or_zero(text: bytes) -> int:

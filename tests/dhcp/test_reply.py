@@ -302,6 +302,24 @@ def test_boot_server_fields_follow_options_66_and_67() -> None:
     assert data[108:236].rstrip(b"\0") == b"boot/ipxe.efi"
 
 
+@pytest.mark.parametrize(("code", "most", "at"), [(66, 63, 44), (67, 127, 108)])
+def test_rfc2132_9_5_a_name_that_is_longer_than_its_field_is_an_option(
+    code: int, most: int, at: int
+) -> None:
+    """Also for a client that asks for none, as boot ROMs do: it would have read the field."""
+    for length in (most, most + 1):
+        world = World()
+        world.configure(Option(*GLOBAL, code, b"x" * length))
+        said = world.one(Client(1, request_list=b"\x03").discover())
+        assert said.reply.data[at : at + most + 1] == (
+            b"x" * most if length == most else b""
+        ).ljust(most + 1, b"\0")
+        assert said.options.get(code) == (None if length == most else b"x" * length)
+        assert said.order.count(code) <= 1
+        asked = world.one(Client(2, request_list=bytes([code])).discover())
+        assert asked.order.count(code) == 1
+
+
 # --- size
 
 
