@@ -200,6 +200,10 @@ _TABLE: tuple[tuple[int, str, ValueKind], ...] = (
     (252, "web-proxy-auto-discovery", _T),
 )
 
+LEAST = {22: 576, 23: 1, 25: 68, 26: 68, 37: 1}
+"""The least that a number may be (RFC 2132 4.4, 4.5, 4.7, 5.1, 7.1): an MTU or a TTL of 0 keeps a
+client from the network."""
+
 OPTION_TYPES: dict[int, OptionType] = {row[0]: OptionType(*row) for row in _TABLE}
 _BY_NAME = {row.name: row for row in OPTION_TYPES.values()}
 

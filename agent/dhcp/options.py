@@ -11,7 +11,14 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from agent.dhcp.option_types import EXAMPLES, OPTION_TYPES, OptionType, ValueKind, option_type
+from agent.dhcp.option_types import (
+    EXAMPLES,
+    LEAST,
+    OPTION_TYPES,
+    OptionType,
+    ValueKind,
+    option_type,
+)
 from agent.dhcp.quotes import quoted, unquoted
 from agent.errors import ConfigError
 from agent.model import format_address, parse_address
@@ -56,7 +63,10 @@ def check_octets(option: int | str, data: bytes) -> None:
     try:
         if kind.kind is ValueKind.BOOLEAN and data not in (b"\0", b"\1"):
             raise ValueError("is neither true nor false")
-        _FORMATTERS[kind.kind](data)
+        said = _FORMATTERS[kind.kind](data)
+        least = LEAST.get(kind.code)
+        if least is not None and min(map(int, said.split(", "))) < least:
+            raise ValueError(f"{said} is less than {least} (RFC 2132)")
     except ValueError as error:
         problem = (
             "holds a name that is not ASCII" if isinstance(error, UnicodeError) else str(error)
@@ -234,6 +244,10 @@ def _format_domains(data: bytes) -> str:
     return ", ".join(names)
 
 
+_NAME_OCTETS_MAX = 253
+"""A name of 255 octets in DNS (RFC 1035 2.3.4), less the first length and the root."""
+
+
 def _read_name(data: bytes, at: int) -> tuple[str, int]:
     """The name at `at` and where the next one begins. A pointer may only point backwards, so
     that reading always ends."""
@@ -253,7 +267,10 @@ def _read_name(data: bytes, at: int) -> tuple[str, int]:
         elif length > 63:
             raise ValueError("a label is longer than 63 octets")
         elif length == 0:
-            return ".".join(labels), after or at + 1
+            name = ".".join(labels)
+            if len(name) > _NAME_OCTETS_MAX:
+                raise ValueError("a name is longer than 253 octets")
+            return name, after or at + 1
         else:
             labels.append(data[at + 1 : at + 1 + length].decode("ascii"))
             at += 1 + length

@@ -124,9 +124,18 @@ def test_errors_name_the_option_and_what_is_right(
         (119, "ff", "backwards"),
         (119, "0261ff00", "not ASCII"),
         (121, "21c6120001", "runs over the end"),
+        (26, "0000", "0 is less than 68"),
+        (26, "0043", "67 is less than 68"),
+        (25, "05dc0000", "1500, 0 is less than 68"),
+        (23, "00", "0 is less than 1"),
+        (37, "00", "0 is less than 1"),
+        (22, "023f", "575 is less than 576"),
+        (119, ("3f" + "61" * 63) * 4 + "00", "longer than 253 octets"),
     ],
 )
-def test_octets_that_clients_cannot_read_are_refused(code: int, octets: str, words: str) -> None:
+def test_rfc2132_octets_that_clients_cannot_use_are_refused(
+    code: int, octets: str, words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         check_octets(code, bytes.fromhex(octets))
 
