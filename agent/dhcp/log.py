@@ -31,7 +31,7 @@ def message_lines(
     """One line for the message and one for what was said, if anything. `recorded_name`: the host
     name of the lease that it is about, for a message that has none."""
     packet = message.packet
-    client = packet.client_hardware_address.hex(":") or "<no identifier>"
+    client = packet.client_hardware_address.hex(":") or _identifier(packet)
     name = _host_name(packet) or recorded_name
     shown = f"({name}) " if name else ""
     way = format_address(packet.gateway_address) if packet.gateway_address else interface
@@ -69,6 +69,11 @@ def _about(
         return f" from {client} {shown}via {way}{why}"
     server = f" ({format_address(packet.server_identifier)})" if packet.server_identifier else ""
     return f" for {address}{server} from {client} {shown}via {way}{why}"
+
+
+def _identifier(packet: Packet) -> str:
+    """What a client without a hardware address is known by; there is none without either."""
+    return packet.options[wire.CLIENT_IDENTIFIER].hex(":")
 
 
 def _host_name(packet: Packet) -> str:

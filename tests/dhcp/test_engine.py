@@ -317,7 +317,10 @@ def test_a_client_without_a_hardware_address_has_a_line_too() -> None:
     asked = Client(1, relay=0, identifier=b"name").discover()
     data = asked.data[:2] + b"\0" + asked.data[3:]
     world.say(asked._replace(data=data))
-    assert world.server.take_log_lines()[0] == "DHCPDISCOVER from <no identifier> via eth0"
+    assert world.server.take_log_lines() == [
+        "DHCPDISCOVER from 6e:61:6d:65 via eth0",
+        "DHCPOFFER on 198.18.16.0 to 6e:61:6d:65 via eth0 for 4000 s",
+    ]
 
 
 def test_a_pool_is_given_out_whole_across_chunks_ranges_and_restarts() -> None:
