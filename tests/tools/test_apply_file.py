@@ -215,12 +215,32 @@ def test_a_mistake_is_named_with_file_key_and_what_is_right(text: str, words: li
         ("0xff0001", "ff0001"),
         ("lamp", b"lamp".hex()),
         ("a1b2", b"a1b2".hex()),
+        ("10-20-30", b"10-20-30".hex()),
+        ("123456789012", b"123456789012".hex()),
+        ("decade-cafe", b"decade-cafe".hex()),
         ("lamp:1", b"lamp:1".hex()),
     ],
 )
 def test_a_client_id_is_octets_as_dhcpd_writes_them_or_text(text: str, octets: str) -> None:
     rows = parse_file("x.toml", ONE.format(f'client-id = "{text}"'))
     assert Reservation(parse_address("198.18.1.1"), b"\x01" + bytes.fromhex(octets)) in rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["01-04-ac-10-01-02", "01 04 AC 10 01 02", "0104.ac10.0102", "0104ac100102", "0104.ac10.01"],
+)
+def test_a_client_id_that_may_be_octets_or_a_text_is_refused(text: str) -> None:
+    """It was text without a word, and its client never came to its address."""
+    with pytest.raises(ConfigError) as caught:
+        parse_file("x.toml", ONE.format(f'client-id = "{text}"'))
+    message = str(caught.value)
+    assert "client-id" in message
+    assert '"01:04:ac:10:01' in message
+    octets = text.encode().hex(":")
+    assert f'"{octets}" if it is a text' in message
+    rows = parse_file("x.toml", ONE.format(f'client-id = "{octets}"'))
+    assert Reservation(parse_address("198.18.1.1"), b"\x01" + text.encode()) in rows
 
 
 @pytest.mark.parametrize("text", ["02:00:00:00:00:0a", "2:0:0:0:0:a", "02-00-00-00-00-0A"])

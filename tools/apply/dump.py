@@ -30,7 +30,7 @@ from agent.kinds.scope import (
 from agent.kinds.values import Address, Choice, Type
 from agent.model import ConfigRow, Option, Pool, Reservation, Setting, Subnet, format_address
 from tools.apply.file import ETHERNET, ETHERNET_OCTETS, TABLES, TIMES
-from tools.apply.toml_values import OCTETS
+from tools.apply.toml_values import is_plain_text
 
 _HEAD = "# The whole configuration of the group; `dhcpsync apply` makes it so.\n\n"
 _NUMBERS = {
@@ -187,7 +187,7 @@ def _client_id(octets: bytes) -> str:
         text = octets.decode()
     except UnicodeDecodeError:
         return _octets(octets)
-    return text if text.isprintable() and not OCTETS.match(text) else _octets(octets)
+    return text if text.isprintable() and is_plain_text(text) else _octets(octets)
 
 
 def _options(table: str, options: list[Option]) -> Iterator[str]:

@@ -80,6 +80,7 @@ from tools.apply.toml_values import (
     Faults,
     address_of,
     checked,
+    client_id_of,
     kept,
     parse_prefix,
     require,
@@ -362,11 +363,8 @@ def _client_key(name: str, place: str, table: dict[str, Any]) -> bytes:
         problem = "names the client twice" if "client-id" in table else "names no client"
         raise ConfigError(name, place, problem, "give hardware-address or client-id")
     if "client-id" in table:
-        client_id = str(table["client-id"])
-        if not client_id:
-            raise ConfigError(name, f"{place}: client-id", "is empty")
-        is_octets = OCTETS.match(client_id)
-        return b"\x01" + (parse_octets(client_id) if is_octets else client_id.encode())
+        where = f"{place}: client-id"
+        return b"\x01" + client_id_of(name, where, str(table["client-id"]))
     hardware_address = str(table["hardware-address"])
     if "hardware-type" in table:
         hardware_type, is_address = table["hardware-type"], OCTETS.match(hardware_address)

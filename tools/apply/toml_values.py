@@ -19,6 +19,12 @@ from agent.kinds.values import Address, Choice, Number, Octets, Type
 from agent.model import parse_address
 
 OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
+_OCTETS_ELSEWHERE = re.compile(
+    r"[0-9A-Fa-f]{2}([ -])[0-9A-Fa-f]{2}(\1[0-9A-Fa-f]{2}){2,}"
+    r"|[0-9A-Fa-f]{4}(\.[0-9A-Fa-f]{4})+(\.[0-9A-Fa-f]{2})?"
+    r"|(?=.*[A-Fa-f])([0-9A-Fa-f]{2}){6,}"
+)
+"""As Windows, Cisco and many tables show octets. Digits alone are somebody's serial number."""
 _LENGTH = re.compile(r"[0-9]{1,4}\Z")
 _WORDS = {
     str: "a text in quotes",
@@ -103,6 +109,25 @@ def parse_prefix(name: str, place: str, text: str) -> tuple[int, int]:
     if not slash or not _LENGTH.match(length) or int(length) > 32:
         raise ConfigError(name, place, f"{text!r} is no prefix", 'write "198.18.0.0/15"')
     return address_of(name, place, network), int(length)
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether a client identifier that is written so can be nothing but text."""
+    return not OCTETS.match(text) and not _OCTETS_ELSEWHERE.fullmatch(text)
+
+
+def client_id_of(name: str, place: str, text: str) -> bytes:
+    """What may be octets is not taken for a text without a word: a client of those octets would
+    never come to its address."""
+    if not text:
+        raise ConfigError(name, place, "is empty")
+    if OCTETS.match(text):
+        return parse_octets(text)
+    if not is_plain_text(text):
+        octets = bytes.fromhex(re.sub("[ .-]", "", text)).hex(":")
+        right = f'write "{octets}", or "{text.encode().hex(":")}" if it is a text'
+        raise ConfigError(name, place, f"{text!r} may be octets or a text", right)
+    return text.encode()
 
 
 def address_of(name: str, place: str, text: str) -> int:
