@@ -206,10 +206,10 @@ class Classifier:
     def _renews(self, packet: Packet) -> bool:
         """Whether a REQUEST that was sent to our address and names us comes from a client that
         renews: it must not name its server then (table 4), and some do. Who selects broadcasts, and
-        names the address in option 50."""
+        has no `ciaddr`."""
         return (
             not packet.gateway_address
-            and not packet.requested_address
+            and packet.requested_address in (0, packet.client_address)
             and packet.server_identifier in self.own_addresses
         )
 

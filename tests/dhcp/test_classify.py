@@ -58,13 +58,17 @@ def test_a_request_about_no_address_is_no_message(options: dict[int, bytes]) -> 
     assert caught.value.reason == "no_address"
 
 
-def test_rfc2131_4_3_2_a_client_that_renews_may_name_its_server_all_the_same() -> None:
-    """It must not, and some do; from behind routers it was told NAK, as one that selects an address
-    of another network."""
+@pytest.mark.parametrize("names_address", [False, True])
+def test_rfc2131_4_3_2_a_client_that_renews_may_name_its_server_all_the_same(
+    names_address: bool,
+) -> None:
+    """It must not, nor its address in option 50, and some do; from behind routers it was told NAK,
+    as one that selects an address of another network."""
     world = World(rows=FAR_ROWS, ranges=[bindable(FAR_FIRST, FAR_FIRST + 9)])
     client = Client(1, relay=FAR_RELAY)
     address = world.bind(client)
-    ack = world.one(client.message(REQUEST, {54: SERVER}, ciaddr=address, relay=0, destination=ME))
+    named = {54: SERVER} | ({50: address.to_bytes(4, "big")} if names_address else {})
+    ack = world.one(client.message(REQUEST, named, ciaddr=address, relay=0, destination=ME))
     assert (ack.kind, ack.reply.address, ack.reply.port) == (MessageType.ACK, address, 68)
     row = world.known(address)
     assert (row.transaction, row.grant) == (Transaction.RENEWING, 2)
