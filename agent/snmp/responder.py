@@ -34,6 +34,10 @@ log = logging.getLogger("dhcpsync.snmp")
 COMMUNITY_USER = "community"
 """Who comes with the read-only community. An SNMPv3 user may be called so too: it is a word for
 the log here, and the role does not come from it."""
+_ECHOED = frozenset((message.SET, message.INFORM))
+"""Answered with their own variable bindings (RFC 3416 4.2.5 and 4.2.7): whether those fit is known
+before anything is done, and a tooBig that comes afterwards would deny what has been done."""
+
 
 PDU_VERSION = 1
 """SNMPv2 PDUs (pysnmp.proto.api.SNMP_VERSION_2C)."""
@@ -111,6 +115,8 @@ class CommandResponder:
     ) -> None:
         self._door = door
         self._services = services
+            if pdu.kind in _ECHOED and len(pdu.varbinds) > room:
+                raise RequestError(ErrorStatus.TOO_BIG)
         self._role_of = role_of
         self._pending = pending
         self._send = send
