@@ -395,6 +395,10 @@ out again: about 10 MB for each of the few users, and a mistake every day for 50
 AUDIT_REFUSAL_DETAIL_MAX = 512
 """Characters of a refused SET that the audit keeps: the reason, and which objects it was about."""
 
+SNMP_CHANGES_TRIED_MAX = 32
+"""Changes of a refused SET that are left out one by one, to find the one at fault: each costs a
+look at the whole configuration, and people put fewer in one SET."""
+
 BLOCK_POLLED_MAX = 4_096
 """Largest block of addresses that a complete poll asks for as one (docs/architecture.md)."""
 
