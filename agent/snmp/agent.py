@@ -141,7 +141,7 @@ class SnmpAgent:
                 *(
                     node
                     for provider in (
-                        *cluster_tables.providers(exchanges, hash_of),
+                        *cluster_tables.providers(exchanges, hash_of, self._counts),
                         *lease_tables.providers(),
                         ClientProvider(),
                     )
@@ -215,6 +215,19 @@ class SnmpAgent:
         if not self._seldom.admits("errors in the loop"):
             return
         log.warning("%s: %r", context.get("message", "error in the loop"), context.get("exception"))
+
+    def _counts(self) -> Mapping[str, int]:
+        """What no object of SNMP's own MIBs counts, since the start."""
+        statistics = self.door.statistics
+        return {
+            "snmp_over_budget": statistics.over_budget,
+            "snmp_reports_held": statistics.reports_held,
+            "snmp_traps_ignored": statistics.traps_ignored,
+            "snmp_unsent": self._transport.unsent,
+            "snmp_loop_errors": self.loop_errors,
+            "notices_sent": self.notifier.sent,
+            "notices_lost": self.notifier.lost,
+        }
 
     def _peer_users(self) -> Iterable[tuple[str, UserKeys]]:
         return [

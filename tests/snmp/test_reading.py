@@ -364,20 +364,28 @@ def test_every_count_of_the_protocol_is_shown_and_the_docs_name_no_other() -> No
     )
     assert "cluster_" not in text
     told = re.findall(r"((?:`\w+`[^`]{0,40}?)+) in\s+dhcpSyncActivityTable", text)
-    assert {name for words in told for name in re.findall(r"`(\w+)`", words)} <= counted
+    own = {"snmp_over_budget", "snmp_reports_held", "snmp_traps_ignored", "snmp_unsent",
+           "snmp_loop_errors", "notices_sent", "notices_lost"}  # fmt: skip
+    assert {name for words in told for name in re.findall(r"`(\w+)`", words)} <= counted | own
     assert "`digest_mismatches` in dhcpSyncActivityTable" in text
+    assert all(f"`{name}`" in text for name in own)
 
     async def check() -> None:
         async with running() as world:
             with world.store.write() as tx:
                 tx.add_counters({f"cluster_{name}": 3 for name in counted})
+            agent = world.agent
+            for name in ("over_budget", "reports_held", "traps_ignored"):
+                setattr(agent.door.statistics, name, 3)
+            agent._transport.unsent = agent.loop_errors = 3
+            agent.notifier.sent = agent.notifier.lost = 3
             walked = bulk(world, [columns.ACTIVITY.entry], 0, 100)
             shown = {
                 bytes(one.oid[len(columns.ACTIVITY["Count"].oid) :]).decode()
                 for one in walked
                 if one.oid[: len(columns.ACTIVITY.entry)] == columns.ACTIVITY.entry
             }
-            assert shown == counted
+            assert shown == counted | own
 
     asyncio.run(check())
 
