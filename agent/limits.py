@@ -366,11 +366,25 @@ SNMP_BLOCKS_PAGE = 64
 SNMP_EXCHANGES_MAX = 1_024
 """Answers of polls and proposals kept for their askers: 16 members times 64 attempts."""
 
-SNMP_PENDING_MAX = 512
-"""Requests taken from the network and not answered yet; more are dropped, as UDP would."""
+SNMP_PEERS_PENDING_MAX = 512
+"""Requests of peers taken from the network and not answered yet; more are dropped, as UDP would:
+15 members that each have 8 under way, four times."""
+
+SNMP_PEERS_PENDING_OCTETS_MAX = 8 << 20
+"""Octets of their variable bindings: 15 members that each have 8 full datagrams under way."""
+
+SNMP_PEOPLE_PENDING_MAX = 256
+"""The same of all managers together, whose requests never take the peers' room."""
+
+SNMP_PEOPLE_PENDING_OCTETS_MAX = 1 << 20
+"""Octets of their variable bindings, which take ten times as much once they are decoded: 10 MB."""
 
 SNMP_SOURCE_PENDING_MAX = 64
 """The same of one source: a manager asks one question after the other, and a few at a time."""
+
+SNMP_SOURCE_PENDING_OCTETS_MAX = 128 << 10
+"""An eighth of what all managers have together: two full datagrams, or 64 requests of the size that
+pollers send."""
 
 SNMP_COMMUNITY_PENDING_MAX = 16
 """The same of everybody who knows the community: their sources prove nothing."""
@@ -380,6 +394,10 @@ SNMP_LOGGED_PER_MINUTE_MAX = 60
 
 SNMP_PEER_OUTSTANDING_MAX = 8
 """Requests to one peer under way at once: enough to fill a link, too few to flood its queue."""
+
+SNMP_CHANGES_TRIED_MAX = 32
+"""Changes of a refused SET that are left out one by one, to find the one at fault: each costs a
+look at the whole configuration, and people put fewer in one SET."""
 
 SNMP_AUDIT_DETAIL_MAX = 4_096
 """Characters of a SET that the audit keeps: an option's value fits."""
@@ -439,7 +457,8 @@ SNMP_THREADS = 3
 """Threads that answer SNMP reads and SETs from the store: one long GETBULK does not delay a GET."""
 
 SNMP_PEOPLE_THREADS = 2
-"""How many of them read for managers: whatever they ask, a peer's pull is read at once."""
+"""How many of them read for managers: whatever they ask, a peer's pull is read at once. No more of
+one manager's requests wait for them at a time, so that managers take turns."""
 
 REFUSALS_MAX = 4_096
 """Refused ranges that a poller remembers for a while: more than one poll of a full pool gives."""

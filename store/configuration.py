@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    literal_column,
     select,
     tuple_,
 )
@@ -60,6 +61,7 @@ class _Statements:
         names = [f"{column.name}_" for column in key]
         place = [part for column in key for part in _place(column)]
         places = [f"place_{at}" for at in range(len(place))]
+        standing = table.c.deleted == literal_column("0")
         in_order = select(table).order_by(*place)
         behind = tuple_(*place) > tuple_(*(bindparam(name) for name in places))
         return cls(
@@ -68,7 +70,9 @@ class _Statements:
                 select(table).where(*(c == bindparam(n) for c, n in zip(key, names, strict=True))),
                 *names,
             ),
-            after=compile_statement(limited(in_order.where(behind), "limit"), *places, "limit"),
+            after=compile_statement(
+                limited(in_order.where(standing, behind), "limit"), *places, "limit"
+            ),
             last_version=compile_statement(select(func.max(table.c.version_counter))),
             put=compile_upsert(table),
         )
@@ -115,8 +119,9 @@ class ConfigurationRows(LocalRow):
         return [_record(kind, row) for row in self.rows(_STATEMENTS[kind].everything)]
 
     def configuration_after(self, kind: int, after: Place, limit: int) -> list[ConfigRecord]:
-        """Records behind the place `after`, in order, deleted ones included. A shorter `after` is
-        filled up with -1, so () is the beginning and a prefix lies before its rows."""
+        """Records behind the place `after`, in order, and none that is deleted: those are kept for
+        ever, and a reader of the next row must not pay for each. A shorter `after` is filled up
+        with -1, so () is the beginning and a prefix lies before its rows."""
         filled = (*after, *[-1] * (_WIDTHS[kind] - len(after)))
         return [_record(kind, row) for row in self.rows(_STATEMENTS[kind].after, (*filled, limit))]
 

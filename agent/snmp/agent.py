@@ -11,10 +11,11 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from agent import clock as clocks
 from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX, SNMP_PEOPLE_THREADS, SNMP_REQUEST_MS_MAX
@@ -31,8 +32,9 @@ from agent.snmp.informs import InformReceiver
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.notifier import Notifier
 from agent.snmp.peer import PeerClient
+from agent.snmp.pending import Pending
 from agent.snmp.reading import Bulk, Reader
-from agent.snmp.responder import Asker, CommandResponder, Pending, Reply
+from agent.snmp.responder import Asker, CommandResponder, Reply
 from agent.snmp.seldom import Seldom
 from agent.snmp.session import SNMP_V3, Session
 from agent.snmp.status import ErrorStatus, RequestError
@@ -124,6 +126,7 @@ class SnmpAgent:
         self._users = {user.name: user for user in settings.users}
         self._pending = Pending()
         self._people = asyncio.Semaphore(SNMP_PEOPLE_THREADS)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._engine = build_engine(settings.identity)
         for user in settings.users:
             add_user(self._engine, user.name, user.localized)
@@ -138,7 +141,7 @@ class SnmpAgent:
                 *(
                     node
                     for provider in (
-                        *cluster_tables.providers(exchanges, hash_of),
+                        *cluster_tables.providers(exchanges, hash_of, self._counts),
                         *lease_tables.providers(),
                         ClientProvider(),
                     )
@@ -213,6 +216,19 @@ class SnmpAgent:
             return
         log.warning("%s: %r", context.get("message", "error in the loop"), context.get("exception"))
 
+    def _counts(self) -> Mapping[str, int]:
+        """What no object of SNMP's own MIBs counts, since the start."""
+        statistics = self.door.statistics
+        return {
+            "snmp_over_budget": statistics.over_budget,
+            "snmp_reports_held": statistics.reports_held,
+            "snmp_traps_ignored": statistics.traps_ignored,
+            "snmp_unsent": self._transport.unsent,
+            "snmp_loop_errors": self.loop_errors,
+            "notices_sent": self.notifier.sent,
+            "notices_lost": self.notifier.lost,
+        }
+
     def _peer_users(self) -> Iterable[tuple[str, UserKeys]]:
         return [
             (user.name, user.master)
@@ -281,7 +297,16 @@ class SnmpAgent:
                 bulk = Bulk(pdu.first, pdu.second)
                 return self.reader.get_bulk(scope, role, varbinds, bulk, room)
 
-        turn = contextlib.nullcontext() if role is Role.PEER else self._people
-        async with turn:
+        async with self._turn(asker):
             loop = asyncio.get_running_loop()
             return Reply(await loop.run_in_executor(self._executor, answer))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, asker: Asker) -> AsyncIterator[None]:
+        """Managers take turns, whatever one of them has waiting; peers need none."""
+        if asker.role is Role.PEER:
+            yield
+            return
+        own = self._turns.setdefault(asker.queue, asyncio.Semaphore(SNMP_PEOPLE_THREADS))
+        async with own, self._people:
+            yield

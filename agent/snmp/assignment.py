@@ -62,14 +62,17 @@ def gather(
     """Rows in the order in which the SET first names them; variable bindings of the numbers
     `others` are none of a row's. Raises RequestError."""
     if role is None or not has_view(role, Operation.WRITE):
-        raise RequestError(ErrorStatus.AUTHORIZATION_ERROR, 1 if varbinds else 0)
+        # RFC 3413 3.2: who has no view is refused as such, for no variable binding of his.
+        raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
     rows: dict[tuple[str, Oid], RowAssignment] = {}
     for number, one in enumerate(varbinds, 1):
         if number in others:
             continue
         table, short, column, index = _locate(role, one, number)
-        row = rows.setdefault((table.name, index), RowAssignment(table, index, number))
         value = check_value(column.syntax, one, number)
+        if not _is_index(table, index):
+            raise RequestError(ErrorStatus.NO_CREATION, number, f"{column.name}: no index {index}")
+        row = rows.setdefault((table.name, index), RowAssignment(table, index, number))
         if column.name.endswith("RowStatus") and isinstance(value, int):
             if row.status is not None and row.status != value:
                 raise RequestError(ErrorStatus.INCONSISTENT_VALUE, number, "set twice")
@@ -82,7 +85,7 @@ def gather(
 
 
 def _locate(role: Role, one: Varbind, number: int) -> tuple[Table, str, Column, Oid]:
-    """The table, column and index that a name means (RFC 3416 4.2.5, cases 1, 2, 7 and 8)."""
+    """The table, column and index that a name means (RFC 3416 4.2.5, cases 1 and 2)."""
     if not may(role, Operation.WRITE, one.oid):
         raise RequestError(ErrorStatus.NO_ACCESS, number, f"no write access to {one.oid}")
     for table in columns.TABLES:
@@ -92,12 +95,7 @@ def _locate(role: Role, one: Varbind, number: int) -> tuple[Table, str, Column, 
             if column.arc == one.oid[len(table.entry)]:
                 if column.access is Access.READ_ONLY:
                     raise RequestError(ErrorStatus.NOT_WRITABLE, number, column.name)
-                index = one.oid[len(column.oid) :]
-                if not _is_index(table, index):
-                    raise RequestError(
-                        ErrorStatus.NO_CREATION, number, f"{column.name}: no index {index}"
-                    )
-                return table, short, column, index
+                return table, short, column, one.oid[len(column.oid) :]
     raise RequestError(ErrorStatus.NOT_WRITABLE, number, f"no object {format_oid(one.oid)}")
 
 

@@ -398,9 +398,16 @@ class ExchangeTables:
 
 
 def providers(
-    exchanges: ExchangeTables, membership_hash: Callable[[Group], bytes]
+    exchanges: ExchangeTables,
+    membership_hash: Callable[[Group], bytes],
+    own_counts: Callable[[], Mapping[str, int]],
 ) -> list[Provider]:
-    """Every table of this file."""
+    """Every table of this file; `own_counts` is what the agent has counted since its start."""
+    of_protocol = _counters_of(ACTIVITY_PREFIX)
+
+    def activities(scope: Scope) -> list[Row]:
+        own = [((*name.encode(),), count) for name, count in own_counts().items() if count]
+        return sorted([*of_protocol(scope), *own])
 
     def group_rows(scope: Scope) -> list[Row]:
         group = scope.group()
@@ -408,9 +415,7 @@ def providers(
 
     return [
         ListProvider(columns.DROP, {"Count": lambda _, row: row}, _counters_of(DROP_PREFIX)),
-        ListProvider(
-            columns.ACTIVITY, {"Count": lambda _, row: row}, _counters_of(ACTIVITY_PREFIX)
-        ),
+        ListProvider(columns.ACTIVITY, {"Count": lambda _, row: row}, activities),
         ListProvider(columns.GROUP, GROUP_CELLS, group_rows),
         ListProvider(columns.MEMBER, MEMBER_CELLS, members),
         ListProvider(columns.PENDING, PENDING_CELLS, _pending),

@@ -44,6 +44,7 @@ from agent.snmp.message import (
     build_pdu,
     build_scoped,
     build_v3,
+    check_context,
     parse_ciphertext,
     parse_community,
     parse_global,
@@ -203,8 +204,7 @@ class Door:
             ciphertext = parse_ciphertext(data, security.data_at)
         else:
             ciphertext = b""
-            reports.scoped = parse_scoped(data, security.data_at)
-            reports.pdu = parse_pdu(reports.scoped.pdu)
+            reports.read(parse_scoped(data, security.data_at))
         if not is_ours:
             return self._answer(data, level, security, reports.pdu)
         keys = self._authenticate(data, level, security, reports, now_s)
@@ -219,8 +219,8 @@ class Door:
         except PacketError:
             # The digest was right, so this is what a wrong privacy key makes of a message.
             raise reports.refusal(DECRYPTION_ERROR) from None
-        reports.scoped, reports.pdu, reports.keys = scoped, parse_pdu(scoped.pdu), keys
-        return self._route(reports, scoped, reports.pdu)
+        reports.keys = keys
+        return self._route(reports, scoped, reports.read(scoped))
 
     def _tell_engine(self, data: bytes, level: int, reports: _Reports) -> Verdict:
         """RFC 3414 3.2.3: the message is for another engine, or asks which one this is. It is what
@@ -230,8 +230,7 @@ class Door:
             self.statistics.reports_held += 1
             return None
         if not level & PRIV_FLAG:
-            reports.scoped = parse_scoped(data, reports.security.data_at)
-            reports.pdu = parse_pdu(reports.scoped.pdu)
+            reports.read(parse_scoped(data, reports.security.data_at))
         raise self._report(reports, UNKNOWN_ENGINE, None, 0)
 
     def _authenticate(
@@ -398,6 +397,12 @@ class _Reports:
         self.scoped: Scoped | None = None
         self.pdu: Pdu | None = None
         self.keys: UserKeys | None = None
+
+    def read(self, scoped: Scoped) -> Pdu:
+        """The PDU; what it is in, and what it is, go into the Report. Raises PacketError."""
+        check_context(scoped)
+        self.scoped, self.pdu = scoped, parse_pdu(scoped.pdu)
+        return self.pdu
 
     @property
     def is_due(self) -> bool:

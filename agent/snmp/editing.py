@@ -7,12 +7,13 @@ variable binding at fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.dhcp.options import parse_text
 from agent.errors import ConfigError
 from agent.kinds import KINDS, kind_of, row_name
+from agent.limits import SNMP_CHANGES_TRIED_MAX
 from agent.model import (
     ConfigRow,
     Option,
@@ -22,6 +23,7 @@ from agent.model import (
 from agent.settings.validate import validate_configuration
 from agent.snmp import columns
 from agent.snmp.assignment import RowAssignment
+from agent.snmp.columns import RowStatus
 from agent.snmp.lease_tables import ETHERNET_KEY
 from agent.snmp.rows import empty_row, value_of
 from agent.snmp.rowstatus import RowState, Step, step_of
@@ -44,11 +46,11 @@ def edit(
     """The changes that the SET makes; rows that stay as they are, are not among them."""
     rows = {configuration_key(row): row for row in present}
     changes: list[tuple[ConfigRow, bool]] = []
-    numbers: dict[str, int] = {}
+    named: dict[str, RowAssignment] = {}
     for assignment in assignments:
         empty = empty_row(_KINDS[assignment.table.name], assignment.index)
         key = configuration_key(empty)
-        numbers[row_name(empty)] = assignment.number
+        named[row_name(empty)] = assignment
         old = rows.get(key)
         at = assignment.status_number or assignment.number
         step = step_of(_state(old), assignment.status, at)
@@ -64,9 +66,43 @@ def edit(
     try:
         validate_configuration(present, changes, live_bindings)
     except ConfigError as error:
-        number = numbers.get(error.name, 1)
-        raise RequestError(status_of(error), number, str(error)) from error
+        words = str(error)
+
+        def is_spared(rest: Sequence[tuple[ConfigRow, bool]]) -> bool:
+            try:
+                validate_configuration(present, rest, live_bindings)
+            except ConfigError as other:
+                return str(other) != words
+            return True
+
+        number = _at_fault(error, named, changes, is_spared)
+        raise RequestError(status_of(error), number, words) from error
     return changes
+
+
+def _at_fault(
+    error: ConfigError,
+    named: Mapping[str, RowAssignment],
+    changes: Sequence[tuple[ConfigRow, bool]],
+    is_spared: Callable[[Sequence[tuple[ConfigRow, bool]]], bool],
+) -> int:
+    """The variable binding of the row without whose change this error `is_spared`, and of its
+    column where the error names one. The row that the error names comes first, but may be none of
+    the SET's, or one that the SET changes in another way: what overlaps it, or takes its subnet
+    away, is at fault then."""
+    if not changes:
+        return 1  # what is there is at fault by itself
+    order = sorted(range(len(changes)), key=lambda at: row_name(changes[at][0]) != error.name)
+    tried = order[:SNMP_CHANGES_TRIED_MAX] if len(changes) > 1 else ()
+    at = next((n for n in tried if is_spared([*changes[:n], *changes[n + 1 :]])), order[0])
+    found = named[row_name(changes[at][0])]
+    if found.status in (RowStatus.DESTROY, RowStatus.NOT_IN_SERVICE):
+        return found.status_number
+    for field in _KINDS[found.table.name].fields:
+        names = ((field.toml or field.name).replace("-", " "), field.column.lower())
+        if error.key in names and field.column in found.values:
+            return found.values[field.column].number
+    return found.number
 
 
 def _state(row: ConfigRow | None) -> RowState:

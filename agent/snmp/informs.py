@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from agent.errors import PacketError
 from agent.snmp import ber, columns, message
@@ -36,7 +37,7 @@ class InformReceiver:
     def __init__(self, handle: Handle, clock: Callable[[], int]) -> None:
         self._handle = handle
         self._clock = clock
-        self._turns: dict[int, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def inform(
         self, asker: Asker, pdu: message.Pdu, varbinds: list[Varbind], room: int
@@ -46,7 +47,9 @@ class InformReceiver:
         if asker.role is None or not may(asker.role, Operation.NOTIFY, name):
             raise RequestError(ErrorStatus.AUTHORIZATION_ERROR)
         request = self._message(name, varbinds)
-        async with self._turns.setdefault(request.header.sender, asyncio.Lock()):
+        # Kept only while somebody holds it or waits: the sender's number is what the message says.
+        turn = self._turns.setdefault(request.header.sender, asyncio.Lock())
+        async with turn:
             await self._handle(request)
         return Reply()
 

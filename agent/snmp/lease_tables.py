@@ -230,12 +230,12 @@ def _lease_time(scope: Scope, row: Subnet) -> int:
     """What holds in the subnet, whichever scope says it."""
 
     def read() -> Configuration:
-        records = [record for kind in KINDS for record in scope.tx.configuration(kind)]
-        return Configuration.from_records(records)
+        # Nothing else says it; all of the configuration would be read for each page of a walk.
+        return Configuration.from_records(scope.tx.configuration(ChangeKind.SETTING))
 
-    configuration: Configuration = scope.keep("configuration", read)
+    settings: Configuration = scope.keep("settings", read)
     group = scope.group()
-    return configuration.times_for(row).lease or (group.lease_s if group else 0)
+    return settings.times_for(row).lease or (group.lease_s if group else 0)
 
 
 def _row_status(_: Scope, row: ConfigRow) -> int:
@@ -294,15 +294,9 @@ class _Configuration:
         return found
 
     def _query(self, scope: Scope, after: Oid, limit: int) -> Sequence[Row]:
-        found: list[Row] = []
-        while len(found) < limit:
-            place = place_behind(self.kind, after)
-            records = scope.tx.configuration_after(self.kind.number, place, limit)
-            found += [(index_of(r.row), r.row) for r in records if not r.deleted]
-            if len(records) < limit:
-                break
-            after = index_of(records[-1].row)
-        return found[:limit]
+        place = place_behind(self.kind, after)
+        records = scope.tx.configuration_after(self.kind.number, place, limit)
+        return [(index_of(record.row), record.row) for record in records]
 
     def row(self, scope: Scope, index: Oid) -> ConfigRow | None:
         try:

@@ -43,6 +43,8 @@ MESSAGE_SIZE_MIN = 484
 """Smallest msgMaxSize (RFC 3412 6.3)."""
 
 _USER_OCTETS_MAX = 32
+_CONTEXT_OCTETS_MAX = 32
+"""Of contextName and contextEngineID (RFC 3411 5)."""
 _INTEGER_OCTETS_MAX = 4
 
 
@@ -159,6 +161,13 @@ def parse_scoped(data: bytes, at: int = 0) -> Scoped:
     if stop != end:
         raise PacketError("trailing_octets", "after the PDU")
     return Scoped(engine_id, name, data[at:end])
+
+
+def check_context(scoped: Scoped) -> None:
+    """Raises PacketError for a context that there cannot be: an answer names its request's, so one
+    of any length would be sent back, to whatever address asked."""
+    if max(len(scoped.context_engine_id), len(scoped.context_name)) > _CONTEXT_OCTETS_MAX:
+        raise PacketError("bad_context", f"a context of more than {_CONTEXT_OCTETS_MAX} octets")
 
 
 def parse_community(data: bytes, at: int) -> tuple[bytes, bytes]:

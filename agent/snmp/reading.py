@@ -62,15 +62,19 @@ class Reader:
             return node.instance(scope, oid[len(node.oid) :]) or ber.NO_SUCH_INSTANCE_VALUE
 
         return _fitting(
-            (ber.varbind(ber.object_identifier(one.oid), instance(one.oid)) for one in varbinds),
-            scope,
+            (
+                ber.varbind(ber.object_identifier(one.oid), instance(one.oid))
+                for one in _in_time(scope, varbinds)
+            ),
             room,
         )
 
     def get_next(self, scope: Scope, role: Role, varbinds: Sequence[Varbind], room: int) -> bytes:
         """RFC 3416 4.2.2. Raises RequestError tooBig."""
         tree = self._trees[role]
-        return _fitting((self._next(scope, tree, one.oid) for one in varbinds), scope, room)
+        return _fitting(
+            (self._next(scope, tree, one.oid) for one in _in_time(scope, varbinds)), room
+        )
 
     def get_bulk(
         self, scope: Scope, role: Role, varbinds: Sequence[Varbind], bulk: Bulk, room: int
@@ -142,9 +146,17 @@ class Reader:
                 yield head + sub_identifiers(index), value
 
 
-def _fitting(parts: Iterable[bytes], scope: Scope, room: int) -> bytes:
-    """All of them, or tooBig as soon as they do not fit, or take too long: asked for less at a
-    time, they will."""
+def _in_time(scope: Scope, varbinds: Sequence[Varbind]) -> Iterator[Varbind]:
+    """One after the other. Raises RequestError tooBig once they take too long: asked for less at a
+    time, they will not. The first one is always answered, for it cannot be asked for in parts."""
+    for number, one in enumerate(varbinds):
+        if number:
+            scope.check()
+        yield one
+
+
+def _fitting(parts: Iterable[bytes], room: int) -> bytes:
+    """All of them, or tooBig as soon as they do not fit."""
     left = room - _LIST_OVERHEAD
     found = []
     for part in parts:
@@ -152,7 +164,6 @@ def _fitting(parts: Iterable[bytes], scope: Scope, room: int) -> bytes:
         if left < 0:
             raise RequestError(ErrorStatus.TOO_BIG)
         found.append(part)
-        scope.check()
     return ber.varbind_list(found)
 
 

@@ -8,22 +8,16 @@ response. What is no list of variable bindings gets none, as the RFCs say, and i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from agent.errors import DhcpSyncError, PacketError
-from agent.limits import (
-    SNMP_COMMUNITY_PENDING_MAX,
-    SNMP_LOGGED_PER_MINUTE_MAX,
-    SNMP_PENDING_MAX,
-    SNMP_SOURCE_PENDING_MAX,
-)
+from agent.limits import SNMP_LOGGED_PER_MINUTE_MAX
 from agent.snmp import ber, message
 from agent.snmp.ber import Varbind
 from agent.snmp.door import Address, Door, Request
+from agent.snmp.pending import COMMUNITY, PEERS, Pending
 from agent.snmp.reading import decode_request
 from agent.snmp.seldom import Seldom
 from agent.snmp.status import ErrorStatus, RequestError, status_of
@@ -40,15 +34,21 @@ PDU_VERSION = 1
 
 NO_VARBINDS = ber.varbind_list(())
 
+_ECHOED = frozenset((message.SET, message.INFORM))
+"""Answered with their own variable bindings (RFC 3416 4.2.5 and 4.2.7): whether those fit is known
+before anything is done, and a tooBig that comes afterwards would deny what has been done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks: `role` is None for nobody we know, or at a security level below authPriv.
-    `is_community`: anybody who knows the community, or says so."""
+    `is_community`: anybody who knows the community, or says so. `queue`: among whose requests this
+    one waits (`agent/snmp/pending.py`)."""
 
     user: str
     role: Role | None
     is_community: bool = False
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +65,8 @@ Service = Callable[[Asker, message.Pdu, list[Varbind], int], Awaitable[Reply]]
 any DhcpSyncError or RequestError."""
 
 
-class Pending:
-    """Tasks under way, so that they are bounded in number and can be waited for: all of them, and
-    those of each asker, so that one manager's queue keeps no room from the others and the peers."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._of: dict[str, int] = {}
-
-    def has_room(self, asker: str, most: int) -> bool:
-        return len(self._tasks) < SNMP_PENDING_MAX and self._of.get(asker, 0) < most
-
-    def start(self, asker: str, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        self._of[asker] = self._of.get(asker, 0) + 1
-
-        def done(ended: asyncio.Task[None]) -> None:
-            self._tasks.discard(ended)
-            self._of[asker] -= 1
-            if not self._of[asker]:
-                del self._of[asker]
-
-        task.add_done_callback(done)
-
-    async def drain(self) -> None:
-        """Cancel what is left and wait for it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
 class CommandResponder:
-    """`services` by PDU type; `role_of` knows the users; `send` puts a message on the wire. All
-    peers together may fill what is left by SNMP_SOURCE_PENDING_MAX of each other source."""
+    """`services` by PDU type; `role_of` knows the users; `send` puts a message on the wire."""
 
     def __init__(
         self,
@@ -120,12 +88,8 @@ class CommandResponder:
     def take(self, request: Request) -> None:
         """What the transport calls for each request that the door lets in. Never raises."""
         asker = self._asker(request)
-        queue, most = request.source[0], SNMP_SOURCE_PENDING_MAX
-        if asker.role is Role.PEER:
-            queue, most = "peers", SNMP_PENDING_MAX
-        elif asker.is_community:
-            queue, most = "community", SNMP_COMMUNITY_PENDING_MAX
-        if not self._pending.has_room(queue, most):
+        octets = len(request.pdu.varbinds)
+        if not self._pending.has_room(asker.queue, octets):
             self._door.statistics.silent_drops += 1
             return
         try:
@@ -135,13 +99,14 @@ class CommandResponder:
             return
         except RequestError as error:
             varbinds = error
-        self._pending.start(queue, self._serve(request, asker, varbinds))
+        self._pending.start(asker.queue, octets, self._serve(request, asker, varbinds))
 
     def _asker(self, request: Request) -> Asker:
         if request.is_community:
-            return Asker(COMMUNITY_USER, Role.MONITOR, True)
+            return Asker(COMMUNITY_USER, Role.MONITOR, True, COMMUNITY)
         user = request.user.decode("utf-8", "replace")
-        return Asker(user, self._role_of(user))
+        role = self._role_of(user)
+        return Asker(user, role, queue=PEERS if role is Role.PEER else request.source[0])
 
     async def _serve(
         self, request: Request, asker: Asker, varbinds: list[Varbind] | RequestError
@@ -150,6 +115,8 @@ class CommandResponder:
         try:
             if isinstance(varbinds, RequestError):
                 raise varbinds
+            if pdu.kind in _ECHOED and len(pdu.varbinds) > room:
+                raise RequestError(ErrorStatus.TOO_BIG)
             reply = await self._services[pdu.kind](asker, pdu, varbinds, room)
         except RequestError as error:
             self._note(asker, error)

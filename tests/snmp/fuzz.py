@@ -21,13 +21,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.limits import SNMP_PENDING_MAX
-from agent.snmp import ber, columns, message, view
+from agent.snmp import ber, columns, message, reports, view
 from agent.snmp.door import Address
 from agent.snmp.message import GET, GET_BULK, GET_NEXT, INFORM, SET
 from agent.snmp.oid import Oid
 from tests.snmp.datagrams import DISCOVERY, Datagram
-from tests.snmp.world import World, running
+from tests.snmp.world import World, engine_id, running
 
 _USERS = ("monitor", "operator", "peer")
 _NUMBERS = (0, 1, -1, 127, 128, 255, 256, 2**31 - 1, -(2**31), 2**31, 2**32 - 1, 2**63, -(2**63))
@@ -37,6 +36,8 @@ _LENGTHS = (b"\x80", b"\x00", b"\x01", b"\x7f", b"\x81\x00", b"\x81\xff", b"\x82
             b"\x84\x7f\xff\xff\xff", b"\x84\xff\xff\xff\xff", b"\x85\x01\x00\x00\x00\x00",
             b"\x88\xff\xff\xff\xff\xff\xff\xff\xff")  # fmt: skip
 _KINDS = (GET, GET_NEXT, GET_BULK, SET, INFORM)
+_REPORTS = (reports.UNKNOWN_ENGINE, reports.NOT_IN_TIME_WINDOW, reports.UNKNOWN_USER,
+            reports.WRONG_DIGEST, reports.UNKNOWN_CONTEXT)  # fmt: skip
 
 NAMES: Sequence[Oid] = (
     (*view.SYSTEM, 5, 0),
@@ -158,6 +159,26 @@ class Mutator:
             return self.octets(message.build_community(b"public", right.pdu))
         return self.octets(chance.choice((right, DISCOVERY, right.but(user=""))).octets)
 
+    def answer(self, message_id: int) -> bytes:
+        """What anybody may send in the place of an answer: a Report, for it needs no keys."""
+        chance = self._chance
+        counter = chance.choice((b"\0", b"\x01", b"\0\xff\xff\xff\xff", bytes(9), b""))
+        oid = chance.choice((*(kind.oid for kind in _REPORTS), (0, 0), (1, 3), (2, 999, 1)))
+        value = ber.octets(counter, chance.choice((ber.COUNTER32, ber.COUNTER32, ber.INTEGER)))
+        varbinds = [ber.varbind(ber.object_identifier(oid), value)] * chance.choice((0, 1, 1, 1, 2))
+        one, two, three, boots, time_s = (chance.choice((0, 0, 1, -1, 2**31 - 1)) for _ in range(5))
+        right = DISCOVERY.but(
+            pdu=message.build_pdu(message.REPORT, one, two, three, ber.varbind_list(varbinds)),
+            engine_id=chance.choice((engine_id(2), engine_id(2), engine_id(1), b"", bytes(32))),
+            message_id=message_id,
+            flags=chance.choice((0, 0, 4, 8, 0xF8)),
+            boots=abs(boots),
+            time_s=abs(time_s),
+            user=chance.choice(("", "peer", "nobody")),
+            context_name=chance.choice((b"", b"lab")),
+        )
+        return self.octets(right.octets) if chance.random() < 0.4 else right.octets
+
 
 class Fuzz:
     """Runs messages through an agent, as if its socket had read them."""
@@ -234,7 +255,7 @@ async def run(seeds: Iterator[int], of_each: int, until_s: float) -> tuple[int, 
             if time.monotonic() > until_s:
                 break
         grown = resident_octets() - began if began else 0
-        assert len(world.agent._pending._of) <= SNMP_PENDING_MAX
+        assert world.agent._pending._loads == {}
         return fuzz.count, fuzz.answered, grown
 
 

@@ -104,6 +104,21 @@ def test_reports(sent: Datagram, oid: Oid, counter: str, level: int) -> None:
     assert counted(door)[counter] == 2
 
 
+def test_rfc3412_7_1_no_report_is_longer_than_anybody_takes() -> None:
+    """It names the context of what it answers, which was 20,000 octets where somebody sent so many,
+    to an address that proved nothing."""
+    names = {"context_name": b"c" * 32, "context_engine_id": bytes(32), "size_max": 484}
+    asked = (
+        GOOD.but(**names),  # in an authentic and encrypted Report
+        GOOD.but(boots=76, **names),
+        DISCOVERY.but(engine_id=bytes(32), user="u" * 32, **names),
+    )
+    for sent in asked:
+        reply = examine(make_door(), sent.octets)
+        assert isinstance(reply, Reply)
+        assert len(reply.message) <= message.MESSAGE_SIZE_MIN
+
+
 def test_rfc3414_2_2_3_the_window_is_150_seconds_of_a_clock_that_nobody_sets() -> None:
     for late, is_heard in ((0.1, True), (10, True), (149, True), (150.9, True), (151, False)):
         verdict = examine(make_door(), GOOD.octets, NOW_S + late)
@@ -160,6 +175,9 @@ DROPPED = [
     ("a Response", GOOD.but(pdu=get(kind=message.RESPONSE)).octets, "unknown_pdu_handlers"),
     ("a v1 trap", GOOD.but(pdu=get(kind=0xA4)).octets, "unknown_pdu_handlers"),
     ("a Report", DISCOVERY.but(pdu=get(kind=message.REPORT)).octets, "unknown_engines"),
+    ("context of 33 octets", GOOD.but(context_name=bytes(33)).octets, "asn_parse_errors"),
+    ("context engine of 33 octets", DISCOVERY.but(context_engine_id=bytes(33)).octets,
+     "asn_parse_errors"),
     ("a trap", GOOD.but(pdu=get(kind=message.TRAP)).octets, "traps_ignored"),
 ]  # fmt: skip
 

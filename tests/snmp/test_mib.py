@@ -264,6 +264,14 @@ def test_net_snmp_loads_it(tmp_path: Path) -> None:
     assert result.stdout.strip() == name, "people must be able to read an index"
 
 
+def test_the_documents_name_no_object_that_there_is_not() -> None:
+    root = smi.MIB_FILE.parents[1]
+    known = set(re.findall(r"\bdhcpSync\w+", smi.MIB_FILE.read_text(encoding="utf-8")))
+    for path in (root / "README.md", root / "SECURITY.md", *sorted((root / "docs").glob("*.md"))):
+        named = set(re.findall(r"\bdhcpSync\w+", path.read_text(encoding="utf-8")))
+        assert named <= known, f"{path.name}: {sorted(named - known)}"
+
+
 def test_the_numbers_in_the_documents_are_those_of_the_objects() -> None:
     """People type them where net-snmp has no MIB texts."""
     shown = []

@@ -154,6 +154,7 @@ def test_informs_of_one_peer_keep_their_order() -> None:
             )
         )
         assert order == [r.sent_at for r in world.requests if isinstance(r, m.Hello)]
+        assert not world.agent.informs._turns, "nothing is kept of who has been heard"
 
     meeting(check)
 

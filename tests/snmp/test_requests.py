@@ -66,6 +66,34 @@ def test_rfc3416_4_2_3_numbers_below_0_count_as_0(first: int, second: int, count
     inside(check)
 
 
+def test_rfc3416_4_2_5_what_does_not_fit_the_answer_is_not_done() -> None:
+    """A SET is answered with its own variable bindings: where its sender has no room for them it
+    was carried out, audited, and answered with tooBig."""
+
+    async def check(world: World) -> None:
+        twice = [(SUBNET, ber.octets(b"new"))] * 20
+        door = world.agent.door
+        for kind in (message.SET, message.INFORM):
+            varbinds = ber.varbind_list(ber.varbind(ber.object_identifier(o), v) for o, v in twice)
+            sent = Datagram(
+                pdu=message.build_pdu(kind, 4711, 0, 0, varbinds),
+                user="operator" if kind == message.SET else "peer",
+                size_max=message.MESSAGE_SIZE_MIN,
+                boots=door.boots,
+                time_s=door.time_s(clock.boot_s()),
+            )
+            opened = open_message(await exchange(world, sent.octets), sent.user)
+            assert (opened.pdu.first, opened.pdu.second) == (ErrorStatus.TOO_BIG, 0)
+            assert opened.varbinds == []
+        with world.store.read() as tx:
+            assert [r.row for r in tx.configuration(ChangeKind.SUBNET)] == [
+                Subnet(NETWORK, 15, name="lan")
+            ]
+        assert world.requests == []
+
+    inside(check)
+
+
 BAD_VALUES = [
     ("INTEGER of no octets", b"\x02\x00"),
     ("INTEGER of five octets", b"\x02\x05\x01\x00\x00\x00\x00"),

@@ -13,9 +13,12 @@ from agent.limits import (
     SNMP_COMMUNITY_PENDING_MAX,
     SNMP_DATAGRAMS_A_TURN,
     SNMP_LOGGED_PER_MINUTE_MAX,
-    SNMP_PENDING_MAX,
+    SNMP_PEERS_PENDING_MAX,
+    SNMP_PEOPLE_PENDING_MAX,
+    SNMP_PEOPLE_PENDING_OCTETS_MAX,
     SNMP_SEND_WAITING_MAX,
     SNMP_SOURCE_PENDING_MAX,
+    SNMP_SOURCE_PENDING_OCTETS_MAX,
 )
 from agent.snmp import ber, columns, message
 from agent.snmp.door import Answer, Request
@@ -134,8 +137,8 @@ def test_an_engine_whose_report_proves_nothing_is_named_whatever_pysnmp_makes_of
     asyncio.run(check())
 
 
-def request(source: str, user: str, *, community: bool = False) -> Request:
-    pdu = message.parse_pdu(get(NAME))
+def request(source: str, user: str, *, community: bool = False, count: int = 1) -> Request:
+    pdu = message.parse_pdu(get(*[NAME] * count))
     return Request((source, 9), user.encode(), community, 1, 65_507, Scoped(b"", b"", b""), pdu)
 
 
@@ -149,16 +152,61 @@ def test_one_managers_queue_keeps_no_room_from_the_others() -> None:
             for _ in range(SNMP_COMMUNITY_PENDING_MAX + 2):
                 take(request("192.0.2.9", "public", community=True))
             assert statistics.silent_drops == 9
-            take(request("192.0.2.2", "monitor"))
-            for _ in range(SNMP_PENDING_MAX):
+            left = SNMP_PEOPLE_PENDING_MAX - SNMP_SOURCE_PENDING_MAX - SNMP_COMMUNITY_PENDING_MAX
+            for number in range(left + 5):
+                take(request(f"198.51.100.{number}", "monitor"))
+            assert statistics.silent_drops == 14, "whoever it is of whom a message is sent again"
+            for _ in range(SNMP_PEERS_PENDING_MAX + 3):
                 take(request("192.0.2.3", "peer"))
-            left = SNMP_PENDING_MAX - SNMP_SOURCE_PENDING_MAX - SNMP_COMMUNITY_PENDING_MAX - 1
-            assert statistics.silent_drops == 9 + SNMP_PENDING_MAX - left
+            assert statistics.silent_drops == 17
             while world.agent._pending._tasks:
                 await asyncio.wait(world.agent._pending._tasks)
             await asyncio.sleep(0)
-            assert world.agent._pending._of == {}
+            assert world.agent._pending._loads == {}
             assert (await ask(world, get(NAME))).varbinds[0].value == b"lab"
+
+    asyncio.run(check())
+
+
+def test_a_manager_waits_for_no_more_than_a_turn_of_another() -> None:
+    """Its requests came behind all 64 of who was there first."""
+
+    async def check() -> None:
+        async with running() as world:
+            order: list[str] = []
+
+            def keep(message: bytes, to: tuple[str, int]) -> None:
+                order.append(to[0])
+
+            world.agent._transport.send = keep  # type: ignore[method-assign]
+            for source in [*["192.0.2.1"] * 40, "192.0.2.2"]:
+                world.agent.responder.take(request(source, "monitor"))
+            while world.agent._pending._tasks:
+                await asyncio.wait(world.agent._pending._tasks)
+            assert len(order) == 41
+            assert order.index("192.0.2.2") <= 2
+            assert not world.agent._turns
+
+    asyncio.run(check())
+
+
+def test_what_waits_is_bounded_in_octets_too() -> None:
+    """64 full requests of one manager took 35 MB while they waited, and those of eight 280."""
+
+    async def check() -> None:
+        async with running() as world:
+            statistics, pending = world.agent.door.statistics, world.agent._pending
+            large = request("192.0.2.1", "monitor", count=1_000)
+            octets = len(large.pdu.varbinds)
+            for _ in range(SNMP_SOURCE_PENDING_MAX):
+                world.agent.responder.take(large)
+            assert pending._loads["192.0.2.1"].octets <= SNMP_SOURCE_PENDING_OCTETS_MAX
+            fit = SNMP_SOURCE_PENDING_OCTETS_MAX // octets
+            assert statistics.silent_drops == SNMP_SOURCE_PENDING_MAX - fit
+            for number in range(100):
+                world.agent.responder.take(request(f"198.51.100.{number}", "monitor", count=1_000))
+            assert len(pending._tasks) == SNMP_PEOPLE_PENDING_OCTETS_MAX // octets
+            await pending.drain()
 
     asyncio.run(check())
 

@@ -145,6 +145,7 @@ def test_a_set_that_changes_nothing_makes_no_change() -> None:
 
 NAME = name(columns.SUBNET, "Name", LAN)
 OK = "Subnet.Name.198.18.0.0.15 s x"
+ALL = "198.18.16.0.198.19.15.255"
 RESERVED = "Reservation.RowStatus.198.18.0.9 i 4"
 
 
@@ -194,6 +195,12 @@ LAN_SCOPE = format_oid((3, *octets_index(b"198.18.0.0/15")))
         (f"{OK}; Pool.RowStatus.10.0.0.1.10.0.0.9 i 4", "inconsistentValue", 2),
         (f"{OK}; Pool.RowStatus.198.18.16.9.198.18.16.10 i 4", "inconsistentValue", 2),
         ("Pool.RowStatus.198.19.250.9.198.19.250.1 i 4", "noCreation", 1),
+        # The error names a row that is there: what is at fault is what the SET does beside it.
+        (f"{OK}; Subnet.RowStatus.198.16.0.0.14 i 4", "inconsistentValue", 2),
+        (f"{OK}; Pool.RowStatus.198.18.15.9.198.18.16.10 i 4", "inconsistentValue", 2),
+        (f"Pool.Name.{ALL} s x; Subnet.RowStatus.198.18.0.0.15 i 6", "inconsistentValue", 2),
+        ("Subnet.Name.198.18.0.0.15 i 5; Subnet.Name.1.2.3 i 5", "wrongType", 1),
+        ("Subnet.Name.1.2.3 i 5", "wrongType", 1),
         ("Subnet.RowStatus.198.18.0.0.15 i 6", "inconsistentValue", 1),
         (f"Option.RowStatus.{LAN_SCOPE}.6 i 4", "inconsistentValue", 1),
         ("Option.RowStatus.6.0.6 i 4", "noCreation", 1),
@@ -212,7 +219,7 @@ LAN_SCOPE = format_oid((3, *octets_index(b"198.18.0.0/15")))
         (
             "Option.RowStatus.1.0.3 i 4; Option.Value.1.0.3 x 0a0000",
             "inconsistentValue",
-            1,
+            2,
         ),
         ("Option.RowStatus.1.0.3 i 4; Option.Text.1.0.3 s 0x0a0000", "wrongValue", 2),
         (RESERVED, "inconsistentValue", 1),
@@ -259,8 +266,9 @@ def refusal(out: Outcome) -> tuple[str, str]:
 def test_only_operators_configure(user: str) -> None:
     async def check(world: World) -> None:
         out = await set_as(world, NAME, "s", "mine", user=user)
-        reason = "authorizationError" if user == "monitor" else "noAccess"
-        assert refusal(out) == (reason, NAME)
+        # RFC 3413 3.2: who may write nothing at all is refused for no variable binding of his.
+        wanted = ("authorizationError", "") if user == "monitor" else ("noAccess", NAME)
+        assert refusal(out) == wanted
         assert rows(world, ChangeKind.SUBNET) == [Subnet(NETWORK, 15, name="lan")]
 
     inside(check)
