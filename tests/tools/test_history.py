@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.errors import ConfigError, StoreError
-from agent.events.configuration import configuration_events
+from agent.events.configuration import configuration_events, pack_row
 from agent.events.event import Event, EventKind
 from agent.kinds.scope import GLOBAL
 from agent.model import ConfigRow, Option, Pool, Subnet, parse_address
@@ -110,7 +110,7 @@ def test_the_log_tells_who_changed_what_with_numbers(history: History) -> None:
         " outside run-out",
         f"      2  {at}  admin added pool 198.18.0.16-198.18.0.99",
         f"      4  {at}  member 1 changed subnet 198.18.0.0/24: name 'lan' to 'office'",
-        f"      6  {at}  admin added option global :6: data c6120002",
+        f"      6  {at}  admin added option global:6: data c6120002",
     ]
     code, out = config("log", str(history.folder), "--json")
     told = [json.loads(line) for line in out.splitlines()]
@@ -126,7 +126,7 @@ def diff(history: History, span: str) -> list[tuple[str, str, str]]:
 
 def test_a_difference_is_what_a_span_comes_to(history: History) -> None:
     rename = ("change", "198.18.0.0/24", "name lan -> office")
-    option = ("create", "global :6 (domain-name-servers)", "value 198.18.0.2")
+    option = ("create", "global:6 (domain-name-servers)", "value 198.18.0.2")
     assert diff(history, "2..4") == [rename]
     assert diff(history, "2..6") == [rename, option]
     assert diff(history, "4..4") == []
@@ -224,6 +224,17 @@ def test_a_change_that_this_version_cannot_read_is_named(history: History) -> No
     with pytest.raises(ToolError, match="change 12 cannot be read by this version: 'shelf 1'"):
         history.rollback(10)
     assert diff(history, "10..11") == []
+
+
+def test_an_event_that_spells_the_row_as_it_was_is_of_the_same_row(history: History) -> None:
+    with history.store.write() as tx:
+        tx.put_events(
+            [Event(NOW, EventKind.CONFIGURED, subject="option global :6", old=pack_row(DNS))]
+        )
+    assert diff(history, "5..12") == [
+        ("delete", "198.18.0.16-198.18.0.99", ""),
+        ("create", "198.18.0.16-198.18.0.199", ""),
+    ], "made and deleted again"
 
 
 @pytest.mark.parametrize("text", ["", "x", "1..", "..1", "3..2", "1..2..3", "-1", "²", "9" * 19])

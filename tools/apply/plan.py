@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.dhcp.option_types import option_type
 from agent.dhcp.options import format_text
-from agent.kinds import kind_of
+from agent.kinds import kind_of, shown_key
 from agent.kinds.values import Address, Choice, Number, Type
 from agent.model import ConfigRow, Option, Reservation, Setting, configuration_key
 from tools.apply.file import ETHERNET
@@ -39,7 +39,7 @@ class Step:
     @property
     def key(self) -> str:
         """The row's natural key; an option's code with its name."""
-        key = kind_of(self.row).key_of(self.row)
+        key = shown_key(self.row)
         if isinstance(self.row, Option):
             return f"{key} ({option_type(self.row.code).name})"
         return key
