@@ -537,6 +537,13 @@ CONFIG_ERRORS_MAX = 100
 """Errors of one cluster.toml that are told: after each that stands between rows all rows are judged
 again, and a file with more was written for something else."""
 
+APPLIED_GROUPS_MAX = 4
+"""Groups that one file is known to have been applied to: the one that serves, and those that tried
+it before."""
+
+APPLIED_OCTETS_MAX = 64 << 20
+"""Octets of what is kept of them: the rows of the longest file, as JSON."""
+
 EVENTS_KEPT_MAX = 100_000
 """Events that a member keeps: about 8 MB; weeks of a site of 4,000 clients, whose renewals are not
 told, or the 10 s of a busy engine that a reader may be behind."""

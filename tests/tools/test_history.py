@@ -29,8 +29,8 @@ from tests.tools.test_dump import At
 from tools.errors import ManagerError, ToolError
 from tools.history import audit as audit_module
 from tools.history import command
-from tools.history.audit import Entry
 from tools.history.changes import Span, parse_span
+from tools.history.entries import Entry
 from tools.main import app
 from tools.manager import Row, Value
 from tools.target import Target

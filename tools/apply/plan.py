@@ -119,3 +119,12 @@ def _order(step: Step) -> tuple[bool, int, str]:
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:
     """The plan as (row, deleted): what `agent.settings.validate.validate_configuration` judges."""
     return [(step.row, step.action is Action.DELETE) for step in plan]
+
+
+def rows_after(present: Iterable[ConfigRow], plan: Iterable[Step]) -> list[ConfigRow]:
+    rows = {configuration_key(row): row for row in present}
+    for step in plan:
+        rows.pop(configuration_key(step.row), None)
+        if step.action is not Action.DELETE:
+            rows[configuration_key(step.row)] = step.row
+    return list(rows.values())

@@ -73,9 +73,10 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
         rows = list(present)
         return make_plan(rows, undone(rows, found))
 
-    def look(manager: Session, present: Sequence[ConfigRow]) -> None:
+    def look(manager: Session, present: Sequence[ConfigRow]) -> list[str]:
         for line in leases_outside(manager, present, undone(present, found)):
             typer.echo(line, err=True)
+        return []
 
     name = f"a rollback to {after}"
     wished = apply_plan(name, plan, place, ask, only_plan=True, look=look)
@@ -84,5 +85,5 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
         return
     show(wished, 0, only_plan=True, as_json=False)
     words = f"These {len(wished)} steps put the configuration back to what it was after {after}."
-    done = apply_plan(name, plan, place, ask, only_plan=False, asks_that=words)
+    done = apply_plan(name, plan, place, ask, only_plan=False, look=lambda *_: [words])
     show(done, 0, only_plan=False, as_json=False)
