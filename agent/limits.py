@@ -533,6 +533,14 @@ waits so long."""
 CONFIGURATION_READS_MAX = 6
 """Whole readings for one dump: who changes the configuration so often is waited for by a person."""
 
+CONFIG_FILE_OCTETS_MAX = 16 << 20
+"""Octets of one cluster.toml or bootptab: CONFIGURATION_RECORDS_MAX rows of 250; a longer file was
+meant for something else, and would be read for minutes before that is found out."""
+
+CONFIG_KEY_PARTS_MAX = 127
+"""Parts of one dotted key of a cluster.toml. The longest that means something has four; but as many
+as a domain name's labels may stand in a text, and the time to read a key grows as their square."""
+
 CONFIG_ERRORS_MAX = 100
 """Errors of one cluster.toml that are told: after each that stands between rows all rows are judged
 again, and a file with more was written for something else."""

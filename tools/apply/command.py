@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.errors import ConfigError, DhcpSyncError
 from agent.kinds import row_name
-from agent.limits import CONFIGURATION_READS_MAX
+from agent.limits import CONFIG_FILE_OCTETS_MAX, CONFIGURATION_READS_MAX
 from agent.model import ConfigRow
 from tools.apply.drift import Since
 from tools.apply.dump import dump_rows
@@ -174,12 +174,20 @@ def read_rows(manager: Session) -> list[ConfigRow]:
 
 
 def read_text(path: Path) -> str:
+    """Of a file that a person has written; ConfigError where it is none."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+        with path.open("rb") as file:
+            octets = file.read(CONFIG_FILE_OCTETS_MAX + 1)
     except OSError as error:
         raise ConfigError(str(path), "", f"cannot be read: {error.strerror}") from None
+    if len(octets) > CONFIG_FILE_OCTETS_MAX:
+        most = f"at most {CONFIG_FILE_OCTETS_MAX >> 20} MiB are read"
+        raise ConfigError(str(path), "", "is too long", most)
+    try:
+        text = octets.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise ConfigError(str(path), "", "is no UTF-8 text") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def show(
