@@ -218,6 +218,17 @@ def test_what_has_not_happened_cannot_be_asked_for(history: History) -> None:
             command.show_diff(history.folder, span, as_objects=False)
 
 
+def test_a_member_to_which_nothing_has_happened_says_so(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    done = CliRunner().invoke(app, ["config", "log", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "no change of the configuration is known here\n"
+    assert config("log", str(tmp_path), "--json") == (0, "")
+    assert diff(history, "0") == []
+    with pytest.raises(ToolError, match="nothing has happened at this member yet"):
+        command.show_diff(tmp_path, Span(3), as_objects=False)
+
+
 def test_a_change_that_this_version_cannot_read_is_named(history: History) -> None:
     with history.store.write() as tx:
         tx.put_events([Event(NOW, EventKind.CONFIGURED, subject="shelf 1", new="{}")])

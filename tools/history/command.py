@@ -41,7 +41,11 @@ def read_changes(folder: Path, span: Span | None = None) -> list[Numbered]:
             f" keeps is {forgotten + 1}"
         )
     if span is not None and max(span.after, span.through or 0) > last:
-        raise ToolError(f"the latest that happened at this member is {last}")
+        raise ToolError(
+            f"the latest that happened at this member is {last}"
+            if last
+            else "nothing has happened at this member yet, so there is no number to name"
+        )
     return changes
 
 
@@ -51,6 +55,8 @@ def show_log(folder: Path, *, as_objects: bool) -> None:
         for one in changes:
             typer.echo(json.dumps(as_json(one), ensure_ascii=False))
         return
+    if not changes:
+        typer.echo("no change of the configuration is known here", err=True)
     for one in changes:
         typer.echo(f"{one.number:>7}  {instant(one.event.at)}  {sentence(one.event)}")
 
