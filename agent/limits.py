@@ -113,8 +113,8 @@ POOL_COUNT_SHARE = 200
 """And not before so many times what the last count took: half a percent of a processor."""
 
 HEALTH_QUIET_MS = 10_000
-"""How long after its start a member tells nobody that something is not well: it has to hear the
-others first, and to compare what each has."""
+"""How long after its start, or after it came into its group, a member tells nobody that something
+is not well: it has to hear the others first, and to compare what each has."""
 
 DISK_LOW_OCTETS = 64 << 20
 """Free octets of the store's file system below which a member warns: eight times the log that one
