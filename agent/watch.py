@@ -1,6 +1,6 @@
 """The agent looks after its own member: whether the engine beside it lives, whether the store has
-room, and what it has to say of the group (`agent.health`). What it finds is in the MIB and the log,
-operators are notified of it, and every Hello tells the worst of what is its own.
+room, and what it has to say of the group (`agent.reasons`). What it finds is in the MIB and the
+log, operators are notified of it, and every Hello tells the worst of what is its own.
 """
 
 from __future__ import annotations
