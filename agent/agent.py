@@ -36,7 +36,7 @@ from agent.model import Group, Local, MemberId, MemberRole
 from agent.net.wake import WakeSocket
 from agent.pulse import Vitals
 from agent.snmp.agent import AgentHooks, AgentSettings, AgentUser, SnmpAgent
-from agent.snmp.health import PoolGauge, look
+from agent.snmp.health import Gauge, look
 from agent.snmp.health_objects import health_notice
 from agent.snmp.keys import EngineIdentity, UserKeys
 from agent.snmp.reports import BOOTS_MAX
@@ -176,7 +176,7 @@ def _judge(
     store: Store, clock: BootClock, cluster: Cluster, name: str
 ) -> Callable[[Vitals], Health]:
     """What the member has to say of itself and its group, as its tables show them."""
-    gauge = PoolGauge(lambda: time.thread_time() * 1000)
+    gauge = Gauge(lambda: time.thread_time() * 1000)
 
     def judge(vitals: Vitals) -> Health:
         with store.read() as tx:

@@ -113,8 +113,8 @@ POOL_COUNT_SHARE = 200
 """And not before so many times what the last count took: half a percent of a processor."""
 
 HEALTH_QUIET_MS = 10_000
-"""How long after its start a member tells nobody that something is not well: it has to hear the
-others first, and to compare what each has."""
+"""How long after its start, or after it came into its group, a member tells nobody that something
+is not well: it has to hear the others first, and to compare what each has."""
 
 DISK_LOW_OCTETS = 64 << 20
 """Free octets of the store's file system below which a member warns: eight times the log that one
@@ -552,9 +552,24 @@ waits so long."""
 CONFIGURATION_READS_MAX = 6
 """Whole readings for one dump: who changes the configuration so often is waited for by a person."""
 
+CONFIG_FILE_OCTETS_MAX = 16 << 20
+"""Octets of one cluster.toml or bootptab: CONFIGURATION_RECORDS_MAX rows of 250; a longer file was
+meant for something else, and would be read for minutes before that is found out."""
+
+CONFIG_KEY_PARTS_MAX = 127
+"""Parts of one dotted key of a cluster.toml. The longest that means something has four; but as many
+as a domain name's labels may stand in a text, and the time to read a key grows as their square."""
+
 CONFIG_ERRORS_MAX = 100
 """Errors of one cluster.toml that are told: after each that stands between rows all rows are judged
 again, and a file with more was written for something else."""
+
+APPLIED_GROUPS_MAX = 4
+"""Groups that one file is known to have been applied to: the one that serves, and those that tried
+it before."""
+
+APPLIED_OCTETS_MAX = 64 << 20
+"""Octets of what is kept of them: the rows of the longest file, as JSON."""
 
 EVENTS_KEPT_MAX = 100_000
 """Events that a member keeps: about 8 MB; weeks of a site of 4,000 clients, whose renewals are not

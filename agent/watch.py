@@ -1,6 +1,6 @@
 """The agent looks after its own member: whether the engine beside it lives, whether the store has
-room, and what it has to say of the group (`agent.health`). What it finds is in the MIB and the log,
-operators are notified of it, and every Hello tells the worst of what is its own.
+room, and what it has to say of the group (`agent.reasons`). What it finds is in the MIB and the
+log, operators are notified of it, and every Hello tells the worst of what is its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Watched:
 
 class Watch:
     """`vitals` is what was found last. `on_trouble` hears of it after every look, `on_health` of a
-    health that is another than the one before: not after a start, when nobody was heard yet."""
+    health that is another than the one before: not after a start, or after it has come into its
+    group, when nobody was heard yet."""
 
     def __init__(
         self,
@@ -87,8 +88,10 @@ class Watch:
         """Raises StoreError and OSError."""
         watched, pulse = self._watched, self._pulse
         with watched.store.read() as tx:
-            beat = tx.engine_beat()
+            beat, group = tx.engine_beat(), tx.group()
         now_ms = watched.boot_clock()
+        if group is None:  # nobody counts on it yet, and somebody is just about to let it in
+            self._quiet_until_ms = now_ms + HEALTH_QUIET_MS
         pulse.note(beat, now_ms)
         if watched.store_fails():
             pulse.excuse(now_ms)

@@ -32,6 +32,7 @@ PURE = [
             "port",
             "pulse",
             "health",
+            "reasons",
             "former",
         )
     ),

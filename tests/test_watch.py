@@ -19,7 +19,7 @@ from agent.limits import (
     ENGINE_STARTS_MS,
     HEALTH_QUIET_MS,
 )
-from agent.model import Trouble
+from agent.model import Group, Trouble
 from agent.pulse import Vitals
 from agent.watch import Watch, Watched
 from store import Store, create_store
@@ -27,6 +27,7 @@ from store import Store, create_store
 NOW_S = 1_700_000_000
 BEGAN_MS = 1_000_000
 ROOM = 5 * DISK_LOW_OCTETS
+GROUP = Group("g", 1, 60, 600, ())
 
 
 class Life:
@@ -77,6 +78,8 @@ class Life:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(create_store(tmp_path / "store.db", member=1, engine_id=bytes(12))) as made:
+        with made.write() as tx:
+            tx.put_group(GROUP)
         yield made
 
 
@@ -182,6 +185,42 @@ def test_health_is_told_when_it_is_another_and_not_right_after_a_start(life: Lif
         (Trouble.NONE, lambda: None),
     )
     assert [health.is_well for health in life.healths] == [False, False, True]
+
+
+def test_who_waits_to_be_let_into_a_group_tells_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has started it lets it in next, which may take minutes; and then it has to hear the
+    others first."""
+    with closing(create_store(tmp_path / "store.db", member=1, engine_id=bytes(12))) as store:
+        life = Life(store, tmp_path)
+        monkeypatch.setattr(os, "statvfs", life.statvfs)
+        monkeypatch.setattr("agent.watch.WATCH_MS", 20)
+
+        def minutes_go_by() -> None:
+            life.boot_ms += 10 * HEALTH_QUIET_MS
+            life.beat()
+            life.room = 0
+
+        def is_let_in() -> None:
+            assert life.healths == []
+            with store.write() as tx:
+                tx.put_group(GROUP)
+            life.boot_ms += HEALTH_QUIET_MS - 1
+
+        def quiet_is_over() -> None:
+            assert life.healths == [], "nobody was heard yet"
+            life.boot_ms += 2 * HEALTH_QUIET_MS
+            life.beat()
+
+        follow(
+            life,
+            (Trouble.ENGINE_SILENT, minutes_go_by),
+            (Trouble.DISK_LOW, is_let_in),
+            (Trouble.ENGINE_SILENT, quiet_is_over),
+            (Trouble.DISK_LOW, lambda: None),
+        )
+    assert [health.kinds for health in life.healths][-1:] == [{Kind.DISK_LOW}]
 
 
 def test_a_disk_that_cannot_be_asked_ends_nothing(

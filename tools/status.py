@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agent import former, health
-from agent.health import FormerStatus, MemberStatus, PoolStatus
+from agent import former, reasons
+from agent.health import FormerStatus, Kind, MemberStatus, PoolStatus, is_well
 from agent.kinds.former_server import FormerServer
 from agent.limits import CONFIGURATION_RECORDS_MAX
-from agent.model import ProbePolicy, Subnet, format_address
+from agent.model import Pool, ProbePolicy, Subnet, format_address, parse_address
 from agent.settings.configuration import Configuration
 from agent.snmp.columns import (
     COUNTERS,
@@ -26,6 +26,7 @@ from agent.snmp.columns import (
     Scalar,
 )
 from agent.snmp.columns import Column as ManagedColumn
+from agent.snmp.health_objects import says
 from agent.snmp.oid import index_address
 from tools.aligned import Column, aligned, terminal_width, wrapped
 from tools.console import shown
@@ -33,6 +34,8 @@ from tools.errors import ManagerError
 from tools.manager import Row, Session, Value, number_in, octets_in
 from tools.target import Place, Target
 
+_FALSE = 2
+"""TruthValue (RFC 2579)."""
 _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
 
 
@@ -40,7 +43,8 @@ _RATES = ("Discovers", "Offers", "Requests", "Acks", "Naks")
 class Status:
     """`asked` is the member that answered. `rates` are messages a second, by name, if measured.
     `uncertain_since`: since when it may have been declared dead and does not know; "": it does.
-    `engine_heard`: when its engine last was known to live; `disk_free`: octets."""
+    `engine_heard`: when its engine last was known to live; `disk_free`: octets. `votes`: it takes
+    part in decisions of its group, as one of a version that does not tell seems to."""
 
     asked: int
     asked_name: str
@@ -61,6 +65,8 @@ class Status:
     engine_heard: str = ""
     disk_free: int = 0
     former: list[FormerStatus] = field(default_factory=list)
+    votes: bool = True
+    conflicts: bool = False
 
     @property
     def is_serving(self) -> bool:
@@ -73,8 +79,8 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        """Whether there is no reason to do anything (agent/health.py)."""
-        return health.is_well(health.reasons(self))
+        """Whether there is no reason to do anything (agent/reasons.py)."""
+        return is_well(reasons.reasons(self))
 
     @property
     def is_out(self) -> bool:
@@ -82,17 +88,17 @@ class Status:
         return any(one.id == self.asked and one.state == "removed" for one in self.members)
 
     def as_json(self) -> dict[str, Any]:
-        reasons = [
+        told = [
             {
                 "kind": reason.kind.value,
                 "severity": reason.severity.value,
                 "words": reason.words,
                 "to_do": reason.to_do,
             }
-            for reason in health.reasons(self)
+            for reason in reasons.reasons(self)
         ]
-        told = {"well": self.is_well, "sentence": health.sentence(self), "reasons": reasons}
-        return told | asdict(self)
+        judged = {"well": self.is_well, "sentence": reasons.sentence(self), "reasons": told}
+        return judged | asdict(self)
 
     def summary(self) -> str:
         """One line for whoever waits for it to become well."""
@@ -100,7 +106,7 @@ class Status:
             f"{m.name} {m.state}, {m.hello}, {m.align}" for m in self.members if not m.is_well
         )
         free = ", ".join(f"{pool.first} has {pool.free} free" for pool in self.pools)
-        parts = [f"it is {self.state}", health.doubt(self), others, free]
+        parts = [f"it is {self.state}", reasons.doubt(self), others, free]
         return "; ".join(part for part in parts if part)
 
 
@@ -157,12 +163,14 @@ def _read(manager: Session) -> Status:
         lease_s=number_in(group, "LeaseTime"),
         mul_s=number_in(group, "MaxUnpushedLeaseTime"),
         members=read_members(manager),
-        pools=[_pool(index, row) for index, row in manager.table(POOL).items()],
+        pools=_read_pools(manager),
         counters=_counters(manager),
         uncertain_since=_instant(values["dhcpSyncServerUncertainSince"]),
         engine_heard=_instant(values["dhcpSyncServerEngineHeard"], never=""),
         disk_free=number("DiskFree"),
         former=read_former(manager),
+        votes=values["dhcpSyncServerVotes"] != _FALSE,
+        conflicts=says(Kind.ADDRESS_CONFLICT, values["dhcpSyncServerHealthReasons"]),
     )
 
 
@@ -209,6 +217,29 @@ def _pool(index: tuple[int, ...], row: Row) -> PoolStatus:
         free=number_in(row, "Free"),
         unavailable=number_in(row, "Unavailable"),
     )
+
+
+def _read_pools(manager: Session) -> list[PoolStatus]:
+    """Of subnets three columns are read, and only while a pool is full, as in `read_former`."""
+    pools = [_pool(index, row) for index, row in manager.table(POOL).items()]
+    full = {_range(pool) for pool in pools if pool.is_full}
+    if not full:
+        return pools
+    links = manager.below(SUBNET["SharedNetwork"], (), CONFIGURATION_RECORDS_MAX)
+    states = manager.below(SUBNET["RowStatus"], (), CONFIGURATION_RECORDS_MAX)
+    subnets = [
+        Subnet(index_address(index[:4]), index[4], shared_network=_decoded(link))
+        for index, link in links.items()
+        if states.get(index) == RowStatus.ACTIVE
+    ]
+    active = [_range(pool) for pool in pools if pool.active]
+    known = Configuration.from_rows([*subnets, *active])
+    relieved = {one for one in full if not full.issuperset(known.pools_beside(one))}
+    return [replace(pool, relieved=_range(pool) in relieved) for pool in pools]
+
+
+def _range(pool: PoolStatus) -> Pool:
+    return Pool(parse_address(pool.first), parse_address(pool.last))
 
 
 def read_former(manager: Session) -> list[FormerStatus]:
@@ -263,6 +294,10 @@ def _text(row: Row, name: str) -> str:
     return shown(octets_in(row, name).decode("utf-8", "replace"))
 
 
+def _decoded(value: Value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+
 def show_status(status: Status, *, as_json: bool) -> None:
     """Print it for a person, or as JSON."""
     import typer
@@ -271,9 +306,9 @@ def show_status(status: Status, *, as_json: bool) -> None:
         typer.echo(json.dumps(status.as_json(), indent=2))
         return
     width = terminal_width()
-    for line in wrapped(health.sentence(status), width):
+    for line in wrapped(reasons.sentence(status), width):
         typer.secho(line, fg=None if status.is_well else typer.colors.YELLOW)
-    for reason in health.reasons(status):
+    for reason in reasons.reasons(status):
         for line in wrapped(f"- {reason.words}. {reason.to_do}", width):
             typer.echo(line)
     for line in _tables(status, width):

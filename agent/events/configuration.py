@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent.events.event import Event, EventKind
-from agent.kinds import KINDS, kind_of, row_name
+from agent.kinds import kind_of, parse_name, row_name
 from agent.kinds.kind import REQUIRED, Field, empty_of
 from agent.kinds.values import Choice, Octets, Text, Type
 from agent.model import ConfigRecord, ConfigRow
@@ -66,14 +66,11 @@ def _plain(type_: Type, value: Any) -> str | int:
 def unpack_row(subject: str, text: str) -> ConfigRow:
     """The row of that name which `pack_row` packed. Raises ValueError where no row of this version
     is like that."""
-    name, _, key = subject.partition(" ")
-    kind = next((kind for kind in KINDS.values() if kind.name == name), None)
-    if kind is None:
-        raise ValueError(f"{subject!r} is of no kind that this version knows")
+    kind, key = parse_name(subject)
     fields = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError(f"{text!r} is no row")
-    values: list[Any] = list(kind.parse_key(key))
+    values: list[Any] = list(key)
     for field in kind.fields[len(kind.keys) :]:
         values.append(_value(field, fields))
     row: ConfigRow = kind.row_of(values, bool(fields.get("active", True)))

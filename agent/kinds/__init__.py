@@ -22,6 +22,10 @@ _OF_ROW: dict[type[object], Kind] = {}
 KINDS: Mapping[int, Kind] = _KINDS
 """By number, in order: what is stored, sent, shown and applied."""
 
+_GLOBAL = "global :"
+"""How the natural key of what belongs to the global scope begins."""
+_SHOWN_GLOBAL = "global:"
+
 
 def register(kind: Kind) -> None:
     """Make `kind` one of those; before anything is imported that goes by them. Raises
@@ -46,6 +50,24 @@ def configuration_key(row: ConfigRow) -> tuple[int, str]:
 
 
 def row_name(row: ConfigRow) -> str:
-    """The row, as errors and people name it."""
-    kind = _OF_ROW[type(row)]
-    return f"{kind.name} {kind.key_of(row)}"
+    """The row, as errors, events and people name it."""
+    return f"{_OF_ROW[type(row)].name} {shown_key(row)}"
+
+
+def shown_key(row: ConfigRow) -> str:
+    """The natural key as people read it: `global:6`. The global scope has no name, so the key has
+    nothing between its blank and its colon, and looks as if something were missing."""
+    key = _OF_ROW[type(row)].key_of(row)
+    return _SHOWN_GLOBAL + key.removeprefix(_GLOBAL) if key.startswith(_GLOBAL) else key
+
+
+def parse_name(name: str) -> tuple[Kind, tuple[int | str, ...]]:
+    """The kind and the key's values of a `row_name`, or of what it was in events of an earlier
+    version, which had the blank. ValueError names what it is not."""
+    word, _, key = name.partition(" ")
+    kind = next((kind for kind in KINDS.values() if kind.name == word), None)
+    if kind is None:
+        raise ValueError(f"{name!r} is of no kind that this version knows")
+    if key.startswith(_SHOWN_GLOBAL):
+        key = _GLOBAL + key.removeprefix(_SHOWN_GLOBAL)
+    return kind, kind.parse_key(key)

@@ -116,6 +116,15 @@ class Configuration:
             pool for pool in self.pools if subnet.first <= pool.first and pool.last <= subnet.last
         )
 
+    def pools_beside(self, pool: Pool) -> list[Pool]:
+        """The other pools of which the same clients get addresses: those of its subnet, and of the
+        subnets on its link."""
+        home = self.subnet_of(pool.first)
+        if home is None:
+            return []
+        subnets = self.on_link_with(home) or (home,)
+        return [one for subnet in subnets for one in self.pools_of(subnet) if one != pool]
+
     def pool_of(self, address: int) -> Pool | None:
         at = bisect_right(self._pool_firsts, address)
         return self.pools[at - 1] if at and address <= self.pools[at - 1].last else None

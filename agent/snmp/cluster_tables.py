@@ -111,6 +111,12 @@ def server_state(scope: Scope) -> int:
     return 1 if own is not None and own.is_current else 3
 
 
+def votes(scope: Scope) -> bool:
+    """As `agent.sync.situation.Situation.votes`, of a member that does what its role is."""
+    local = scope.local()
+    return not (local.unconfirmed or local.recovery)
+
+
 def own_name(scope: Scope) -> str:
     group = scope.group()
     own = group.member(scope.local().member) if group else None
@@ -164,6 +170,7 @@ def scalars(version: str) -> list[Node]:
         "dhcpSyncServerHealth": lambda scope: level(scope.vitals.health),
         "dhcpSyncServerHealthReasons": lambda scope: reason_bits(scope.vitals.health),
         "dhcpSyncServerHealthText": lambda scope: health_text(scope.vitals.health),
+        "dhcpSyncServerVotes": lambda scope: 1 if votes(scope) else 2,
     }
     readers |= {name: _counter(stored) for name, stored in COUNTER_NAMES.items()}
     return [scalar_node(scalar, readers[name]) for name, scalar in columns.SCALARS.items()]

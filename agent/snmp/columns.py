@@ -244,6 +244,7 @@ SERVER = _scalars(
     ("dhcpSyncServerHealth", _enumeration("well degraded failing")),
     ("dhcpSyncServerHealthReasons", _octets(0, 8)),
     ("dhcpSyncServerHealthText", _text(0, 255)),
+    ("dhcpSyncServerVotes", _enumeration("true false")),
 )
 
 COUNTERS = _scalars(

@@ -1,4 +1,4 @@
-"""How the member's own agent sees what `agent.health` judges: from the store and the running node,
+"""How the member's own agent sees what `agent.reasons` judges: from the store and the running node,
 by the same cells as the tables that a manager reads, and so in the same words.
 
 Counting a pool reads a row for every lease, so pools are counted seldom: one that had n addresses
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import former
-from agent.health import FormerStatus, Health, MemberStatus, PoolStatus, judge
+from agent.health import FormerStatus, Health, MemberStatus, PoolStatus
 from agent.kinds.former_server import FormerServer
 from agent.limits import POOL_COUNT_AGAIN_MS, POOL_COUNT_SHARE
 from agent.model import ChangeKind, Pool, format_address
+from agent.reasons import judge
 from agent.settings.configuration import Configuration
 from agent.snmp import columns
-from agent.snmp.cluster_tables import MEMBER_CELLS, members, own_name, server_state
+from agent.snmp.cluster_tables import MEMBER_CELLS, members, own_name, server_state, votes
 from agent.snmp.lease_tables import active_pools, usage
 from agent.snmp.tables import Scope
 
@@ -37,27 +38,32 @@ class Seen:
     engine_heard: str
     disk_free: int
     former: tuple[FormerStatus, ...]
+    votes: bool
+    conflicts: bool
     pools_low: int = 0
 
 
 @dataclass(slots=True)
 class _Count:
-    """`left` addresses at that number of changes; the next count is not before `again_ms`."""
+    """`left` addresses, or conflicts, at that number of changes; the next count is not before
+    `again_ms`."""
 
     left: int
     changes: int
     again_ms: int
 
 
-class PoolGauge:
-    """Tells which pools are full; `timer_ms` measures what a count costs."""
+class Gauge:
+    """Tells which pools are full, and whether an address is in conflict, both by reading many rows;
+    `timer_ms` measures what that costs."""
 
     def __init__(self, timer_ms: Callable[[], float]) -> None:
         self._timer_ms = timer_ms
         self._counts: dict[Pool, _Count] = {}
+        self._conflicts = _Count(0, -1, 0)
 
     def full(self, scope: Scope) -> list[Pool]:
-        changes = sum(head.applied for head in scope.tx.streams().values())
+        changes = _changes(scope)
         pools = active_pools(scope)
         self._counts = {pool: self._counts[pool] for pool in pools if pool in self._counts}
         return [pool for pool in pools if not self._left(scope, pool, changes)]
@@ -71,18 +77,33 @@ class PoolGauge:
         began_ms = self._timer_ms()
         used = usage(scope, pool.first, pool.last)
         left = max(0, pool.last - pool.first + 1 - used.in_use - used.unavailable)
-        took_ms = int((self._timer_ms() - began_ms) * POOL_COUNT_SHARE)
-        again_ms = scope.now_ms + max(POOL_COUNT_AGAIN_MS, took_ms)
-        self._counts[pool] = _Count(left, changes, again_ms)
+        self._counts[pool] = _Count(left, changes, self._again_ms(scope, began_ms))
         return left
 
+    def has_conflict(self, scope: Scope) -> bool:
+        """As of the last change, or of when it was looked for last: that reads every binding."""
+        known, changes = self._conflicts, _changes(scope)
+        if changes != known.changes and known.again_ms - scope.now_ms < 0:
+            began_ms = self._timer_ms()
+            found = len(scope.tx.conflicts(0, 1))
+            self._conflicts = _Count(found, changes, self._again_ms(scope, began_ms))
+        return bool(self._conflicts.left)
 
-def look(scope: Scope, gauge: PoolGauge, name: str) -> Health:
+    def _again_ms(self, scope: Scope, began_ms: float) -> int:
+        took_ms = int((self._timer_ms() - began_ms) * POOL_COUNT_SHARE)
+        return scope.now_ms + max(POOL_COUNT_AGAIN_MS, took_ms)
+
+
+def _changes(scope: Scope) -> int:
+    return sum(head.applied for head in scope.tx.streams().values())
+
+
+def look(scope: Scope, gauge: Gauge, name: str) -> Health:
     """What this member thinks of itself and its group; `name` is its own, as long as no group has
     one for it."""
     local, vitals = scope.local(), scope.vitals
     uncertain = local.certain_until if scope.group() is not None else 0
-    pools = tuple(_full(pool) for pool in gauge.full(scope))
+    pools = tuple(full_pools(scope, gauge))
     return judge(
         Seen(
             local.member,
@@ -94,6 +115,8 @@ def look(scope: Scope, gauge: PoolGauge, name: str) -> Health:
             instant(vitals.engine_heard_at),
             vitals.disk_free,
             tuple(_former(scope)),
+            votes(scope),
+            gauge.has_conflict(scope),
         )
     )
 
@@ -112,11 +135,20 @@ def _former(scope: Scope) -> Iterator[FormerStatus]:
         yield FormerStatus(network, instant(until), tried=False)
 
 
-def _full(pool: Pool) -> PoolStatus:
-    size = pool.last - pool.first + 1
-    first, last = format_address(pool.first), format_address(pool.last)
-    return PoolStatus(first, last, pool.name, active=True, size=size, in_use=size, free=0,
-                      unavailable=0)  # fmt: skip
+def full_pools(scope: Scope, gauge: Gauge) -> Iterator[PoolStatus]:
+    """Subnets are read only while a pool is full."""
+    full = gauge.full(scope)
+    if not full:
+        return
+    subnets = [r.row for r in scope.tx.configuration(ChangeKind.SUBNET) if not r.deleted]
+    known = Configuration.from_rows([*subnets, *active_pools(scope)])
+    used_up = set(full)
+    for pool in full:
+        size = pool.last - pool.first + 1
+        relieved = not used_up.issuperset(known.pools_beside(pool))
+        first, last = format_address(pool.first), format_address(pool.last)
+        yield PoolStatus(first, last, pool.name, active=True, size=size, in_use=size, free=0,
+                         unavailable=0, relieved=relieved)  # fmt: skip
 
 
 def _member(scope: Scope, row: Any) -> MemberStatus:

@@ -27,6 +27,13 @@ def reason_bits(health: Health) -> bytes:
     return bytes(octets)
 
 
+def says(kind: Kind, reasons: object) -> bool:
+    """Whether dhcpSyncServerHealthReasons of a member, which may be of another version, has it."""
+    octet, bit = divmod(list(Kind).index(kind), 8)
+    octets = reasons if isinstance(reasons, bytes) else b""
+    return octet < len(octets) and bool(octets[octet] & 0x80 >> bit)
+
+
 def health_text(health: Health) -> str:
     octets = health.text.encode()[:HEALTH_TEXT_MAX]
     return octets.decode("utf-8", "ignore")

@@ -82,7 +82,8 @@ def test_a_row_of_another_version_is_read_as_far_as_it_is_known() -> None:
     assert unpack_row("reservation 10.0.0.1", '{"hostname": "x"}') == Reservation(
         A("10.0.0.1"), b"", "x"
     )
-    assert unpack_row("option global :6", "{}") == Option(*GLOBAL, 6, b"")
+    assert unpack_row("option global:6", "{}") == Option(*GLOBAL, 6, b"")
+    assert unpack_row("option global :6", "{}") == Option(*GLOBAL, 6, b""), "as it was written"
 
 
 @pytest.mark.parametrize(
@@ -90,14 +91,15 @@ def test_a_row_of_another_version_is_read_as_far_as_it_is_known() -> None:
     [
         ("shelf 1", "{}", "'shelf 1' is of no kind that this version knows"),
         ("pool 10.0.0.1", "{}", "is no key of a pool"),
+        ("option global:x", "{}", "is no key of a option"),
         ("pool 10.0.0.1-10.0.0.9", "[]", "is no row"),
         ("pool 10.0.0.1-10.0.0.9", "{", "Expecting property name"),
         ("pool 10.0.0.1-10.0.0.9", '{"name": 3}', "name: 3 is no text"),
         ("subnet 10.0.0.0/24", '{"offer_delay_s": -1}', "offer_delay_s: -1 is not in"),
         ("subnet 10.0.0.0/24", '{"probe": 1}', "probe: 1 is none of recent, always"),
         ("subnet 10.0.0.0/24", '{"probe": "maybe"}', "probe: 'maybe' is none of recent, always"),
-        ("option global :6", '{"data": "zz"}', "non-hexadecimal"),
-        ("option global :6", '{"data": 7}', "data: 7 is no octets"),
+        ("option global:6", '{"data": "zz"}', "non-hexadecimal"),
+        ("option global:6", '{"data": 7}', "data: 7 is no octets"),
     ],
 )
 def test_what_is_no_row_is_refused_with_words(name: str, text: str, words: str) -> None:

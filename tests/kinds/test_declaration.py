@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import pytest
 
-from agent.kinds import KINDS, configuration_key, kind_of, register, row_name
+from agent.kinds import KINDS, configuration_key, kind_of, parse_name, register, row_name
 from agent.kinds.former_server import FormerServer
 from agent.kinds.kind import DeclarationError, Field, Kind, declare
-from agent.kinds.scope import subnet_scope
+from agent.kinds.scope import GLOBAL, network_scope, subnet_scope
 from agent.kinds.values import Address, Choice, Instant, Number, Octets, Text
 from agent.model import Option, Pool, Reservation, Subnet
 
@@ -20,6 +20,7 @@ ROWS = {
     Subnet(BASE, 8): "10.0.0.0/8",
     Pool(BASE + 1, BASE + 258): "10.0.0.1-10.0.1.2",
     Option(*subnet_scope(BASE, 8), 6, b"x"): "subnet 10.0.0.0/8:6",
+    Option(*network_scope("global :6"), 6, b"x"): "shared-network global :6:6",
     Reservation(BASE + 5, b"\x01x"): "10.0.0.5",
     FormerServer(BASE, 8): "10.0.0.0/8",
 }
@@ -31,6 +32,16 @@ def test_the_key_of_a_row_and_back(row: Any) -> None:
     assert configuration_key(row) == (kind.number, ROWS[row])
     assert row_name(row) == f"{kind.name} {ROWS[row]}"
     assert kind.parse_key(ROWS[row]) == kind.values(row)[: len(kind.keys)]
+    assert parse_name(row_name(row)) == (kind, kind.values(row)[: len(kind.keys)])
+
+
+def test_what_belongs_to_everybody_is_named_without_a_gap() -> None:
+    """Its scope has no name; the natural key, which stores and peers have, keeps its form."""
+    row = Option(*GLOBAL, 6, b"x")
+    assert configuration_key(row) == (4, "global :6")
+    assert row_name(row) == "option global:6"
+    for name in ("option global:6", "option global :6"):
+        assert parse_name(name) == (kind_of(row), (1, "", 6))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)

@@ -48,6 +48,7 @@ def apply(lab: Lab, text: str, *options: str, check: bool = True) -> str:
     users = ("--credentials", str(lab.root / "credentials.env"))
     done = lab.exec("m1", *command, "--address", "198.18.0.1", *users, check=check)
     file.unlink()
+    file.with_name("wanted.toml.applied").unlink(missing_ok=True)  # each is a file of its own
     return done.stdout + done.stderr
 
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from agent.dhcp.packet import MessageType, Received
-from agent.health import WELL, Health, Kind, Severity, reasons
+from agent.health import WELL, Health, Kind, Severity
 from agent.limits import HEALTH_QUIET_MS
 from agent.member_file import FILE_NAME, STORE_NAME
 from agent.model import BindingState
+from agent.reasons import reasons
 from agent.snmp.columns import SERVER, SUBNET, RowStatus
 from agent.snmp.health_objects import reason_bits
 from store import open_store

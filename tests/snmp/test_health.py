@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,9 +16,10 @@ from agent.model import ConfigRow, Pool, ProbePolicy, Subnet, Trouble
 from agent.pulse import Vitals
 from agent.snmp import columns, lease_tables
 from agent.snmp import health as health_module
-from agent.snmp.health import PoolGauge, instant, look
-from agent.snmp.health_objects import health_text, level, reason_bits
+from agent.snmp.health import Gauge, instant, look
+from agent.snmp.health_objects import health_text, level, reason_bits, says
 from agent.snmp.tables import PeerStatus, Scope
+from tests.snmp.test_role import value_of
 from tests.snmp.world import FIRST, NOW_MS, World, binding, running
 
 HEARD = PeerStatus(1, 4, 5, NOW_MS // 1000, 0, 0, 2)
@@ -26,7 +28,7 @@ HEARD = PeerStatus(1, 4, 5, NOW_MS // 1000, 0, 0, 2)
 def judged(world: World, trouble: Trouble = Trouble.NONE, heard_at: int = 0) -> Health:
     with world.store.read() as tx:
         scope = Scope(tx, NOW_MS, world.peers, vitals=Vitals(trouble, heard_at, 5 << 20))
-        return look(scope, PoolGauge(lambda: 0), "")
+        return look(scope, Gauge(lambda: 0), "")
 
 
 def test_it_is_judged_by_what_the_tables_show() -> None:
@@ -100,7 +102,7 @@ def test_a_pool_is_counted_when_it_can_have_become_full(monkeypatch: pytest.Monk
     async def check() -> None:
         async with running(bindings=0) as world:
             cost_ms = iter(range(0, 10_000_000, 50))
-            gauge = PoolGauge(lambda: next(cost_ms))
+            gauge = Gauge(lambda: next(cost_ms))
 
             def full(now_ms: int) -> bool:
                 with world.store.read() as tx:
@@ -123,6 +125,101 @@ def test_a_pool_is_counted_when_it_can_have_become_full(monkeypatch: pytest.Monk
             assert len(counted) == 3
 
     asyncio.run(check())
+
+
+def test_a_full_pool_is_no_failure_while_another_of_its_link_has_addresses() -> None:
+    """The rest of what a subnet is served from, and of those that share its link."""
+    lan, hall = Subnet(0x0A00_0000, 24, shared_network="x"), Subnet(0x0A00_0100, 24)
+    first, second = Pool(lan.first + 1, lan.first + 2), Pool(lan.first + 5, lan.first + 5)
+    third = Pool(hall.first + 1, hall.first + 1)
+
+    async def check() -> None:
+        async with running(bindings=0) as world:
+
+            def full(*rows: ConfigRow, taken: list[Pool]) -> dict[str, bool]:
+                with world.store.write() as tx:
+                    tx.save_configuration([(row, False) for row in rows])
+                    addresses = [at for pool in taken for at in range(pool.first, pool.last + 1)]
+                    tx.save_bindings([binding(at) for at in addresses])
+                with world.store.read() as tx:
+                    scope = Scope(tx, NOW_MS)
+                    found = health_module.full_pools(scope, Gauge(lambda: 0))
+                    return {one.first: one.relieved for one in found}
+
+            assert full(lan, hall, first, second, third, taken=[]) == {}
+            assert full(taken=[first]) == {"10.0.0.1": True}
+            assert full(taken=[second]) == {"10.0.0.1": False, "10.0.0.5": False}
+            assert full(replace(hall, shared_network="x"), taken=[]) == {
+                "10.0.0.1": True, "10.0.0.5": True,
+            }  # fmt: skip
+            assert full(taken=[third]) == dict.fromkeys(("10.0.0.1", "10.0.0.5", "10.0.1.1"), False)
+            inside = {"10.0.0.1": False, "10.0.0.5": False}
+            assert full(replace(third, active=False), taken=[]) == inside, "of none in service"
+
+    asyncio.run(check())
+
+
+def test_an_address_in_conflict_is_looked_for_after_changes_and_seldom() -> None:
+    class Sought:
+        """A transaction that counts."""
+
+        def __init__(self, conflicts: int, changes: int) -> None:
+            self._conflicts, self._changes = conflicts, changes
+
+        def streams(self) -> dict[int, SimpleNamespace]:
+            return {1: SimpleNamespace(applied=self._changes)}
+
+        def conflicts(self, first: int, limit: int) -> list[int]:
+            looked.append(self._changes)
+            return [0] * min(self._conflicts, limit)
+
+    looked: list[int] = []
+    cost_ms = iter(range(0, 10_000_000, 50))
+    gauge = Gauge(lambda: next(cost_ms))
+
+    def sees(now_ms: int, conflicts: int, changes: int) -> bool:
+        return gauge.has_conflict(Scope(Sought(conflicts, changes), now_ms))  # type: ignore[arg-type]
+
+    assert not sees(NOW_MS, 0, 5)
+    assert not sees(NOW_MS + 60_000, 1, 5), "nothing has changed"
+    assert sees(NOW_MS + 60_000, 1, 6)
+    assert sees(NOW_MS + 60_001, 0, 7)
+    assert sees(NOW_MS + 69_999, 0, 7), "a look that took 50 ms is not taken again for 10 s"
+    assert not sees(NOW_MS + 70_001, 0, 7)
+    assert looked == [5, 6, 7]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_bit_is_read_back(kind: Kind) -> None:
+    octets = reason_bits(Health(Severity.DEGRADED, frozenset({kind})))
+    assert [one for one in Kind if says(one, octets)] == [kind]
+    assert not any(says(one, octets) for octets in (b"", None, 7) for one in Kind)
+
+
+def test_who_has_not_heard_all_since_its_start_decides_nothing_and_says_so() -> None:
+    async def check() -> None:
+        async with running() as world:
+            with world.store.write() as tx:
+                tx.set_serving(True, since=0)
+                group = tx.group()
+            assert group is not None
+            world.peers |= {m.member: HEARD for m in group.current if m.member != 1}
+            assert shows_votes(world) == "true"
+            with world.store.write() as tx:
+                tx.set_unconfirmed(True)
+            assert shows_votes(world) == "false"
+            assert judged(world).is_well, "a note"
+            with world.store.write() as tx:
+                tx.set_unconfirmed(False)
+                tx.set_recovery("lost", 0, 0)
+            assert shows_votes(world) == "false"
+
+    asyncio.run(check())
+
+
+def shows_votes(world: World) -> str:
+    votes = columns.SERVER["dhcpSyncServerVotes"]
+    return votes.syntax.names[value_of(world, votes.instance)]
 
 
 @pytest.mark.parametrize("kind", Kind)

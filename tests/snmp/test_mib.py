@@ -33,6 +33,7 @@ TYPES = {
     "INTEGER": Base.INTEGER,
     "Integer32": Base.INTEGER,
     "RowStatus": Base.INTEGER,
+    "TruthValue": Base.INTEGER,
     "Unsigned32": Base.UNSIGNED,
     "Gauge32": Base.UNSIGNED,
     "InetAddressPrefixLength": Base.UNSIGNED,
@@ -55,6 +56,7 @@ WORDS = {
     "DateAndTime": (0, 11),
     "Integer32": (-(2**31), 2**31 - 1),
     "RowStatus": (1, 6),
+    "TruthValue": (1, 2),
     "Unsigned32": (0, 2**32 - 1),
     "Gauge32": (0, 2**32 - 1),
     "InetPortNumber": (0, 65535),
@@ -77,6 +79,7 @@ def check_syntax(name: str, syntax: Syntax) -> None:
         assert syntax.high * 8 >= len(HealthKind)
     else:
         assert (syntax.low, syntax.high) == (smi.bounds(text) or WORDS[word]), name
+        assert word != "TruthValue" or dict(syntax.names) == {1: "true", 2: "false"}, name
 
 
 def test_scalars() -> None:

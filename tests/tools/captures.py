@@ -75,6 +75,9 @@ SEEN: dict[str, Status] = {
     "engine-silent": group(south={"trouble": "engineSilent"}),
     "clock": group(south={"clock_offset_ms": 3_600_000}),
     "uncertain": group(2, north=_SILENT, west=_SILENT, uncertain_since=SINCE),
+    "conflict": group(conflicts=True),
+    "not-voting": group(south=_SILENT, votes=False),
+    "pool-full-beside": group(pools=[POOLS[0], replace(FULL[1], relieved=True)]),
     "recovering": group(south={"endpoint": "recover"}),
     "handing-over": group(south={"endpoint": "shutdown"}),
 }

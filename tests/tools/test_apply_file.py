@@ -131,7 +131,7 @@ SUBNET = '[[subnet]]\nprefix = "198.18.0.0/15"\n'
         (SUBNET + "lease = {}", ["lease: has no value", "value = 3600"]),
         (SUBNET + "lease = { value = 60, on = true }", ["lease: on", "no known key"]),
         (SUBNET + "max-lease = { value = 0 }", ["max-lease: is 0", "1..4294967295"]),
-        ("[settings]\nmax-lease = 5", ["setting global :max-lease", "5 s is too short"]),
+        ("[settings]\nmax-lease = 5", ["setting global:max-lease", "5 s is too short"]),
         ("[settings]\nttl = 5", ["settings: ttl", "known are lease, min-lease"]),
         ("settings = 5", ["settings", "must be a table"]),
         ("shared-network = [5]", ["shared-network 1", "write [[shared-network]]"]),

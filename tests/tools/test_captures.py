@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.health import Kind, reasons
+from agent.health import Kind
+from agent.reasons import reasons
 from tests.tools import captures
 from tests.tools.captures import BUSY, PAGES, SEEN, WIDTHS, captured, main, retake, screen
 
@@ -47,7 +48,7 @@ def test_a_screen_has_no_line_that_is_too_long_and_loses_no_reason(width: int) -
 def test_every_kind_of_reason_that_lasts_has_its_situation() -> None:
     """The others end by themselves, or are the word for something that an operator has done."""
     passing = {Kind.JOINING, Kind.NOT_COMPARED, Kind.CONFLICT, Kind.PAUSED, Kind.UNHEARD}
-    passing |= {Kind.FORMER_SERVER, Kind.NOT_TRIED}
+    passing |= {Kind.FORMER_SERVER, Kind.NOT_TRIED, Kind.BEHIND}
     shown = {reason.kind for status in SEEN.values() for reason in reasons(status)}
     assert shown == set(Kind) - passing
 

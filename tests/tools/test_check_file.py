@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from agent.limits import CONFIG_ERRORS_MAX
+from agent.errors import ConfigError
+from agent.limits import CONFIG_ERRORS_MAX, CONFIG_KEY_PARTS_MAX
+from tools.apply import command
 from tools.apply.file import read_file
 from tools.main import app
 
@@ -175,3 +177,46 @@ def test_numbers_of_thousands_of_digits_are_errors_where_they_are() -> None:
     text = f'[options]\n{digits} = "01"\n[[subnet]]\nprefix = "192.0.2.0/{digits}"\n'
     _, faults = read_file("x.toml", text)
     assert [fault.remedy for fault in faults] == ["use 1..254", 'write "198.18.0.0/15"']
+
+
+PART = '"x\\".y"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * 20_000) + " = 1\n",
+        f"[{' . '.join([PART] * 200)}]\n",
+        "x = { " + ".".join(["'a b'"] * 128) + " = 1 }\n",
+    ],
+)
+def test_a_key_of_very_many_parts_is_refused_before_it_is_read(text: str) -> None:
+    rows, (error,) = read_file("x.toml", f"# a\n\n{text}")
+    assert rows == []
+    assert str(error) == "x.toml: line 3: has a key of more than 127 parts; write a table"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".".join("a" * CONFIG_KEY_PARTS_MAX) + " = 1",
+        'domain-name = "' + ".".join("a" * 128) + '"',
+        'domain-name = "of ' + ".".join("a" * CONFIG_KEY_PARTS_MAX) + '"',
+    ],
+)
+def test_a_key_of_many_parts_and_a_text_of_more_are_read(line: str) -> None:
+    faults = read_file("x.toml", f"[options]\n{line}\n")[1]
+    assert "parts" not in "".join(map(str, faults))
+
+
+def test_a_file_that_is_too_long_is_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "# 2 octets: \u00e9\r\n"
+    monkeypatch.setattr(command, "CONFIG_FILE_OCTETS_MAX", len(text.encode()))
+    path = Path(_write(tmp_path, text))
+    path.write_bytes(text.encode())
+    assert command.read_text(path) == "# 2 octets: \u00e9\n"
+    path.write_bytes(text.encode() + b"#")
+    with pytest.raises(ConfigError, match=r"cluster\.toml: is too long; at most 0 MiB are read"):
+        command.read_text(path)

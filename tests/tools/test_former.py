@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from agent.health import FormerStatus, Kind, Severity, reasons
+from agent.health import FormerStatus, Kind, Severity
 from agent.kinds.former_server import FormerServer
 from agent.model import ConfigRow, ProbePolicy, Subnet, parse_address
+from agent.reasons import reasons
 from tests.tools.tables import Tables
 from tests.tools.test_health import WELL
 from tools.apply.command import apply_plan

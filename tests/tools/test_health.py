@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from agent.health import Kind, MemberStatus, PoolStatus, Severity, is_well, reasons, sentence
+from agent.health import Kind, MemberStatus, PoolStatus, Severity, is_well
+from agent.reasons import BACKLOG_TOLD, reasons, sentence
 from tools import status as view
 from tools.status import Status
 
@@ -47,6 +48,10 @@ def test_a_group_without_reasons_is_well() -> None:
          Severity.DEGRADED, "2 of 3 serve; clients are served; the engine of north is silent"),
         (replace(WELL, state="engineSilent", members=[WELL.members[0]]), Kind.ENGINE_SILENT,
          Severity.FAILING, "0 of 1 serve; nobody that north hears does; the engine of north is"),
+        (replace(WELL, state="storeFailing", disk_free=1 << 20,
+                 members=[replace(WELL.members[0], trouble="diskLow"), *WELL.members[1:]]),
+         Kind.NOT_SERVING, Severity.FAILING,
+         "2 of 3 serve; clients are served; north cannot write to its disk, which has 1 MiB left."),
         (of_south(trouble="engineSilent"), Kind.ENGINE_SILENT, Severity.DEGRADED,
          "2 of 3 serve; clients are served; the engine of south is silent."),
         (of_south(trouble="diskLow"), Kind.DISK_LOW, Severity.DEGRADED,
@@ -77,6 +82,8 @@ def test_a_group_without_reasons_is_well() -> None:
         (of_south(state="down", hello="down", align="down"), Kind.CALLED_DEAD, Severity.DEGRADED,
          "south is declared dead."),
         (of_south(state="joining"), Kind.JOINING, Severity.DEGRADED, "south is joining."),
+        (replace(WELL, conflicts=True), Kind.ADDRESS_CONFLICT, Severity.DEGRADED,
+         "3 of 3 serve; clients are served; two clients were given one address."),
         (replace(WELL, pools=[replace(POOL, in_use=9)]), Kind.POOL_FULL, Severity.FAILING,
          "3 of 3 serve; clients are served; pool 192.0.2.10-192.0.2.19 is full."),
     ],
@@ -105,12 +112,26 @@ def test_what_is_not_well_is_told(
         (replace(WELL, pools_low=1), Kind.POOLS_LOW),
         (replace(WELL, pools_low=2), Kind.POOLS_LOW),
         (of_south(clock_offset_ms=-31_000), Kind.CLOCK),
+        (replace(WELL, pools=[replace(POOL, in_use=9, relieved=True)]), Kind.POOL_FULL),
+        (replace(WELL, votes=False), Kind.NOT_VOTING),
+        (of_south(align="update", backlog=BACKLOG_TOLD), Kind.BEHIND),
     ],
 )
 def test_what_is_to_be_known_is_told_and_all_is_well(status: Status, kind: Kind) -> None:
     assert [reason.kind for reason in reasons(status)] == [kind]
     assert status.is_well
     assert sentence(status) == sentence(WELL)
+
+
+def test_who_decides_nothing_is_told_of_once_and_only_where_it_seems_to_serve() -> None:
+    for state, kind in (("starting", Kind.NOT_SERVING), ("recovering", Kind.NOT_SERVING)):
+        assert [one.kind for one in reasons(replace(WELL, state=state, votes=False))] == [kind]
+    doubts = replace(WELL, uncertain_since="noon", votes=False)
+    assert [one.kind for one in reasons(doubts)] == [Kind.UNCERTAIN]
+
+
+def test_some_changes_are_always_on_their_way() -> None:
+    assert reasons(of_south(align="update", backlog=BACKLOG_TOLD - 1)) == []
 
 
 def test_a_removed_member_is_missed_by_nobody_and_counted_by_nobody() -> None:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.errors import ConfigError, StoreError
-from agent.events.configuration import configuration_events
+from agent.events.configuration import configuration_events, pack_row
 from agent.events.event import Event, EventKind
 from agent.kinds.scope import GLOBAL
 from agent.model import ConfigRow, Option, Pool, Subnet, parse_address
@@ -29,8 +29,8 @@ from tests.tools.test_dump import At
 from tools.errors import ManagerError, ToolError
 from tools.history import audit as audit_module
 from tools.history import command
-from tools.history.audit import Entry
 from tools.history.changes import Span, parse_span
+from tools.history.entries import Entry
 from tools.main import app
 from tools.manager import Row, Value
 from tools.target import Target
@@ -110,7 +110,7 @@ def test_the_log_tells_who_changed_what_with_numbers(history: History) -> None:
         " outside run-out",
         f"      2  {at}  admin added pool 198.18.0.16-198.18.0.99",
         f"      4  {at}  member 1 changed subnet 198.18.0.0/24: name 'lan' to 'office'",
-        f"      6  {at}  admin added option global :6: data c6120002",
+        f"      6  {at}  admin added option global:6: data c6120002",
     ]
     code, out = config("log", str(history.folder), "--json")
     told = [json.loads(line) for line in out.splitlines()]
@@ -126,7 +126,7 @@ def diff(history: History, span: str) -> list[tuple[str, str, str]]:
 
 def test_a_difference_is_what_a_span_comes_to(history: History) -> None:
     rename = ("change", "198.18.0.0/24", "name lan -> office")
-    option = ("create", "global :6 (domain-name-servers)", "value 198.18.0.2")
+    option = ("create", "global:6 (domain-name-servers)", "value 198.18.0.2")
     assert diff(history, "2..4") == [rename]
     assert diff(history, "2..6") == [rename, option]
     assert diff(history, "4..4") == []
@@ -218,12 +218,34 @@ def test_what_has_not_happened_cannot_be_asked_for(history: History) -> None:
             command.show_diff(history.folder, span, as_objects=False)
 
 
+def test_a_member_to_which_nothing_has_happened_says_so(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    done = CliRunner().invoke(app, ["config", "log", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "no change of the configuration is known here\n"
+    assert config("log", str(tmp_path), "--json") == (0, "")
+    assert diff(history, "0") == []
+    with pytest.raises(ToolError, match="nothing has happened at this member yet"):
+        command.show_diff(tmp_path, Span(3), as_objects=False)
+
+
 def test_a_change_that_this_version_cannot_read_is_named(history: History) -> None:
     with history.store.write() as tx:
         tx.put_events([Event(NOW, EventKind.CONFIGURED, subject="shelf 1", new="{}")])
     with pytest.raises(ToolError, match="change 12 cannot be read by this version: 'shelf 1'"):
         history.rollback(10)
     assert diff(history, "10..11") == []
+
+
+def test_an_event_that_spells_the_row_as_it_was_is_of_the_same_row(history: History) -> None:
+    with history.store.write() as tx:
+        tx.put_events(
+            [Event(NOW, EventKind.CONFIGURED, subject="option global :6", old=pack_row(DNS))]
+        )
+    assert diff(history, "5..12") == [
+        ("delete", "198.18.0.16-198.18.0.99", ""),
+        ("create", "198.18.0.16-198.18.0.199", ""),
+    ], "made and deleted again"
 
 
 @pytest.mark.parametrize("text", ["", "x", "1..", "..1", "3..2", "1..2..3", "-1", "²", "9" * 19])

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from agent.health import MemberStatus
+from agent.model import Pool, Subnet
 from agent.snmp.columns import COUNTERS, SERVER, Scalar, Table
 from agent.snmp.oid import Oid
 from agent.snmp.tables import date_and_time
+from tests.snmp.world import World, binding
+from tests.tools.engines import at_an_agent, user
 from tools.manager import Assignment, Row, Value
-from tools.status import Status, read_status_at, show_status
+from tools.status import Status, read_status, read_status_at, show_status
+from tools.target import Target
 
 PEER = MemberStatus(
     2, "m2", "198.18.0.2", "active", "server", "bidirectional", "aligned", 0, 0
@@ -111,3 +115,32 @@ def test_who_may_have_been_declared_dead_is_not_well_and_is_told_what_to_do(
     show_status(found, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (told["well"], bool(told["uncertain_since"])) == (False, True)
+
+
+LAN = Subnet(0x0A00_0000, 24, shared_network="x")
+HALL = Subnet(0x0A00_0100, 24, shared_network="x")
+ALONE = Subnet(0x0A00_0200, 24)
+POOLS = [Pool(subnet.first + 1, subnet.first + 1) for subnet in (LAN, HALL, ALONE)]
+
+
+def test_an_agent_is_read_for_who_votes_and_which_full_pool_another_relieves() -> None:
+    def work(world: World) -> None:
+        target = Target(world.address, world.port, user("monitor"))
+
+        def seen(*full: Pool) -> dict[str, bool]:
+            with world.store.write() as tx:
+                tx.save_bindings([binding(pool.first) for pool in full])
+            ours = [pool for pool in read_status(target).pools if pool.first.startswith("10.")]
+            return {pool.first: pool.relieved for pool in ours if pool.is_full}
+
+        with world.store.write() as tx:
+            tx.save_configuration([(row, False) for row in (LAN, HALL, ALONE, *POOLS)])
+        assert seen() == {}
+        assert seen(POOLS[0], POOLS[2]) == {"10.0.0.1": True, "10.0.2.1": False}
+        assert seen(POOLS[1]) == dict.fromkeys(("10.0.0.1", "10.0.1.1", "10.0.2.1"), False)
+        assert read_status(target).votes
+        with world.store.write() as tx:
+            tx.set_unconfirmed(True)
+        assert not read_status(target).votes
+
+    at_an_agent(work, bindings=0)

@@ -8,10 +8,11 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, DhcpSyncError
 from agent.kinds import row_name
-from agent.limits import CONFIGURATION_READS_MAX
+from agent.limits import CONFIG_FILE_OCTETS_MAX, CONFIGURATION_READS_MAX
 from agent.model import ConfigRow
+from tools.apply.drift import Since
 from tools.apply.dump import dump_rows
 from tools.apply.file import parse_file
 from tools.apply.outside import leases_outside, subnets_untried
@@ -42,6 +43,7 @@ def apply_file(
     wanted = parse_file(str(path), read_text(path))
     notes = tell_somebodys(wanted)
     warnings = list(notes)
+    since = Since(path, place)
     tell: Callable[[str], object] = (lambda _: None) if as_json else say
     for note in notes:
         tell(f"dhcpsync: {path}: note: {note}\n")
@@ -49,15 +51,27 @@ def apply_file(
     def plan(present: Iterable[ConfigRow]) -> list[Step]:
         return make_plan(present, wanted)
 
-    def look(manager: Session, present: Sequence[ConfigRow]) -> None:
-        seen = [*leases_outside(manager, present, wanted), *subnets_untried(manager, wanted)]
-        if warnings != [*notes, *seen]:
-            warnings[:] = [*notes, *seen]
-            tell("".join(f"{line}\n" for line in seen))
+    def look(manager: Session, present: Sequence[ConfigRow]) -> list[str]:
+        known, undone = since.look(manager, plan(present))
+        seen = [*known, *leases_outside(manager, present, wanted)]
+        seen += subnets_untried(manager, wanted)
+        if warnings != [*notes, *seen, *undone]:
+            warnings[:] = [*notes, *seen, *undone]
+            told = [*seen, *undone] if only_plan else seen  # else the question tells it
+            tell("".join(f"{line}\n" for line in told))
+        return undone
 
-    done = apply_plan(str(path), plan, place, ask, only_plan=only_plan, look=look)
-    show(done, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)
-    return done
+    done: list[Step] = []
+    try:
+        steps = apply_plan(str(path), plan, place, ask, only_plan=only_plan, look=look, done=done)
+    except DhcpSyncError:
+        since.keep_part(done)
+        raise
+    if not only_plan and (note := since.keep(wanted)):
+        warnings.append(note)
+        tell(f"{note}\n")
+    show(steps, len(wanted), only_plan=only_plan, as_json=as_json, warnings=warnings)
+    return steps
 
 
 def apply_plan(
@@ -67,13 +81,14 @@ def apply_plan(
     ask: Ask,
     *,
     only_plan: bool,
-    look: Callable[[Session, Sequence[ConfigRow]], None] = lambda *_: None,
-    asks_that: str = "",
+    look: Callable[[Session, Sequence[ConfigRow]], Sequence[str]] = lambda *_: (),
+    done: list[Step] | None = None,
 ) -> list[Step]:
     """Do what `make` finds to do, given the rows that the group has; `ask` where that takes
-    something away, and in any case where `asks_that` says what is to be done.
+    something away.
 
-    `look` is given the rows before anything is written, to see what that means for clients.
+    `look` is given the rows before anything is written, to see what that means for clients and
+    others; what it returns is asked about in any case. `done` grows by each step that was taken.
     Safe to repeat at another member: what was done is read back before the rest is planned."""
 
     def work(manager: Session) -> tuple[list[Step], list[str]]:
@@ -86,18 +101,16 @@ def apply_plan(
             raise ToolError(str(explain(error, name))) from None
         if agreed is not None:
             _check_agreed(plan, agreed)
-        elif not done:  # what another member has been told of already is not left any more
-            look(manager, remote.rows)
-            taken = [] if only_plan else taken_away(manager, remote.rows, plan)
-            if asks_that and not only_plan:
-                taken.insert(0, asks_that)
+        elif not steps:  # what another member has been told of already is not left any more
+            asked = list(look(manager, remote.rows))
+            taken = [] if only_plan else [*asked, *taken_away(manager, remote.rows, plan)]
             if taken:
                 return plan, taken
         if not only_plan:
-            remote.write(plan, done.append)
+            remote.write(plan, steps.append)
         return plan, []
 
-    done: list[Step] = []
+    steps: list[Step] = [] if done is None else done
     agreed: list[Step] | None = None
     try:
         plan, taken = place.run(work)
@@ -112,7 +125,7 @@ def apply_plan(
             f"{error}; {name} is right in itself, but what would change is known to a member only: "
             "start one, or name one that runs with --address"
         ) from None
-    return plan if only_plan else done
+    return plan if only_plan else steps
 
 
 def _check_agreed(plan: Sequence[Step], agreed: Sequence[Step]) -> None:
@@ -161,12 +174,20 @@ def read_rows(manager: Session) -> list[ConfigRow]:
 
 
 def read_text(path: Path) -> str:
+    """Of a file that a person has written; ConfigError where it is none."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+        with path.open("rb") as file:
+            octets = file.read(CONFIG_FILE_OCTETS_MAX + 1)
     except OSError as error:
         raise ConfigError(str(path), "", f"cannot be read: {error.strerror}") from None
+    if len(octets) > CONFIG_FILE_OCTETS_MAX:
+        most = f"at most {CONFIG_FILE_OCTETS_MAX >> 20} MiB are read"
+        raise ConfigError(str(path), "", "is too long", most)
+    try:
+        text = octets.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise ConfigError(str(path), "", "is no UTF-8 text") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def show(

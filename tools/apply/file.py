@@ -39,7 +39,6 @@ What is wrong is left out and the rest read on, so that one reading finds all.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,6 +82,7 @@ from tools.apply.toml_values import (
     client_id_of,
     kept,
     parse_prefix,
+    read_toml,
     require,
     value_of,
     values_of,
@@ -155,11 +155,9 @@ def read_file(name: str, text: str) -> tuple[list[ConfigRow], Faults]:
     """The rows of the file that can be had, and all that is wrong, CONFIG_ERRORS_MAX at most."""
     faults: Faults = []
     try:
-        tables = tomllib.loads(text)
-    except RecursionError:
-        return [], [ConfigError(name, "", "is no valid TOML: a list is too deep")]
-    except ValueError as error:  # TOMLDecodeError, or of Python: a number of too many digits
-        return [], [ConfigError(name, "", f"is no valid TOML: {error}")]
+        tables = read_toml(name, text)
+    except ConfigError as error:
+        return [], [error]
     rows = _judged(name, _without_twins(name, _rows(name, tables, faults), faults), faults)
     return rows, faults[:CONFIG_ERRORS_MAX]
 

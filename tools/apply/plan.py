@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.dhcp.option_types import option_type
 from agent.dhcp.options import format_text
-from agent.kinds import kind_of
+from agent.kinds import kind_of, shown_key
 from agent.kinds.values import Address, Choice, Number, Type
 from agent.model import ConfigRow, Option, Reservation, Setting, configuration_key
 from tools.apply.file import ETHERNET
@@ -39,7 +39,7 @@ class Step:
     @property
     def key(self) -> str:
         """The row's natural key; an option's code with its name."""
-        key = kind_of(self.row).key_of(self.row)
+        key = shown_key(self.row)
         if isinstance(self.row, Option):
             return f"{key} ({option_type(self.row.code).name})"
         return key
@@ -119,3 +119,12 @@ def _order(step: Step) -> tuple[bool, int, str]:
 def changes(plan: Sequence[Step]) -> list[tuple[ConfigRow, bool]]:
     """The plan as (row, deleted): what `agent.settings.validate.validate_configuration` judges."""
     return [(step.row, step.action is Action.DELETE) for step in plan]
+
+
+def rows_after(present: Iterable[ConfigRow], plan: Iterable[Step]) -> list[ConfigRow]:
+    rows = {configuration_key(row): row for row in present}
+    for step in plan:
+        rows.pop(configuration_key(step.row), None)
+        if step.action is not Action.DELETE:
+            rows[configuration_key(step.row)] = step.row
+    return list(rows.values())

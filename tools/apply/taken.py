@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from agent.kinds import kind_of
 from agent.model import ConfigRow, Pool, Reservation, format_address
 from tools.apply.outside import addresses_left
-from tools.apply.plan import Action, Step
+from tools.apply.plan import Action, Step, rows_after
 from tools.lease.lease import read_lease
 from tools.manager import Session
 
@@ -22,16 +22,10 @@ _SHOWN = 3
 def taken_away(manager: Session, present: Iterable[ConfigRow], plan: Sequence[Step]) -> list[str]:
     """Lines to be shown before a question; none where nothing is taken away."""
     lines = _rows(plan)
-    left = sum(map(len, addresses_left(present, _after(present, plan))))
+    left = sum(map(len, addresses_left(present, rows_after(present, plan))))
     if left:
         lines.append(f"{left:,} address{'' if left == 1 else 'es'} will be in no pool any more")
     return lines + _reserved(manager, plan) if lines else []
-
-
-def _after(present: Iterable[ConfigRow], plan: Sequence[Step]) -> list[ConfigRow]:
-    gone = {step.before for step in plan if step.before is not None}
-    kept = [row for row in present if row not in gone]
-    return kept + [step.row for step in plan if step.action is not Action.DELETE]
 
 
 def _rows(plan: Sequence[Step]) -> list[str]:

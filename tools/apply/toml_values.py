@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from agent.dhcp.options import parse_octets
 from agent.errors import ConfigError
 from agent.kinds.kind import Kind
 from agent.kinds.values import Address, Choice, Number, Octets, Type
+from agent.limits import CONFIG_KEY_PARTS_MAX
 from agent.model import parse_address
 
 OCTETS = re.compile(r"([0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2})+|0x([0-9A-Fa-f]{2})+)\Z")
@@ -35,7 +37,27 @@ _WORDS = {
 }
 
 
+_KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(
+    rf"(?<![A-Za-z0-9_\"'.-]){_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART}){{{CONFIG_KEY_PARTS_MAX}}}"
+)
+
+
 Faults = list[ConfigError]
+
+
+def read_toml(name: str, text: str) -> dict[str, Any]:
+    """The tables of the file `name`. Raises ConfigError where nothing of it can be read."""
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        problem = f"has a key of more than {CONFIG_KEY_PARTS_MAX} parts"
+        raise ConfigError(name, f"line {line}", problem, "write a table")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(name, "", "is no valid TOML: a list is too deep") from None
+    except ValueError as error:  # TOMLDecodeError, or of Python: a number of too many digits
+        raise ConfigError(name, "", f"is no valid TOML: {error}") from None
 
 
 @contextmanager

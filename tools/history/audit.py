@@ -6,53 +6,16 @@ import datetime
 import json
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from agent.health import MemberStatus
 from agent.limits import EVENTS_PAGE
 from agent.member_file import STORE_NAME
-from agent.snmp.columns import AUDIT
-from agent.snmp.oid import Oid
 from store import AuditEntry, Store, open_to_read
-from tools.console import shown
 from tools.errors import ManagerError
-from tools.lease.lease import instant_of
-from tools.manager import Row, Session, octets_in
-from tools.status import read_members
+from tools.history.entries import Entry, read_group
 from tools.target import Place
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`member` is its name, "" where only one was read; `at` None: it cannot be read."""
-
-    at: datetime.datetime | None
-    member: str
-    number: int
-    user: str
-    action: str
-    detail: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "member": self.member,
-            "number": self.number,
-            "time": self.at.isoformat() if self.at else None,
-            "user": self.user,
-            "action": self.action,
-            "detail": self.detail,
-        }
-
-    def line(self) -> str:
-        at = f"{self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else "(unknown)"
-        where = f"{self.member}  " if self.member else ""
-        words = f"{where}{self.user or '-'}  {self.action}  {self.detail}"
-        return f"{self.number:>7}  {at}  {shown(words)}"
 
 
 def show_store(folder: Path, *, as_objects: bool) -> None:
@@ -85,32 +48,14 @@ def verify_store(folder: Path) -> None:
 def show_group(place: Place, *, as_objects: bool) -> bool:
     """Of every member that was not removed; whether all of them answered. ManagerError where none
     does."""
-    entries: list[Entry] = []
-    is_whole = True
-    for one in place.run(read_members):
-        if one.state == "removed":
-            continue
-        try:
-            entries += place.at(one.address, one.port).run(partial(_read, member=one))
-        except ManagerError as error:
-            typer.echo(f"dhcpsync: {one.name} is left out: {error}", err=True)
-            is_whole = False
-    never = datetime.datetime.min.replace(tzinfo=datetime.UTC)
-    entries.sort(key=lambda entry: (entry.at or never, entry.member, entry.number))
-    _print(entries, as_objects)
-    return is_whole
+    silent: list[str] = []
 
+    def left_out(name: str, error: ManagerError) -> None:
+        silent.append(name)
+        typer.echo(f"dhcpsync: {name} is left out: {error}", err=True)
 
-def _read(manager: Session, member: MemberStatus) -> list[Entry]:
-    return [_of_table(member, index, row) for index, row in manager.table(AUDIT).items()]
-
-
-def _of_table(member: MemberStatus, index: Oid, row: Row) -> Entry:
-    user, action, detail = (
-        octets_in(row, name).decode("utf-8", "replace") for name in ("User", "Action", "Detail")
-    )
-    at = instant_of(octets_in(row, "Time"))
-    return Entry(at, member.name, index[0], user, action, detail)
+    _print(read_group(place, left_out), as_objects)
+    return not silent
 
 
 def _print(entries: Iterable[Entry], as_objects: bool) -> None:

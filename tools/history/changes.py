@@ -56,7 +56,8 @@ def effects(changes: Iterable[Numbered], span: Span) -> list[Effect]:
         if one.number <= span.after or (span.through is not None and one.number > span.through):
             continue
         before, after = _row(one, one.event.old), _row(one, one.event.new)
-        name = one.event.subject
+        row = after or before
+        name = row_name(row) if row is not None else one.event.subject
         first = found.get(name, Effect(name, before, None))
         found[name] = Effect(name, first.before, after)
     return [effect for effect in found.values() if effect.before != effect.after]

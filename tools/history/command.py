@@ -41,7 +41,11 @@ def read_changes(folder: Path, span: Span | None = None) -> list[Numbered]:
             f" keeps is {forgotten + 1}"
         )
     if span is not None and max(span.after, span.through or 0) > last:
-        raise ToolError(f"the latest that happened at this member is {last}")
+        raise ToolError(
+            f"the latest that happened at this member is {last}"
+            if last
+            else "nothing has happened at this member yet, so there is no number to name"
+        )
     return changes
 
 
@@ -51,6 +55,8 @@ def show_log(folder: Path, *, as_objects: bool) -> None:
         for one in changes:
             typer.echo(json.dumps(as_json(one), ensure_ascii=False))
         return
+    if not changes:
+        typer.echo("no change of the configuration is known here", err=True)
     for one in changes:
         typer.echo(f"{one.number:>7}  {instant(one.event.at)}  {sentence(one.event)}")
 
@@ -73,9 +79,10 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
         rows = list(present)
         return make_plan(rows, undone(rows, found))
 
-    def look(manager: Session, present: Sequence[ConfigRow]) -> None:
+    def look(manager: Session, present: Sequence[ConfigRow]) -> list[str]:
         for line in leases_outside(manager, present, undone(present, found)):
             typer.echo(line, err=True)
+        return []
 
     name = f"a rollback to {after}"
     wished = apply_plan(name, plan, place, ask, only_plan=True, look=look)
@@ -84,5 +91,5 @@ def rollback(folder: Path, after: int, place: Place, *, ask: Callable[[str], boo
         return
     show(wished, 0, only_plan=True, as_json=False)
     words = f"These {len(wished)} steps put the configuration back to what it was after {after}."
-    done = apply_plan(name, plan, place, ask, only_plan=False, asks_that=words)
+    done = apply_plan(name, plan, place, ask, only_plan=False, look=lambda *_: [words])
     show(done, 0, only_plan=False, as_json=False)
