@@ -67,7 +67,7 @@ class BindingState(enum.IntEnum):
 
 
 class Transaction(enum.IntEnum):
-    """Last transaction (draft 4.3, 8.4.2.1; numbers of the draft; from DECLINE on they are ours).
+    """Last transaction (draft 4.3, 8.4.2.1; its numbers, EXPIRATION unused; from DECLINE on ours).
 
     CLAIM: bound on the word of a client in REBINDING that nobody had a record of. REPAIR: an
     operator has ended a conflict. PROBE: somebody else answered when the address was tried."""

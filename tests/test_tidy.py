@@ -152,6 +152,7 @@ UNCALLED = {
     "delete_snmp_user": "users are only made yet: a command for it is to come",
     "with_level": "of the simulator; for a person at the prompt",
     "PeerTimeout": "the name under which callers of PeerClient know it",
+    "next_after": "of programs with a protocol of their own (docs/pooling.md)",
 }
 DISPATCHED = re.compile(r"_on_\w+")
 """Found by getattr, from the name of a message (tools/model)."""

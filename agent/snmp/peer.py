@@ -27,6 +27,7 @@ from agent.snmp import ber, columns, message, pages
 from agent.snmp.asking import Answer, Asking, SnmpAuthError, SnmpTimeout, Target
 from agent.snmp.ber import Varbind
 from agent.snmp.columns import RowStatus, Table
+from agent.snmp.exchange_row import exchange_row
 from agent.snmp.informs import SNMP_TRAP_OID
 from agent.snmp.keys import UserKeys
 from agent.snmp.oid import Oid
@@ -236,27 +237,4 @@ class PeerClient:
         return pages.group_answer(answer.varbinds)
 
 
-def exchange_row(
-    request: m.PollAsk
-    | m.PollReserve
-    | m.PollAbort
-    | m.TransferAsk
-    | m.TransferTaken
-    | m.BallotPrepare
-    | m.BallotAccept
-    | m.GroupCommit,
-) -> tuple[Table, Oid]:
-    """The table and index under which a request is put to the peer."""
-    if isinstance(request, m.BallotPrepare):
-        return columns.PROPOSAL, (request.generation, request.ballot.member)
-    if isinstance(request, m.BallotAccept):
-        return columns.PROPOSAL, (request.value.generation, request.ballot.member)
-    if isinstance(request, m.GroupCommit):
-        return columns.PROPOSAL, (request.value.generation, request.header.sender)
-    if isinstance(request, m.TransferAsk | m.TransferTaken):
-        return columns.TRANSFER, (request.header.sender, *request.xid)
-    nonce = request.nonce
-    return columns.POLL, (request.header.sender, nonce.incarnation, nonce.counter)
-
-
-__all__ = ["ErrorStatus", "PeerClient", "PeerTimeout", "exchange_row"]
+__all__ = ["ErrorStatus", "PeerClient", "PeerTimeout"]

@@ -5,8 +5,8 @@
 - The state of a binding becomes released by an operator's word.
 - A row of the conflict table is destroyed by an operator who has found out: the repair.
 - sysContact and sysLocation are this member's own (`system.py`).
-- A row of the poll or proposal table is a peer's request, which the cluster answers; the answer
-  waits in the row for the peer's GET.
+- A row of the poll, transfer or proposal table is a peer's request, which the cluster answers; the
+  answer waits in the row for the peer's GET. Of another row than the request's own it is refused.
 
 One SET cannot do two of these, because they could not be undone together. People's SETs are
 audited in the transaction that carries them out, refused ones too as far as `refusals` says. With
@@ -31,6 +31,7 @@ from agent.snmp.assignment import RowAssignment, describe, gather
 from agent.snmp.ber import Varbind
 from agent.snmp.cluster_tables import Exchanges
 from agent.snmp.columns import RowStatus
+from agent.snmp.exchange_row import Exchange, exchange_row
 from agent.snmp.oid import index_address
 from agent.snmp.refusals import Refusals
 from agent.snmp.responder import Asker, Reply
@@ -315,11 +316,14 @@ class Writer:
             raise RequestError(
                 ErrorStatus.INCONSISTENT_VALUE, row.number, "createAndGo and a request are needed"
             )
+        number = row.values["Request"].number
         try:
             request = unpack_request(packed, self._clock())
         except PacketError as error:
-            number = row.values["Request"].number
             raise RequestError(ErrorStatus.WRONG_VALUE, number, str(error)) from error
+        if not isinstance(request, Exchange) or exchange_row(request) != (row.table, row.index):
+            what = f"{type(request).__name__} of member {request.header.sender}"
+            raise RequestError(ErrorStatus.WRONG_VALUE, number, f"{what} belongs to another row")
         response = await self._orders.handle(request)
         exchanges.put(row.index, packed, pack_response(response, self._clock()))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,32 @@ def test_alone_there_is_nobody_to_wait_for(lease_s: int, mul_s: int) -> None:
     grant = decide_grant(lease_s, Terms(lease_s, mul_s, True), None, 0, NOW, NOW + 1)
     assert grant.duration_s == lease_s
     assert grant.expires_at == NOW + 1 + lease_s
+
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+FIGURES = re.compile(r"^\| ([\d,]+) s \| ([\d,]+) s \| ([\d,]+) s \| ([\d.]+) \|$", re.MULTILINE)
+
+
+def test_the_figures_of_the_page_are_those_of_the_rule() -> None:
+    """docs/operations.md, "Choosing MUL": leases of 8 hours, 10,000 clients, T1 at the half."""
+    lease_s, clients = 28_800, 10_000
+    found = FIGURES.findall(OPERATIONS.read_text())
+    assert len(found) == 3
+    for told in found:
+        mul_s, first_s, full_for_s = (int(number.replace(",", "")) for number in told[:3])
+        terms = Terms(lease_s, mul_s, False)
+
+        def given_s(after_s: int, acknowledged: int, terms: Terms = terms) -> int:
+            at = NOW + after_s
+            return decide_grant(lease_s, terms, None, acknowledged, at, at).duration_s
+
+        assert given_s(0, 0) == first_s
+        recorded = decide_grant(lease_s, terms, None, NOW, NOW, NOW).potential_expires_at
+        assert given_s(full_for_s, recorded) == lease_s
+        assert given_s(full_for_s + 1, recorded) == lease_s - 1
+        late_s = given_s(12 * 3600, recorded)
+        assert late_s == mul_s
+        assert float(told[3]) == round(clients / (late_s / 2), 1)
 
 
 def test_an_infinite_lease_waits_for_an_infinite_acknowledgement() -> None:

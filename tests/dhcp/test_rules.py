@@ -539,9 +539,10 @@ def test_renewing_an_address_of_no_subnet_is_met_with_silence() -> None:
     world.silent(Client(1).renew(A("10.0.0.5")), "no_subnet")
 
 
-def test_draft_6_5_a_client_that_uses_an_address_of_our_own_stock_is_bound() -> None:
+@pytest.mark.parametrize("form", ["renew", "rebind"])
+def test_draft_6_5_a_client_that_uses_an_address_of_our_own_stock_is_bound(form: str) -> None:
     world = World()
-    assert world.one(Client(1).rebind(FIRST)).kind is ACK
+    assert world.one(getattr(Client(1), form)(FIRST)).kind is ACK
     assert world.known(FIRST).grant == 1
     assert world.one(Client(2).discover()).address != FIRST
 

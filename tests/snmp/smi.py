@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MIB_FILE = Path(__file__).parents[2] / "mibs" / "DHCP-SYNC-MIB.txt"
+ROOT = Path(__file__).parents[2]
+MIB_FILE = ROOT / "mibs" / "DHCP-SYNC-MIB.txt"
 
 _NODE = re.compile(
     r"^(?P<name>[a-z]\w*)\s+(?:OBJECT IDENTIFIER|(?P<macro>[A-Z-]+)\s(?P<body>.*?))"
@@ -65,6 +66,14 @@ def read_module(path: Path = MIB_FILE) -> dict[str, Node]:
             _clause(inner, r"DEFVAL\s+\{(.*?)\}"),
         )
     return nodes
+
+
+def description(name: str) -> str:
+    """What the module says of a node, in one line."""
+    text = MIB_FILE.read_text()
+    match = re.search(rf'^{name} [A-Z-]+-TYPE\n.*?DESCRIPTION\s+"([^"]+)"', text, re.S | re.M)
+    assert match, name
+    return " ".join(match[1].split())
 
 
 def _clause(text: str, pattern: str) -> str:

@@ -18,6 +18,8 @@ from agent.kinds.values import Address, Choice, Instant, Number, Text
 from agent.snmp import columns
 from agent.snmp.columns import Base, Form, Syntax
 from agent.snmp.oid import format_oid
+from agent.snmp.status import PEER_STATUS, ErrorStatus
+from agent.sync.hello import LINK_TRANSITIONS, AlignState, LinkState, Peer
 from tests.snmp import smi
 
 NODES = smi.read_module()
@@ -186,6 +188,37 @@ def test_notifications() -> None:
     assert notified == {"dhcpSyncHello", "dhcpSyncBindingUpdate", *columns.EVENTS}
     for name, oid in columns.EVENTS.items():
         assert NODES[name].oid == oid
+
+
+def test_reasons_that_peers_are_told_are_in_the_mib() -> None:
+    """Of every refusal a member learns why by the error-status, so each must be explained."""
+    told = smi.description("dhcpSyncBindingUpdate")
+    for status in [*PEER_STATUS.values(), ErrorStatus.GEN_ERR]:
+        assert f"{status.word}, " in told, status.word
+
+
+def test_what_the_mib_says_of_states_that_are_never_shown() -> None:
+    """Three words of the draft are in an enumeration and not in a table: who reads of them is told
+    so, and nothing writes them."""
+    assert "summarize(3) is never shown" in smi.description("dhcpSyncMemberAlignState")
+    peer = Peer(2, align=AlignState.NEGOTIATE, told=True)
+    seen = set()
+    for mine, its in (({}, {1: 1}), ({1: 1}, {1: 1})):
+        peer.vector = its
+        peer.compare(mine)
+        seen.add(peer.align)
+    assert seen == {AlignState.UPDATE, AlignState.ALIGNED}
+    assert "not looked yet (1)" in smi.description("dhcpSyncMemberHelloState")
+    assert Peer(2).link is LinkState.DOWN
+    peer = Peer(2)
+    peer.judge(now_ms=1, dead_ms=1)
+    assert peer.link is LinkState.WAITING
+    assert LinkState.DOWN not in LINK_TRANSITIONS.values()
+    said = smi.description("dhcpSyncBindingTransactionType")
+    assert "expiration(6) is the draft's and never shown" in said
+    folders = ("agent", "store", "tools")
+    sources = [path for folder in folders for path in (smi.ROOT / folder).rglob("*.py")]
+    assert [path.name for path in sources if "EXPIRATION" in path.read_text()] == ["model.py"]
 
 
 def base_texts() -> Path:

@@ -12,12 +12,16 @@ from pysnmp.entity import config
 
 from agent.errors import PeerError, StoreError
 from agent.model import BallotNumber, Binding, Member, Nonce, stream_id
+from agent.snmp import columns
 from agent.snmp.agent import AgentUser
 from agent.snmp.engine import build_engine, close_engine
+from agent.snmp.exchange_row import Exchange, exchange_row
+from agent.snmp.oid import Oid
 from agent.snmp.peer import PeerClient, PeerTimeout
 from agent.snmp.session import Session
 from agent.snmp.view import Role
 from agent.sync import messages as m
+from agent.sync.codec import pack_request
 from tests.snmp.world import (
     FIRST,
     LOOPBACK,
@@ -348,6 +352,43 @@ def test_transfers() -> None:
         assert world.requests == [ask, taken]
         assert len(world.agent.exchanges.transfers.rows()) == 1
         assert world.agent.exchanges.polls.rows() == []
+
+    meeting(check)
+
+
+def test_a_request_is_taken_under_its_own_row_alone() -> None:
+    """Not of another table, sender, nonce, xid or generation; and no INFORM's message by SET."""
+
+    async def check(world: World, client: PeerClient) -> None:
+        header, target = world.header(), client._target(world.member())
+        asked: tuple[Exchange, ...] = (
+            m.PollAsk(header, NONCE, (m.RangeEpoch(FIRST, FIRST + 9),)),
+            m.TransferAsk(header, NONCE, FIRST, FIRST + 9, 1, 0),
+            m.BallotPrepare(header, 4, BallotNumber(1, 2)),
+            m.GroupCommit(header, make_group(4)),
+        )
+        wrong: list[tuple[columns.Table, Oid, bytes]] = [
+            (columns.POLL, (2, 1, 7), pack_request(hello(world), NOW_MS))
+        ]
+        for request in asked:
+            table, index = exchange_row(request)
+            packed = pack_request(request, NOW_MS)
+            for at in range(len(index)):
+                elsewhere = (*index[:at], index[at] + 1, *index[at + 1 :])
+                wrong.append((table, elsewhere, packed))
+            for other in (columns.POLL, columns.TRANSFER, columns.PROPOSAL):
+                if other is not table:
+                    wrong.append((other, (2, 1, 7)[: len(other.index)], packed))
+        for place in wrong:
+            with pytest.raises(PeerError) as caught:
+                await client._set_and_get(target, *place, lambda: NOW_MS)
+            assert caught.value.reason == "malformed"
+        kept = world.agent.exchanges
+        assert (kept.polls.rows(), kept.transfers.rows(), kept.proposals.rows()) == ([], [], [])
+        assert world.requests == []
+        for request in asked:
+            assert await client.exchange(world.member(), request, NOW_MS) == m.Acknowledged()
+        assert world.requests == list(asked)
 
     meeting(check)
 

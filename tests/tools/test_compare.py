@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from agent.errors import PacketError
+from agent.kinds import row_name
 from agent.model import (
     NEVER,
     Binding,
     BindingState,
     ConfigRecord,
+    ConfigRow,
     Pool,
+    Subnet,
     Transaction,
     Version,
     stream_id,
@@ -337,7 +340,8 @@ class Member:
         self.states = list(states)
         self.fails = fails
         self.version = version
-        self.looks = 0
+        self.looks = self.told = 0
+        self.rows: list[list[ConfigRow]] = []
         self.is_open = False
 
     async def open(self) -> None:
@@ -358,7 +362,10 @@ class Member:
             take(block, sketch)
 
     async def configuration(self) -> Told:
-        return Told(self.states[0].vector, {})
+        self.told += 1
+        rows = self.rows[min(self.told, len(self.rows)) - 1] if self.rows else []
+        records = [ConfigRecord(one, Version(1, 1), False, ONE, 1) for one in rows]
+        return Told(self.states[0].vector, {(1, row_name(one.row)): one for one in records})
 
     async def claims(self) -> list[Claim]:
         return []
@@ -458,6 +465,31 @@ def test_an_address_that_all_hold_in_conflict_is_told() -> None:
     assert any(
         "lease clear ADDRESS" in note and "198.18.16.0" in note for note in command._notes(found)
     )
+
+
+LAN = Subnet(AT, 24, name="lan")
+HALVES: list[ConfigRow] = [LAN, Pool(AT + 1, AT + 9, "a"), Pool(AT + 9, AT + 20, "b")]
+"""Two pools that operators on two sides of a cut have made, each right by itself."""
+
+
+def test_rows_that_cannot_be_together_are_a_difference() -> None:
+    members = [Member(n, [look(row())]) for n in (1, 2)]
+    for one in members:
+        one.rows = [HALVES]
+    found = compare(*members)
+    (told,) = found.differences
+    assert told.words.startswith("Rows that cannot be together at m1 and m2: pool 198.18.16.9-")
+    assert "overlap" in told.words
+    assert "`dhcpsync config log DIR`" in told.to_do
+    assert (told.wrong, command.exit_code(found)) == ((), 1)
+    assert repair_orders(found.differences, found.readers) == []
+
+
+def test_rows_of_one_change_that_come_one_after_the_other_are_no_difference() -> None:
+    moving = Member(1, [look(row())])
+    moving.rows = [HALVES, HALVES[:2]]
+    found = compare(moving, Member(2, [look(row())]))
+    assert [one.kind for one in found.differences if one.wrong == ()] == []
 
 
 def test_clocks_that_are_far_apart_are_a_difference() -> None:

@@ -19,6 +19,7 @@ from tools.place import find_contact, find_place
 from tools.pool import (
     Chooser,
     Element,
+    Failover,
     Limits,
     Policy,
     Pool,
@@ -51,6 +52,7 @@ class World:
     now: float = 1000.0
     lost_answers: int = 0
     failovers: list[tuple[str, str, str]] = field(default_factory=list)
+    on_takeover: Callable[[Session], object] | None = None
 
     def enter(self, member: int, weight: int = 1, state: int = MemberState.ACTIVE) -> None:
         self.rows[member,] = {
@@ -67,6 +69,11 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
+    def called_back(self, one: Failover) -> None:
+        self.failovers.append((one.old.address, one.new.address, one.why))
+        if self.on_takeover is not None:
+            self.on_takeover(one.session)
+
     def pool(self, *known: int, policy: Policy = Policy.ROUND_ROBIN) -> Pool:
         return Pool(
             [Element(address_of(member)) for member in known],
@@ -75,9 +82,7 @@ class World:
             random=Random(7),
             clock=lambda: self.now,
             sleep=self.sleep,
-            on_failover=lambda old, new, why: self.failovers.append(
-                (old.address, new.address, why)
-            ),
+            on_failover=self.called_back,
             limits=Limits(suspect_s=30, sample_s=1),
         )
 
@@ -251,6 +256,59 @@ def test_it_fails_over_by_itself_and_calls_back(world: World) -> None:
     world.down.clear()
     world.now += 31
     assert address_of(1) in [pool.run(name) for _ in range(3)]
+
+
+def test_who_is_called_back_may_speak_to_the_new_one(world: World) -> None:
+    pool, told = world.pool(1), []
+    pool.resolve()
+    world.down = {address_of(1): "requestTimedOut"}
+    world.on_takeover = lambda session: told.append(name(session))
+    assert pool.run(name) == address_of(2)
+    assert told == [address_of(2)]
+
+
+def test_one_that_fails_while_it_is_told_is_passed_over(world: World) -> None:
+    pool = world.pool(1)
+    pool.resolve()
+    world.down = {address_of(1): "requestTimedOut"}
+
+    def die(session: Session) -> None:
+        world.down[address_of(2)] = "requestTimedOut"
+        world.on_takeover = None
+        name(session)
+
+    world.on_takeover = die
+    assert pool.run(name) == address_of(3)
+    assert [new for _, new, _ in world.failovers] == [address_of(2), address_of(3)]
+
+
+def test_the_element_that_answered_is_told(world: World) -> None:
+    assert world.pool(1).answered is None
+    pool = world.pool(1)
+    pool.resolve()
+    world.down = {address_of(1): "requestTimedOut"}
+    assert pool.run(name) == address_of(2)
+    assert pool.answered is not None
+    assert (pool.answered.member, pool.answered.address) == (2, address_of(2))
+    world.down = {address_of(member): "requestTimedOut" for member in (1, 2, 3)}
+    with pytest.raises(PoolError):
+        pool.run(name)
+    assert pool.answered.member == 2, "nobody has answered since"
+
+
+def test_an_application_with_a_protocol_of_its_own_is_told_whom_to_ask(world: World) -> None:
+    pool = world.pool(1)
+    first = pool.primary()
+    assert (first.member, first.address) == (1, address_of(1))
+    assert pool.primary().member == 2, "by turns"
+    world.down = {address_of(3): "requestTimedOut"}
+    other = pool.next_after(pool.elements[1])
+    assert (other.member, other.name) == (1, "m1"), "3 was asked, and did not answer"
+    assert {one.member for one in pool.suspects} == {2, 3}
+    world.down[address_of(1)] = "requestTimedOut"
+    world.down[address_of(2)] = "requestTimedOut"
+    with pytest.raises(PoolError, match=r"no other member.*198\.18\.0\.2"):
+        pool.next_after(other)
 
 
 def test_two_members_down_are_two_tries(world: World) -> None:

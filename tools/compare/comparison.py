@@ -93,6 +93,7 @@ class Comparison:
         self.left_out = max(0, len(blocks) - BLOCKS_LOOKED_MAX)
         self.configuration_rows = max(len(one.records) for one in told.values())
         await self.look_again(blocks[:BLOCKS_LOOKED_MAX], self._unlike(told))
+        await self._find_contradictions(told)
         await self._compare_claims(claims)
         await self._compare_groups()
 
@@ -210,6 +211,16 @@ class Comparison:
             for key in {key for one in told.values() for key in one.records}
             if len({one.records.get(key) for one in told.values()}) > 1
         }
+
+    async def _find_contradictions(self, told: Mapping[MemberId, Told]) -> None:
+        """Rows that cannot be together, and are so at a second look too: the rows of one change may
+        come one after the other."""
+        before = words.contradictions(told, self.names)
+        if not before:
+            return
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
+        told = await self.each(lambda reader: reader.configuration())
+        self.others += [one for one in words.contradictions(told, self.names) if one in before]
 
     # --- ownership and the group
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from agent.errors import ConfigError
 from agent.kinds import kind_of, row_name
 from agent.model import (
     NEVER,
@@ -16,9 +17,10 @@ from agent.model import (
     format_address,
     stream_member,
 )
+from agent.settings.validate import validate_configuration
 from tools.compare.judge import Verdict
 from tools.compare.overlap import Overlap
-from tools.compare.values import Difference, Kind
+from tools.compare.values import Difference, Kind, Told
 from tools.console import shown
 from tools.lease.lease import local_time
 
@@ -78,6 +80,31 @@ def configuration_difference(verdict: Verdict[ConfigRecord], names: Names) -> Di
         verdict,
         names,
     )
+
+
+def contradictions(told: Mapping[MemberId, Told], names: Names) -> list[Difference]:
+    """What no SET could have made: changes on two sides of a cut, each right by itself, whose rows
+    are merged one by one. Of each member the first that is found."""
+    found: dict[tuple[str, str], list[MemberId]] = {}
+    for member, one in sorted(told.items()):
+        records = [record for _, record in sorted(one.records.items()) if not record.deleted]
+        try:
+            validate_configuration([], [(record.row, False) for record in records], lambda *_: 0)
+        except ConfigError as error:
+            found.setdefault((error.name, str(error)), []).append(member)
+    to_do = (
+        "Changes were made on two sides of a cut, each right by itself: `dhcpsync config log DIR`"
+        " tells whose. Change or delete one of the rows, at any member."
+    )
+    return [
+        Difference(
+            Kind.CONFIGURATION,
+            shown(what),
+            f"Rows that cannot be together at {together(members, names)}: {shown(problem)}.",
+            to_do,
+        )
+        for (what, problem), members in found.items()
+    ]
 
 
 def overlap_difference(overlap: Overlap, first: int, last: int, names: Names) -> Difference:

@@ -181,7 +181,7 @@ def _play(story: Story, state: LabState) -> None:
     with story.step(f"{CROWD} more clients come and go") as told:
         told(f"{_crowd(state)} have addresses")
     _crash(story, state, first, lease)
-    with story.step("A fourth member joins by one SET and pulls by GETBULK") as told:
+    with story.step("A fourth member joins by one SET and takes over every binding") as told:
         lab.join("m4", lambda _line: None)
         told("it serves")
     with story.step("All binding tables are compared row by row over SNMP") as told:

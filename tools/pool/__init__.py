@@ -7,7 +7,7 @@
         [Element("198.18.0.1"), Element("198.18.0.2")],    # any members; the rest is asked for
         snmp_opener(user),                                 # tools.credentials.Credentials
         policy=Policy.LEAST_USED,
-        on_failover=lambda old, new, why: print(f"{old} -> {new}: {why}"),
+        on_failover=lambda one: print(f"{one.old} -> {one.new}: {one.why}"),
     )
     rows = pool.run(lambda member: member.table(SUBNET))
 
@@ -16,12 +16,13 @@ docs/pooling.md says what is promised.
 
 from tools.manager import Session
 from tools.pool.policy import Chooser, Element, Policy
-from tools.pool.pool import Limits, Pool, PoolError, UncertainError
+from tools.pool.pool import Failover, Limits, Pool, PoolError, UncertainError
 from tools.pool.target import PoolOption, PoolTarget, parse_pool, snmp_opener
 
 __all__ = [
     "Chooser",
     "Element",
+    "Failover",
     "Limits",
     "Policy",
     "Pool",

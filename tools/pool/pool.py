@@ -54,6 +54,17 @@ class UncertainError(ToolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Failover:
+    """`old` could not be used, and why; `session` is with `new`, which has just answered, and may
+    be used by who is called back. What that raises counts as if `new` had failed."""
+
+    old: Element
+    new: Element
+    why: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """`suspect_s`: how long a member that did not answer is asked last. `sample_s`: over how long
     the use of the members is measured the first time."""
@@ -74,7 +85,7 @@ class Pool:
         random: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        on_failover: Callable[[Element, Element, str], None] | None = None,
+        on_failover: Callable[[Failover], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
         if not known:
@@ -89,6 +100,7 @@ class Pool:
         self._limits = limits or Limits()
         self._suspect_until: dict[Endpoint, float] = {}
         self._resolved = False
+        self._answered: Element | None = None
         self._use: dict[Endpoint, tuple[float, int]] = {}
         self._loads: dict[Endpoint, float] = {}
 
@@ -96,6 +108,11 @@ class Pool:
     def elements(self) -> tuple[Element, ...]:
         """The members as known last."""
         return self._elements
+
+    @property
+    def answered(self) -> Element | None:
+        """Whose answer the last `run` returned."""
+        return self._answered
 
     @property
     def suspects(self) -> list[Element]:
@@ -124,15 +141,11 @@ class Pool:
         With `once` it is not repeated after a silence. `confirm` is then asked at the next member
         whether it was done: a result, or None for "no", after which `work` is repeated.
         Refusals are answers: they are raised as they are (ManagerError)."""
-        if not self._resolved:
-            self.resolve()
-        if self._chooser.policy is Policy.LEAST_USED:
-            self._measure()
         failures: list[str] = []
         tried: set[Endpoint] = set()
         failed: tuple[Element, str] | None = None
         uncertain: tuple[Element, str] | None = None
-        order = self._order()
+        order = self._chosen()
         while order and len(tried) < 2 * MEMBERS_MAX:
             element = order.pop(0)
             tried.add(element.endpoint)
@@ -142,16 +155,17 @@ class Pool:
                     failures.append(why)
                     continue
                 order = [e for e in self._candidates(self._elements) if e.endpoint not in tried]
-                if self._on_failover is not None:
-                    self._on_failover(failed[0], element, failed[1])
             try:
                 with _Closing(self._open(element)) as session:
+                    if failed is not None and self._on_failover is not None:
+                        self._on_failover(Failover(failed[0], element, failed[1], session))
+                    found = None
                     if uncertain is not None and confirm is not None:
                         found = confirm(session)
-                        if found is not None:
-                            return found
                         uncertain = None
-                    return work(session)
+                    result = work(session) if found is None else found
+                self._answered = element
+                return result
             except ManagerError as error:
                 if error.status not in (*_SILENT, *_NOTHING_DONE):
                     raise
@@ -166,9 +180,35 @@ class Pool:
             raise UncertainError(*uncertain)
         raise PoolError(f"no member of the pool could be used: {'; '.join(failures)}")
 
+    def primary(self) -> Element:
+        """The member to speak to, by policy: for who speaks to it by a protocol of its own, and
+        not by `run`."""
+        return self._chosen()[0]
+
+    def next_after(self, failed: Element) -> Element:
+        """The member to go to instead of one that does not answer, which is suspect from now on.
+        PoolError where no other one answers."""
+        self._suspect(failed)
+        failures: list[str] = []
+        for element in self._chosen():
+            if element.endpoint == failed.endpoint:
+                continue
+            why = self._refresh(element)
+            if why is None:
+                listed = {one.endpoint: one for one in self._elements}
+                return listed.get(element.endpoint, element)
+            failures.append(why)
+        raise PoolError(f"no other member of the pool answers: {'; '.join(failures)}")
+
     # ---
 
-    def _order(self) -> list[Element]:
+    def _chosen(self) -> list[Element]:
+        """In the order of the policy; PoolError where the members are not known yet, and none of
+        those that are named tells them."""
+        if not self._resolved:
+            self.resolve()
+        if self._chooser.policy is Policy.LEAST_USED:
+            self._measure()
         return self._candidates(self._chooser.order(self._elements, self._loads))
 
     def _candidates(self, order: Sequence[Element]) -> list[Element]:

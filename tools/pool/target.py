@@ -15,7 +15,7 @@ from agent.limits import MEMBERS_MAX
 from tools.credentials import Credentials
 from tools.manager import Manager, Session
 from tools.pool.policy import Element, Policy
-from tools.pool.pool import Pool
+from tools.pool.pool import Failover, Pool
 from tools.target import Target, parse_endpoint
 
 T = TypeVar("T")
@@ -109,5 +109,5 @@ class PoolTarget:
     def with_patience(self, timeout_s: float) -> PoolTarget:
         return replace(self, timeout_s=timeout_s, retries=0)
 
-    def _tell(self, old: Element, new: Element, why: str) -> None:
-        self.say(f"dhcpsync: {old} is not used ({why}); going on with {new}\n")
+    def _tell(self, one: Failover) -> None:
+        self.say(f"dhcpsync: {one.old} is not used ({one.why}); going on with {one.new}\n")
