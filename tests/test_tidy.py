@@ -79,9 +79,9 @@ LINES_MAX = {"code": 420, "tests": 600}
 """About what a person holds in the head. Of the files below each may have so many, and no more."""
 LONG_FILES = {
     "agent/dhcp/engine.py": 580,
-    "agent/limits.py": 590,
+    "agent/limits.py": 600,
     "agent/model.py": 480,
-    "agent/snmp/cluster_tables.py": 430,
+    "agent/snmp/cluster_tables.py": 440,
     "agent/snmp/columns.py": 560,
     "agent/sync/codec.py": 590,
     "agent/sync/group.py": 650,

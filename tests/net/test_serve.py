@@ -279,7 +279,7 @@ def test_a_full_disk_acknowledges_nothing_and_the_service_goes_on_when_it_is_fre
             with pytest.raises(ManagerError):
                 served.add_subnets(range(2, 200))
             wait_until(lambda: read_status(served.target("monitor")).state == "storeFailing")
-            wait_until(lambda: _health(served)[:2] == ("notServing diskLow", 3), served.said)
+            wait_until(lambda: _health(served)[:2] == ("notServing", 3), served.said)
         clients.ask(sent, client, wanted)
         wait_until(lambda: "the store commits again" in served.said(), served.said)
         served.add_subnet(200)

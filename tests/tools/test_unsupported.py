@@ -81,7 +81,7 @@ def selection_by_relay() -> None:
     options = {82: bytes((5, 4)) + named, 118: named}
     packet = parse_packet(Client().message(1, options).data)
     links = Links(Configuration.from_rows([own, other]), {})
-    assert links.subnets_of(MessageKind.DISCOVER, packet, 1) == (own,)
+    assert links.subnets_of(MessageKind.DISCOVER, packet, 0, 1) == (own,)
     refuses_option("subnet-selection")
 
 
@@ -179,6 +179,7 @@ UNTOLD = {
     "relays that listen at another port",
     "a proxyDHCP on port 4011",
     "a lease, or an option, by what a client says of itself",
+    "a lease that is shortened after it was given",
     "two versions of dhcpsync in one group",
     "another data base than SQLite",
     "a member whose clock runs fast or slow",
